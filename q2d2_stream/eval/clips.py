@@ -1,0 +1,97 @@
+"""The clips that a codec is measured on: a folder of speech files, grouped by their source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from q2d2_stream.errors import InputError
+
+__all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "spread"]
+
+SAMPLE_RATE = 24_000
+_SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of speech.
+
+    Attributes:
+        name: file name without its suffix, such as "alphanumeric_en_08".
+        source: the name without its number ("alphanumeric_en"): clips of one source share
+            speakers, microphone and language.
+        pcm: float32 samples, shape ``(n,)``, 24 kHz mono, nominal range -1 to 1.
+    """
+
+    name: str
+    source: str
+    pcm: npt.NDArray[np.float32]
+
+    @property
+    def english(self) -> bool:
+        """Whether the clip may be taken for English: its source names no other language.
+
+        A source says its language by a two-letter ending ("danieldona_es").
+        """
+        code = re.search(r"_([a-z]{2})$", self.source)
+        return code is None or code.group(1) == "en"
+
+
+def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
+    """The speech files of a folder and its subfolders, sorted by name, as 24 kHz mono.
+
+    Args:
+        folder: where the files are: FLAC, WAV, Ogg, Opus or MP3 of any rate and channel count.
+        limit: at most so many clips, spread evenly over the sources.
+
+    Raises:
+        InputError: there is no such folder, or no speech file in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder of speech files; give one with --data")
+    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise InputError(f"{root} has no speech files, expected some of {sorted(_SUFFIXES)}")
+    named = [(path, re.sub(r"[-_]?\d+$", "", path.stem) or path.parent.name) for path in files]
+    chosen = set(spread([source for _, source in named], limit))
+    return [
+        Clip(path.stem, source, _read(path))
+        for place, (path, source) in enumerate(named)
+        if place in chosen
+    ]
+
+
+def spread(sources: Sequence[str], limit: int | None) -> list[int]:
+    """Places of at most ``limit`` clips, taken in turn from every source so that all are heard."""
+    turns: dict[str, int] = {}
+    order = []
+    for place, source in enumerate(sources):
+        turns[source] = turns.get(source, -1) + 1
+        order.append((turns[source], place))
+    return sorted(place for _, place in sorted(order)[:limit])
+
+
+def resample(pcm: npt.NDArray[np.float32], rate_in: int, rate_out: int) -> npt.NDArray[np.float32]:
+    """``pcm`` of shape ``(n,)`` at ``rate_in`` Hz, band-limited and at ``rate_out`` Hz."""
+    if rate_in == rate_out:
+        return pcm
+    import soxr
+
+    return np.asarray(soxr.resample(pcm, rate_in, rate_out, "HQ"), np.float32)
+
+
+def _read(path: Path) -> npt.NDArray[np.float32]:
+    import soundfile
+
+    try:
+        pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path} cannot be read as sound: {error}") from error
+    return resample(np.ascontiguousarray(pcm.mean(axis=1)), rate, SAMPLE_RATE)
