@@ -1,0 +1,63 @@
+"""Numbers that messages are made of: kinds, roles, capabilities, reasons (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+__all__ = ["Capability", "Kind", "Reason", "Role"]
+
+
+class Kind(IntEnum):
+    """First byte of every message; below 16 is the handshake and the end."""
+
+    HELLO = 1
+    PROOF = 2
+    REFUSE = 3
+    BYE = 4
+    AUDIO = 16
+    PING = 17
+    PONG = 18
+    REPORT = 19
+    MUTE = 20
+    TEXT = 21
+
+
+class Role(IntEnum):
+    """Which side of the connection: the client dialled, the server listened."""
+
+    CLIENT = 0
+    SERVER = 1
+
+    @property
+    def other(self) -> Role:
+        """The role that the peer must have."""
+        return Role(1 - self)
+
+
+class Capability(IntFlag):
+    """What a side can do or asks for; unknown bits are ignored."""
+
+    SECRET = 1  # holds a shared secret: both sides must prove it
+    DTX = 2  # may leave silence unsent
+    RESUMES = 4  # carries on an earlier connection of this call: its sequence numbers go on
+
+
+class Reason(IntEnum):
+    """Why a call was refused or has ended."""
+
+    OTHER = 0
+    ENDED = 1
+    BUSY = 2
+    VERSION = 3
+    MODEL = 4
+    RATES = 5
+    SECRET = 6
+    PROTOCOL = 7
+    TIMEOUT = 8
+    TAKEN_OVER = 9
+    LOST = 10  # the connection broke; never sent
+
+    @classmethod
+    def from_code(cls, code: int) -> Reason:
+        """The reason of a received byte; codes of later versions read as OTHER."""
+        return cls(code) if code in cls._value2member_map_ else cls.OTHER
