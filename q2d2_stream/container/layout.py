@@ -1,0 +1,223 @@
+"""The bytes of a .q2d2 file: constants, header and block. Described in docs/file_format.md."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.errors import FormatError, InputError, ModelError
+
+__all__ = [
+    "BLOCK_FIXED_BYTES",
+    "MAGIC",
+    "MAX_BLOCK_BYTES",
+    "MAX_BLOCK_FRAMES",
+    "MAX_HEADER_BYTES",
+    "MAX_PAYLOAD_BYTES",
+    "MIN_HEADER_BYTES",
+    "SYNC",
+    "UNKNOWN_SAMPLES",
+    "VERSION",
+    "Header",
+    "RawBlock",
+    "block_bytes",
+    "block_length",
+    "header_length",
+    "parse_block",
+    "trailer_bytes",
+    "trailer_samples",
+]
+
+# As in PNG: a byte above 127, line ends and a DOS end-of-file show what mangled the file.
+MAGIC = b"\x89Q2D2\r\n\x1a"
+VERSION = 1
+SYNC = b"\xd2\xb2"
+UNKNOWN_SAMPLES = 2**64 - 1
+MAX_BLOCK_FRAMES = 255
+MAX_PAYLOAD_BYTES = 4096
+_MAX_MODEL_ID = 64
+
+_HEADER = struct.Struct("<8sBBIHH8sQ")  # magic, version, id length, rate, hop, look-ahead, ...
+_BLOCK = struct.Struct("<2sBBIH")  # sync, rate, frames, first frame, payload length
+_CRC = struct.Struct("<I")
+_SAMPLES = struct.Struct("<Q")
+
+MIN_HEADER_BYTES = _HEADER.size + _CRC.size
+MAX_HEADER_BYTES = MIN_HEADER_BYTES + _MAX_MODEL_ID
+BLOCK_FIXED_BYTES = _BLOCK.size + _CRC.size
+MAX_BLOCK_BYTES = BLOCK_FIXED_BYTES + MAX_PAYLOAD_BYTES
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about all of its blocks.
+
+    Attributes:
+        model_id: name of the model that made the indices, up to 64 printable ASCII characters.
+        model_hash: 8 bytes that tell its weights from any others.
+        sample_rate: samples per second.
+        hop: samples per frame.
+        lookahead: samples by which the decoder's output trails its input.
+        samples: length of the sound, or None where the writer could not know it yet.
+    """
+
+    model_id: str
+    model_hash: bytes
+    sample_rate: int
+    hop: int
+    lookahead: int
+    samples: int | None
+
+    def __post_init__(self) -> None:
+        name = self.model_id
+        if len(name) > _MAX_MODEL_ID or not (name.isascii() and name.isprintable()):
+            raise InputError(
+                f"the model id {name!r} cannot be stored, expected up to {_MAX_MODEL_ID} "
+                "printable ASCII characters"
+            )
+        if len(self.model_hash) != 8:
+            raise InputError(f"the model hash has {len(self.model_hash)} bytes, expected 8")
+        if not 0 < self.sample_rate < 2**32 or not 0 < self.hop < 2**16:
+            raise InputError(
+                f"{self.sample_rate} Hz in frames of {self.hop} samples cannot be stored, "
+                "expected positive numbers of 32 and 16 bits"
+            )
+        if not 0 <= self.lookahead < 2**16:
+            raise InputError(f"the look-ahead is {self.lookahead} samples, expected 16 bits")
+        if self.samples is not None and not 0 <= self.samples < UNKNOWN_SAMPLES:
+            raise InputError(f"{self.samples} samples cannot be stored, expected 64 bits")
+
+    @classmethod
+    def of(
+        cls, config: CodecConfig, model_id: str, model_hash: bytes, samples: int | None = None
+    ) -> Header:
+        """The header of a file made with ``config``; raises InputError as the class does."""
+        return cls(model_id, model_hash, config.sample_rate, config.hop, config.lookahead, samples)
+
+    def require(self, config: CodecConfig, model_id: str, model_hash: bytes) -> None:
+        """Raise ModelError unless the file was made by this very model."""
+        if self.model_hash != model_hash:
+            raise ModelError(
+                f"this file was made by model {self.model_id} ({self.model_hash.hex()}), but the "
+                f"model here is {model_id} ({model_hash.hex()}): decode it with a release that "
+                "has its model"
+            )
+        mine = (config.sample_rate, config.hop, config.lookahead)
+        if (self.sample_rate, self.hop, self.lookahead) != mine:
+            raise ModelError(
+                f"this file says {self.sample_rate} Hz, frames of {self.hop} and a look-ahead of "
+                f"{self.lookahead} samples, but its model has {mine[0]}, {mine[1]} and {mine[2]}"
+            )
+
+    def frames(self, samples: int) -> int:
+        """Frames that carry ``samples`` samples and the look-ahead after them."""
+        return -(-(samples + self.lookahead) // self.hop)
+
+    def to_bytes(self) -> bytes:
+        """The file's first bytes; their length does not depend on ``samples``."""
+        name = self.model_id.encode("ascii")
+        samples = UNKNOWN_SAMPLES if self.samples is None else self.samples
+        body = _HEADER.pack(
+            MAGIC,
+            VERSION,
+            len(name),
+            self.sample_rate,
+            self.hop,
+            self.lookahead,
+            self.model_hash,
+            samples,
+        )
+        return body + name + _CRC.pack(zlib.crc32(body + name))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Header:
+        """Inverse of :meth:`to_bytes`, for data of exactly :func:`header_length` bytes.
+
+        Raises:
+            FormatError: a wrong checksum, or fields that no writer makes.
+        """
+        body = data[: -_CRC.size]
+        if _CRC.unpack(data[-_CRC.size :])[0] != zlib.crc32(body):
+            raise FormatError("the header of this .q2d2 file is damaged: its checksum is wrong")
+        _, _, _, rate, hop, lookahead, model_hash, samples = _HEADER.unpack(body[: _HEADER.size])
+        try:
+            return cls(
+                body[_HEADER.size :].decode("latin-1"),
+                model_hash,
+                rate,
+                hop,
+                lookahead,
+                None if samples == UNKNOWN_SAMPLES else samples,
+            )
+        except InputError as error:
+            raise FormatError(f"the header of this .q2d2 file makes no sense: {error}") from error
+
+
+class RawBlock(NamedTuple):
+    """A block as stored; one of no frames is the trailer, and its first frame the file's end."""
+
+    rate: int
+    frames: int
+    first_frame: int
+    payload: bytes
+
+
+def header_length(data: bytes | bytearray) -> int | None:
+    """Length of the header that ``data`` begins with, or None while there is too little of it.
+
+    Raises:
+        FormatError: the data is no .q2d2 file, or one of another version.
+    """
+    start = bytes(data[: len(MAGIC)])
+    if start != MAGIC[: len(start)]:
+        raise FormatError("this is not a .q2d2 file: it does not begin with the magic bytes")
+    if len(data) < len(MAGIC) + 2:
+        return None
+    version, name = data[len(MAGIC)], data[len(MAGIC) + 1]
+    if version != VERSION:
+        raise FormatError(
+            f"this .q2d2 file is of version {version}, this package reads version {VERSION}"
+        )
+    if name > _MAX_MODEL_ID:
+        raise FormatError("the header of this .q2d2 file is damaged: its model id is too long")
+    return MIN_HEADER_BYTES + name
+
+
+def block_bytes(rate: int, frames: int, first_frame: int, payload: bytes) -> bytes:
+    """One block: ``frames`` frames from number ``first_frame`` on, packed into ``payload``."""
+    body = _BLOCK.pack(SYNC, rate, frames, first_frame, len(payload)) + payload
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def trailer_bytes(frames: int, samples: int) -> bytes:
+    """The block of no frames that ends a file: it holds the length of the sound in samples."""
+    return block_bytes(0, 0, frames, _SAMPLES.pack(samples))
+
+
+def block_length(data: bytes | bytearray, at: int) -> int:
+    """Length of the block that seems to begin at ``at``, or 0 where none does.
+
+    ``data`` reaches at least BLOCK_FIXED_BYTES beyond ``at``; the block may reach further.
+    """
+    sync, _, frames, _, length = _BLOCK.unpack_from(data, at)
+    if sync != SYNC or length > MAX_PAYLOAD_BYTES or (frames == 0 and length != _SAMPLES.size):
+        return 0
+    return BLOCK_FIXED_BYTES + int(length)
+
+
+def parse_block(data: bytes | bytearray, at: int, length: int) -> RawBlock | None:
+    """The block of :func:`block_length` bytes at ``at``, or None where its checksum is wrong."""
+    end = at + length - _CRC.size
+    with memoryview(data) as view, view[at:end] as body:
+        if _CRC.unpack_from(data, end)[0] != zlib.crc32(body):
+            return None
+    _, rate, frames, first_frame, _ = _BLOCK.unpack_from(data, at)
+    return RawBlock(rate, frames, first_frame, bytes(data[at + _BLOCK.size : end]))
+
+
+def trailer_samples(block: RawBlock) -> int:
+    """The length of the sound that a block of no frames states, in samples."""
+    return int(_SAMPLES.unpack(block.payload)[0])
