@@ -27,11 +27,13 @@ class Clip:
         source: the name without its number ("alphanumeric_en"): clips of one source share
             speakers, microphone and language.
         pcm: float32 samples, shape ``(n,)``, 24 kHz mono, nominal range -1 to 1.
+        text: what is said, from a text file of the same name beside the clip, if there is one.
     """
 
     name: str
     source: str
     pcm: npt.NDArray[np.float32]
+    text: str | None = None
 
     @property
     def english(self) -> bool:
@@ -62,7 +64,7 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
     named = [(path, re.sub(r"[-_]?\d+$", "", path.stem) or path.parent.name) for path in files]
     chosen = set(spread([source for _, source in named], limit))
     return [
-        Clip(path.stem, source, _read(path))
+        Clip(path.stem, source, _read(path), _read_text(path.with_suffix(".txt")))
         for place, (path, source) in enumerate(named)
         if place in chosen
     ]
@@ -95,3 +97,7 @@ def _read(path: Path) -> npt.NDArray[np.float32]:
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path} cannot be read as sound: {error}") from error
     return resample(np.ascontiguousarray(pcm.mean(axis=1)), rate, SAMPLE_RATE)
+
+
+def _read_text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None

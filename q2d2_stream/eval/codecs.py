@@ -1,0 +1,211 @@
+"""What every codec under test has in common, and the codec of this package among them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.eval.clips import SAMPLE_RATE
+from q2d2_stream.eval.loss import lost_frames
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
+
+__all__ = [
+    "CallableCodec",
+    "CodecUnderTest",
+    "Coded",
+    "Original",
+    "StreamCodec",
+    "fit",
+    "rate_names",
+]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A clip after coding.
+
+    Attributes:
+        pcm: float32, as many samples as went in, 24 kHz, the codec's delay removed.
+        bits: bits that crossed the line.
+        seconds: time that encoding and decoding took.
+        indices: the tokens, uint8, shape ``(frames, pairs)``, of codecs that have such.
+    """
+
+    pcm: npt.NDArray[np.float32]
+    bits: float
+    seconds: float
+    indices: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+
+
+class CodecUnderTest(Protocol):
+    """A codec that can be measured. Instances travel to worker processes, so they pickle."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line, "opus6"."""
+
+    @property
+    def title(self) -> str:
+        """As in a table, "Opus 6 kbps"."""
+
+    @property
+    def latency_ms(self) -> float:
+        """Algorithmic latency in milliseconds."""
+
+    def key(self) -> str:
+        """All that the result depends on: version, settings, weights. Cached scores hang on it.
+
+        Raises:
+            MissingExtra: the codec is not installed.
+        """
+
+    def roundtrip(
+        self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
+    ) -> Coded:
+        """Encode and decode float32 samples, shape ``(n,)``, 24 kHz mono, range -1 to 1.
+
+        Args:
+            pcm: the original.
+            lost: packets of 40 ms that do not arrive, shape ``(ceil(n / 960),)``.
+        """
+
+
+def fit(pcm: npt.NDArray[np.float32], delay: int, samples: int) -> npt.NDArray[np.float32]:
+    """``samples`` of ``pcm`` from ``delay`` on, zeros after its end."""
+    kept = np.asarray(pcm[delay : delay + samples], np.float32)
+    return np.pad(kept, (0, samples - len(kept)))
+
+
+def rate_names() -> list[str]:
+    """The rate ladder as on the command line: "1.5", "3", "6"."""
+    config = CodecConfig()
+    kbps = (config.bitrate_bps(rate) / 1000 for rate in range(len(config.rates)))
+    return [f"{round(2 * rate) / 2:g}" for rate in kbps]
+
+
+@dataclass(frozen=True)
+class Original:
+    """No codec: what the metrics say of the original itself."""
+
+    name: str = "original"
+    title: str = "Original"
+    latency_ms: float = 0.0
+
+    def key(self) -> str:
+        """Always the same."""
+        return "original"
+
+    def roundtrip(
+        self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
+    ) -> Coded:
+        """``pcm`` itself; its bits are not counted."""
+        return Coded(pcm, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class CallableCodec:
+    """Any function as a codec without loss: a training checkpoint, an experiment.
+
+    Attributes:
+        name: as in the results.
+        function: samples to samples with the delay removed, both float32, shape ``(n,)``, 24 kHz.
+        kbps: its bitrate.
+        latency_ms: its algorithmic latency.
+    """
+
+    name: str
+    function: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+    kbps: float
+    latency_ms: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """The name."""
+        return self.name
+
+    def key(self) -> str:
+        """Empty: what a function computes is not known, so nothing is cached."""
+        return ""
+
+    def roundtrip(
+        self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
+    ) -> Coded:
+        """What the function returns, cut or filled to the length of ``pcm``."""
+        started = time.perf_counter()
+        deg = np.asarray(self.function(pcm), np.float32).reshape(-1)
+        seconds = time.perf_counter() - started
+        return Coded(fit(deg, 0, len(pcm)), self.kbps * 1000 * len(pcm) / SAMPLE_RATE, seconds)
+
+
+@dataclass(frozen=True)
+class StreamCodec:
+    """This package's codec with its shipped weights, through the streaming engine frame by frame.
+
+    Attributes:
+        rate: index into the rate ladder.
+        engine: "auto", "onnx" or whatever else ``load_codec`` knows.
+    """
+
+    rate: int
+    engine: str = "auto"
+
+    @property
+    def name(self) -> str:
+        """ "q2d2_1.5" and so on."""
+        return f"q2d2_{rate_names()[self.rate]}"
+
+    @property
+    def title(self) -> str:
+        """The exact rate."""
+        return f"q2d2 {CodecConfig().bitrate_bps(self.rate) / 1000:.2f} kbps"
+
+    @property
+    def latency_ms(self) -> float:
+        """One frame and the look-ahead."""
+        return CodecConfig().latency_ms
+
+    @cached_property
+    def _codec(self) -> Codec:
+        from q2d2_stream import load_codec
+
+        return load_codec(engine=self.engine)
+
+    def __getstate__(self) -> dict[str, object]:
+        # A loaded engine does not pickle; the other process loads its own.
+        return {"rate": self.rate, "engine": self.engine}
+
+    def key(self) -> str:
+        """The weights' hash, the engine and the rate."""
+        return f"q2d2 {self._codec.model_hash.hex()} {self.engine} rate {self.rate}"
+
+    def roundtrip(
+        self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
+    ) -> Coded:
+        """Frame by frame; a lost frame reaches the decoder as None."""
+        config = self._codec.config
+        encoder, decoder = self._codec.encoder(rate=self.rate), self._codec.decoder()
+        delay = decoder.delay_samples
+        frames = -(-(len(pcm) + delay) // config.hop)
+        padded = np.clip(fit(pcm, 0, frames * config.hop), -1.0, 1.0).reshape(frames, config.hop)
+        gone = lost_frames(lost, frames, config.hop)
+        indices, out = [], []
+        started = time.perf_counter()
+        for frame, missing in zip(padded, gone, strict=True):
+            sent = encoder.push(frame)
+            indices.append(sent)
+            out.append(decoder.push(None if missing else sent[0]))
+        seconds = time.perf_counter() - started
+        # The frames that only flush the delay are not counted: a call has no end.
+        bits = config.bits_per_frame(self.rate) * len(pcm) / config.hop
+        return Coded(
+            fit(np.concatenate(out), delay, len(pcm)), bits, seconds, np.concatenate(indices)
+        )

