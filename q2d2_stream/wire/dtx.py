@@ -44,7 +44,7 @@ class DtxOptions:
         keepalive_frames: in silence, one frame of every so many is sent, at least 2.
     """
 
-    preroll_frames: int = 6
+    preroll_frames: int = 8
     hangover_frames: int = 30
     keepalive_frames: int = 30
 

@@ -32,7 +32,11 @@ _RTT_CLEAR_S = 0.1
 # buffers from which nothing can be dropped.
 _STALLED_S = 0.4
 _RTT_MEMORY_S = 30.0
+# What TCP assumes before the first measure (RFC 6298).
+_RTT_UNKNOWN_S = 1.0
 _LOSS_HIGH = 0.02
+# Dropping deals with shorter trouble; only what lasts this long costs a step.
+_PATIENCE_S = 0.5
 _STEP_DOWN_S = 1.0
 _CLIMB_AFTER_S = 8.0
 _CLIMB_AFTER_MAX_S = 64.0
@@ -116,6 +120,7 @@ class Pacer:
         self._rung = 0
         self._changed_at: float | None = None
         self._climbed_at: float | None = None
+        self._bad_since: float | None = None
         self._clear_since: float | None = None
         self._climb_after_s = _CLIMB_AFTER_S
         self._rtt_minimum = _RttMinimum()
@@ -151,11 +156,16 @@ class Pacer:
         new_loss = self._judge_report(state)
         if backlog_ms > _BACKLOG_MS or rtt_s > floor + _RTT_HIGH_S or new_loss:
             self._clear_since = None
-            self._step_down(now)
-        elif rtt_s > floor + _RTT_CLEAR_S or self._lossy:
-            self._clear_since = None
+            if self._bad_since is None:
+                self._bad_since = now
+            if new_loss or now >= self._bad_since + _PATIENCE_S:
+                self._step_down(now)
         else:
-            self._climb(now)
+            self._bad_since = None
+            if rtt_s > floor + _RTT_CLEAR_S or self._lossy:
+                self._clear_since = None
+            else:
+                self._climb(now)
         frames, rate = self._rungs[self._rung]
         stalled = state.unanswered_s > floor + _STALLED_S
         return Pace(frames, rate, drop, may_send=state.buffered_bytes == 0 and not stalled)
@@ -204,9 +214,9 @@ class _RttMinimum:
         self._turn_at: float | None = None
 
     def update(self, rtt_s: float | None, now: float) -> float:
-        """Take a measure; the minimum in seconds, 0 before the first."""
+        """Take a measure, None when there is none; the minimum in seconds."""
         if rtt_s is None:
-            return 0.0
+            return min(*self._halves, _RTT_UNKNOWN_S)
         if self._turn_at is None or now >= self._turn_at:
             self._halves = [rtt_s, self._halves[0]]
             self._turn_at = now + _RTT_MEMORY_S
