@@ -1,0 +1,156 @@
+"""``q2d2 bench``: what a frame costs on this machine, stage by stage, on one thread."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.cli.facts import model_facts, print_facts
+from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, add_rate_argument, codec_of
+from q2d2_stream.lattice import Lattice
+from q2d2_stream.packing import pack, unpack
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
+
+__all__ = ["HELP", "STAGES", "add_arguments", "measure", "run"]
+
+HELP = "measure speed, load time and memory"
+STAGES = ("encoder", "lattice", "pack", "unpack", "decoder", "concealment")
+_WARM_UP_FRAMES = 50
+_LOST_EVERY = 10  # this share of the frames is concealed, so that concealment is measured too
+
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--wav", help="a sound to measure with (default: a synthetic one)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how much sound (default: 20)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_rate_argument(parser)
+    add_models_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load the model, run the frames one by one, print medians and 99th percentiles."""
+    start = time.perf_counter()
+    codec = codec_of(args)
+    codec.encoder()  # either graph is read when it is first asked for
+    codec.decoder()
+    load_ms = 1000 * (time.perf_counter() - start)
+    config = codec.config
+    frames = max(1, round(args.seconds * config.frame_rate))
+    pcm = _sound(args.wav, config.sample_rate, frames * config.hop)
+    times = measure(codec, RATE_NAMES.index(args.rate), pcm.reshape(-1, config.hop))
+
+    figures = {
+        stage: {
+            "median_us": float(np.median(us)),
+            "p99_us": float(np.percentile(us, 99)),
+        }
+        for stage, us in times.items()
+    }
+    mean_us = sum(float(np.mean(us)) for stage, us in times.items() if stage != "concealment")
+    factor = mean_us / (1000 * config.frame_ms)
+    memory_mb = _peak_rss_mb()
+    if args.json:
+        result = {
+            "model": codec.model_id,
+            "rate": args.rate,
+            "frames": len(pcm) // config.hop,
+            "stages": figures,
+            "real_time_factor": factor,
+            "load_ms": load_ms,
+            "peak_rss_mb": memory_mb,
+        }
+        print(json.dumps(result))
+        return 0
+    print_facts(
+        model_facts(codec)
+        | {
+            "load time": f"{load_ms:.0f} ms, runtime included",
+            "peak memory": "unknown" if memory_mb is None else f"{memory_mb:.0f} MB resident",
+            "real-time factor": f"{factor:.4f} ({1 / factor:.0f} times real time, one thread)",
+        }
+    )
+    print(f"\nper frame of {config.frame_ms:.1f} ms   median us    p99 us")
+    for stage, figure in figures.items():
+        print(f"{stage:<21}{figure['median_us']:>11.1f}{figure['p99_us']:>10.1f}")
+    return 0
+
+
+def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Microseconds that every stage of :data:`STAGES` took for every frame.
+
+    Args:
+        codec: the codec.
+        rate: index into its rates.
+        frames: pcm, shape ``(n, hop)``; the first 50 are run before measuring, too.
+    """
+    config = codec.config
+    lattice = Lattice.of(config)
+    encoder, decoder = codec.encoder(rate=rate), codec.decoder()
+    dims = 2 * config.rate_pairs(rate)
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+
+    def timed(stage: str, function: Callable[[], T]) -> T:
+        start = time.perf_counter_ns()
+        result = function()
+        times[stage].append(1e-3 * (time.perf_counter_ns() - start))
+        return result
+
+    def one(number: int, frame: NDArray[np.float32]) -> None:
+        latent = timed("encoder", lambda: encoder.latents(frame))
+        indices = timed("lattice", lambda: lattice.nearest(latent[:, :dims]))
+        data = timed("pack", lambda: pack(indices, config))
+        received = timed("unpack", lambda: unpack(data, config, rate, 1))[0]
+        if number % _LOST_EVERY == _LOST_EVERY - 1:
+            timed("concealment", lambda: decoder.push(None))
+        else:
+            timed("decoder", lambda: decoder.push(received))
+
+    for number, frame in enumerate(frames[:_WARM_UP_FRAMES]):
+        one(number, frame)
+    for values in times.values():
+        values.clear()
+    for number, frame in enumerate(frames):
+        one(number, frame)
+    return {stage: np.array(values) for stage, values in times.items() if values}
+
+
+def _sound(path: str | None, sample_rate: int, samples: int) -> NDArray[np.float32]:
+    """The sound in the file, repeated to the wanted length, or a buzz with pauses."""
+    if path is None:
+        t = np.arange(samples) / sample_rate
+        pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / sample_rate
+        voice = sum(np.sin(k * pitch) / k for k in range(1, 20)) * (np.sin(2 * np.pi * t) > -0.5)
+        noise = np.random.default_rng(0).normal(0, 0.01, samples)
+        return np.asarray(0.1 * voice + noise, dtype=np.float32)
+    from q2d2_stream.cli.sound import open_sound
+
+    blocks, held = [np.zeros(0, np.float32)], 0
+    with open_sound(path, sample_rate) as sound:
+        for block in sound:
+            blocks.append(block)
+            held += len(block)
+            if held >= samples:
+                break
+    return np.resize(np.concatenate(blocks), samples)
+
+
+def _peak_rss_mb() -> float | None:
+    """Peak resident memory of this process, or None where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3  # bytes there, KiB elsewhere

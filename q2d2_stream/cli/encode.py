@@ -1,0 +1,61 @@
+"""``q2d2 encode``: a sound file to a .q2d2 file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from q2d2_stream.cli.file_codec import FileEncoder
+from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, add_rate_argument, codec_of
+from q2d2_stream.cli.output import open_output
+from q2d2_stream.cli.progress import progress
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "encode a sound file"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("input", help="wav, flac or ogg of any rate and channels, - for stdin")
+    parser.add_argument("output", help="the .q2d2 file, - for stdout")
+    add_rate_argument(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary")
+    add_models_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode piece by piece; memory does not depend on the length of the sound."""
+    from q2d2_stream.cli.sound import open_sound
+
+    codec = codec_of(args)
+    sample_rate = codec.config.sample_rate
+    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate))
+    size = 0
+    start = time.perf_counter()
+    with (
+        open_sound(args.input, sample_rate) as sound,
+        open_output(args.output) as out,
+        progress("encoding", sound.seconds, args.quiet) as show,
+    ):
+        size += out.write(encoder.header())
+        for pcm in sound:
+            size += out.write(encoder.push(pcm))
+            if args.output == "-":
+                out.flush()
+            show(encoder.samples / sample_rate)
+        size += out.write(encoder.finish())
+        if out.seekable() and args.output != "-":
+            out.seek(0)
+            out.write(encoder.header())
+    if not args.quiet:
+        seconds = encoder.samples / sample_rate
+        speed = seconds / (time.perf_counter() - start)
+        kbps = 8e-3 * size / seconds if seconds else 0.0
+        print(
+            f"{seconds:.2f} s of sound in {size} bytes ({kbps:.2f} kbps with file overhead), "
+            f"{speed:.1f} times real time",
+            file=sys.stderr,
+        )
+    return 0

@@ -1,0 +1,168 @@
+"""The command q2d2-eval: how good the codec is, beside its peers, as a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from q2d2_stream.errors import InputError, Q2D2Error
+from q2d2_stream.eval.cache import Cache, default_folder
+from q2d2_stream.eval.clips import load_clips
+from q2d2_stream.eval.codec2 import Codec2
+from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
+from q2d2_stream.eval.metrics import METRICS, choose_metrics
+from q2d2_stream.eval.opus import OpusCodec
+from q2d2_stream.eval.plot import save_rate_quality_plot
+from q2d2_stream.eval.report import to_json, to_markdown
+from q2d2_stream.eval.runner import MAX_JOBS, Evaluation, evaluate
+
+__all__ = ["main", "parse_peer", "parse_rate"]
+
+_QUICK_CLIPS = 10
+_QUICK_METRICS = "pesq,stoi"
+
+
+def parse_rate(text: str) -> StreamCodec:
+    """The codec of this package at a rate "1.5", "3" or "6"; raises InputError for others."""
+    names = rate_names()
+    if text not in names:
+        raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
+    return StreamCodec(names.index(text))
+
+
+def parse_peer(text: str) -> CodecUnderTest:
+    """A peer by its name, "opus6" or "codec2_3200"; raises InputError for unknown ones."""
+    if match := re.fullmatch(r"opus(\d+(?:\.\d+)?)", text):
+        return OpusCodec(float(match.group(1)))
+    if match := re.fullmatch(r"codec2_(\d+)", text):
+        return Codec2(int(match.group(1)))
+    raise InputError(f"the peer is {text!r}, expected opusKBPS (opus6) or codec2_BPS (codec2_3200)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run q2d2-eval; returns the exit status, 1 after a deliberate error."""
+    options = _parser().parse_args(argv)
+    try:
+        _run(options)
+    except Q2D2Error as error:
+        print(f"q2d2-eval: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    limit, chosen = options.limit, options.metrics
+    if options.quick:
+        limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
+    metrics = choose_metrics(_split(chosen) if chosen else None)
+    codecs: list[CodecUnderTest] = [Original()]
+    codecs += [parse_rate(text) for text in _split(options.rates)]
+    codecs += [parse_peer(text) for text in _split(options.peers)]
+    if options.engine != "auto":
+        codecs = [
+            StreamCodec(codec.rate, options.engine) if isinstance(codec, StreamCodec) else codec
+            for codec in codecs
+        ]
+    evaluation = evaluate(
+        codecs,
+        load_clips(options.data, limit),
+        metrics,
+        losses=(0.0, options.loss) if options.loss else (0.0,),
+        jobs=options.jobs,
+        cache=None if options.no_cache else Cache(options.cache or default_folder()),
+        progress=_show_progress,
+    )
+    _write(evaluation, options.out, options.json)
+
+
+def _write(evaluation: Evaluation, out: Path | None, data: Path | None) -> None:
+    for sentence in evaluation.missing:
+        print(f"q2d2-eval: not measured: {sentence}", file=sys.stderr)
+    if data is not None:
+        data.parent.mkdir(parents=True, exist_ok=True)
+        data.write_text(json.dumps(to_json(evaluation), indent=1) + "\n", encoding="utf-8")
+    if out is None:
+        print(to_markdown(evaluation), end="")
+        return
+    picture = out.with_suffix(".png")
+    save_rate_quality_plot(evaluation, picture)
+    out.write_text(to_markdown(evaluation, plot=picture.name), encoding="utf-8")
+    print(f"wrote {out} and {picture}", file=sys.stderr)
+
+
+def _show_progress(done: int, total: int, label: str) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done}/{total} {label:24}", end=end, file=sys.stderr, flush=True)
+    elif done % 50 == 0 or done == total:
+        print(f"{done}/{total} {label}", file=sys.stderr, flush=True)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to under 1")
+    return share
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="q2d2-eval",
+        description="Measure the codec beside its peers on a folder of speech. Metrics and peers "
+        "that are not installed are named and left out. Nothing is fetched.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech files")
+    parser.add_argument(
+        "--rates", default="1.5,3,6", help="our rates; an empty text for none (default %(default)s)"
+    )
+    parser.add_argument(
+        "--peers",
+        default="opus6,opus8,opus12,codec2_3200,codec2_2400,codec2_1200",
+        help="peers; an empty text for none (default %(default)s)",
+    )
+    parser.add_argument(
+        "--loss", type=_share, default=0.0, help="measure also with this share of packets lost"
+    )
+    parser.add_argument(
+        "--limit", type=_at_least_one, help="at most so many clips, spread over the sources"
+    )
+    parser.add_argument("--metrics", help=f"some of {','.join(METRICS)} (default all)")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{_QUICK_CLIPS} clips and {_QUICK_METRICS} only, unless told otherwise",
+    )
+    parser.add_argument("--engine", default="auto", help="engine of our codec (default auto)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, MAX_JOBS + 1),
+        default=1,
+        help="processes (default %(default)s)",
+    )
+    parser.add_argument("--cache", type=Path, help="folder of kept scores (default the user's)")
+    parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
+    parser.add_argument(
+        "--out", type=Path, help="report to write, with a picture beside it (default: print it)"
+    )
+    parser.add_argument("--json", type=Path, help="all scores as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""What there is to say about a model, as lines for ``q2d2 info`` and ``q2d2 bench``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from q2d2_stream.cli.options import RATE_NAMES
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
+
+__all__ = ["model_facts", "print_facts"]
+
+
+def model_facts(codec: Codec) -> dict[str, str]:
+    """The model's identity, size, cost per second, bitrates and latency."""
+    config, info = codec.config, codec.info
+    encoder, decoder = int(info["parameters_encoder"]), int(info["parameters_decoder"])
+    macs_encoder = int(info["macs_per_frame_encoder"]) * config.frame_rate / 1e6
+    macs_decoder = int(info["macs_per_frame_decoder"]) * config.frame_rate / 1e6
+    rates = [
+        f"--rate {name}: {config.bitrate_bps(rate) / 1000:.2f}"
+        for rate, name in zip(range(len(config.rates)), RATE_NAMES, strict=False)
+    ]
+    return {
+        "model": f"{codec.model_id} ({codec.model_hash.hex()})",
+        "training": str(info["training"]),
+        "sound": f"{config.sample_rate} Hz mono, frames of {config.frame_ms:.1f} ms",
+        "latency": f"{config.latency_ms:.1f} ms (one frame and {config.lookahead} samples)",
+        "lattice": f"{config.lattice}, {config.pairs} pairs of {_codes(config.codes)} points",
+        "bitrates": f"{', '.join(rates)} kbps",
+        "parameters": _sum(encoder / 1e6, decoder / 1e6, "M"),
+        "multiply-adds": _sum(macs_encoder, macs_decoder, "M/s"),
+    }
+
+
+def _sum(encoder: float, decoder: float, unit: str) -> str:
+    return f"{encoder + decoder:.2f} {unit} (encoder {encoder:.2f}, decoder {decoder:.2f})"
+
+
+def _codes(codes: tuple[int, ...]) -> str:
+    return " or ".join(str(n) for n in sorted(set(codes), reverse=True))
+
+
+def print_facts(facts: dict[str, str]) -> None:
+    """Print one aligned line to each fact on stdout."""
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")

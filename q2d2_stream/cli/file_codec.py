@@ -1,0 +1,147 @@
+"""A whole sound to a .q2d2 file and back, piece by piece: engine and container joined, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.container import Block, End, Event, Header, Lost, Reader, Writer
+from q2d2_stream.errors import FormatError
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
+
+__all__ = ["FileDecoder", "FileEncoder"]
+
+_CONCEALED_FRAMES = 75  # decoded at once while a gap lasts
+
+
+class FileEncoder:
+    """Mono pcm at the codec's sample rate in, the bytes of a .q2d2 file out.
+
+    Attributes:
+        samples: samples pushed so far.
+    """
+
+    def __init__(self, codec: Codec, rate: int) -> None:
+        self.samples = 0
+        self._config = codec.config
+        self._encoder = codec.encoder(rate=rate)
+        self._writer = Writer(codec.config, codec.model_id, codec.model_hash)
+        self._rest = np.zeros(0, dtype=np.float32)
+
+    def header(self) -> bytes:
+        """The file's first bytes; after :meth:`finish` they hold the number of samples."""
+        return self._writer.header(self.samples or None)
+
+    def push(self, pcm: NDArray[np.float32]) -> bytes:
+        """The bytes that follow from ``(n,)`` more samples; any n will do."""
+        self.samples += len(pcm)
+        return self._encode(pcm)
+
+    def finish(self) -> bytes:
+        """The rest of the file: the sound is padded until its last sample can be decoded."""
+        missing = -(self.samples + self._config.lookahead) % self._config.hop
+        padding = np.zeros(self._config.lookahead + missing, dtype=np.float32)
+        return self._encode(padding) + self._writer.finish(self.samples)
+
+    def _encode(self, pcm: NDArray[np.float32]) -> bytes:
+        pcm = np.concatenate((self._rest, pcm))
+        whole = len(pcm) - len(pcm) % self._config.hop
+        self._rest = pcm[whole:]
+        return self._writer.push(self._encoder.push(pcm[:whole])) if whole else b""
+
+
+class FileDecoder:
+    """The bytes of a .q2d2 file in, mono pcm at the codec's sample rate out.
+
+    What is damaged is concealed, and told in a sentence.
+
+    Attributes:
+        header: the file's header, None until it has been read.
+        warnings: a sentence for every damage found, the first 20 only.
+        damages: how many there were.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.header: Header | None = None
+        self.warnings: list[str] = []
+        self.damages = 0
+        self._codec = codec
+        self._decoder = codec.decoder()
+        self._reader = Reader()
+        self._frame = 0
+        self._to_skip = codec.config.lookahead
+        self._given = 0
+        # The end may lie anywhere in the last frame, and is known only after it.
+        self._held = np.zeros(0, dtype=np.float32)
+
+    def push(self, data: bytes) -> Iterator[NDArray[np.float32]]:
+        """Decode the file's next bytes, of any length; yields pcm of shape ``(n,)``.
+
+        Raises:
+            FormatError: it is not a .q2d2 file.
+            ModelError: another model made it.
+        """
+        for event in self._reader.feed(data):
+            yield from self._take(event)
+
+    def finish(self) -> Iterator[NDArray[np.float32]]:
+        """Decode what is left; as long as the sound that was encoded, unless the end is missing."""
+        for event in self._reader.close():
+            yield from self._take(event)
+
+    def _take(self, event: Event) -> Iterator[NDArray[np.float32]]:
+        config = self._codec.config
+        match event:
+            case Header():
+                event.require(config, self._codec.model_id, self._codec.model_hash)
+                self.header = event
+            case Block():
+                frames: list[NDArray[np.uint8] | None]
+                try:
+                    frames = list(event.indices(config))
+                except FormatError as error:
+                    self._warn(str(error))
+                    frames = [None] * event.frames
+                yield self._decode(frames)
+            case Lost():
+                self._warn(_sentence(event, config.frame_rate))
+                for start in range(0, event.frames, _CONCEALED_FRAMES):
+                    count = min(_CONCEALED_FRAMES, event.frames - start)
+                    yield self._decode([None] * count)
+            case End():
+                if not event.complete:
+                    self._warn(f"the file is cut short after {event.frames} frames")
+                rest = self._held
+                if event.samples is not None:
+                    rest = rest[: max(0, event.samples - self._given)]
+                yield rest
+
+    def _decode(self, frames: list[NDArray[np.uint8] | None]) -> NDArray[np.float32]:
+        pcm = np.concatenate([self._held, *(self._decoder.push(frame) for frame in frames)])
+        skipped = min(self._to_skip, len(pcm))
+        self._to_skip -= skipped
+        end = max(skipped, len(pcm) - self._codec.config.hop)
+        self._held = pcm[end:]
+        self._given += end - skipped
+        return pcm[skipped:end]
+
+    def _warn(self, sentence: str) -> None:
+        self.damages += 1
+        if len(self.warnings) < 20:
+            self.warnings.append(sentence)
+
+
+def _sentence(lost: Lost, frame_rate: float) -> str:
+    what = []
+    if lost.frames:
+        what.append(f"{lost.frames} frames are lost and concealed")
+    if lost.cut:
+        what.append(f"{lost.cut} frames are missing and left out")
+    if lost.skipped_bytes:
+        what.append(f"{lost.skipped_bytes} bytes are damaged")
+    return f"at {lost.first_frame / frame_rate:.2f} s {' and '.join(what)}"

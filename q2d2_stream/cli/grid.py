@@ -1,0 +1,129 @@
+"""``q2d2 grid``: a picture of a lattice, its cells, and where the latents of a sound fall."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.cli.output import open_output
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.errors import InputError, MissingExtra
+from q2d2_stream.lattice import KINDS, Lattice
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from q2d2_stream.engine import Codec
+
+from q2d2_stream.cli.options import add_models_argument, codec_of
+
+__all__ = ["HELP", "add_arguments", "draw_cells", "run"]
+
+HELP = "draw a lattice and where latents fall"
+_RASTER = 400  # points on either axis of the raster that the cells are drawn from
+_MARGIN = 0.8  # grid units around the grid: cells go on outside of it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("output", help="the PNG file, - for stdout")
+    parser.add_argument("--wav", help="show where the latents of this sound fall")
+    parser.add_argument("--pair", type=int, help="the one pair to show, from 0 (default: all)")
+    parser.add_argument("--lattice", choices=KINDS, help="another lattice, without a sound")
+    parser.add_argument(
+        "--levels", type=int, nargs=2, metavar=("LX", "LY"), help="its levels (default: 7 7)"
+    )
+    add_models_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw one panel to each pair, or one for a lattice on its own."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("matplotlib", "dev", "drawing a grid") from error
+
+    latents = None
+    if args.wav is None:
+        default = CodecConfig()
+        lattice = Lattice(args.lattice or default.lattice, args.levels or (7, 7))
+    elif args.lattice or args.levels:
+        raise InputError("a sound is shown on the model's own lattice: drop --lattice and --levels")
+    else:
+        lattice, latents = _latents(codec_of(args), args.wav)
+    pairs = list(range(lattice.pairs))
+    if args.pair is not None:
+        if args.pair not in pairs:
+            raise InputError(f"pair is {args.pair}, expected 0 to {lattice.pairs - 1}")
+        pairs = [args.pair]
+
+    columns = min(4, len(pairs))
+    rows = -(-len(pairs) // columns)
+    size = 6.0 if len(pairs) == 1 else 3.2
+    figure = Figure(figsize=(size * columns, size * rows), layout="constrained")
+    for place, pair in enumerate(pairs, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        single = Lattice(lattice.kind, lattice.levels[2 * pair : 2 * pair + 2])
+        title = f"{single.kind} {single.levels[0]} x {single.levels[1]}, {single.codes[0]} points"
+        draw_cells(axes, single)
+        if latents is not None:
+            points = latents[:, 2 * pair : 2 * pair + 2]
+            axes.scatter(points[:, 0], points[:, 1], s=3, c="#c0392b", alpha=0.35, lw=0)
+            most = np.log2(single.codes[0])
+            title = f"pair {pair}: {_entropy(single, points):.2f} of {most:.2f} bits"
+        axes.set_title(title, fontsize="medium")
+    with open_output(args.output) as out:
+        figure.savefig(out, format="png")
+    return 0
+
+
+def draw_cells(axes: Axes, lattice: Lattice) -> None:
+    """Draw the points of a one-pair lattice and the Voronoi cells that ``nearest`` makes of them.
+
+    The cells are what the quantiser does, found by asking it at every point of a raster.
+    """
+    half = lattice.scale + _MARGIN
+    x, y = (np.linspace(-h, h, _RASTER) for h in half)
+    index = lattice.nearest(np.stack(np.meshgrid(x, y), axis=-1))[..., 0]
+    # Neighbouring indices get unlike shades; seven shades and a border keep the cells apart.
+    axes.pcolormesh(x, y, index * 3 % 7, cmap="Blues", vmin=-1, vmax=14, rasterized=True)
+    border = (index[1:, 1:] != index[:-1, 1:]) | (index[1:, 1:] != index[1:, :-1])
+    axes.contour(x[1:], y[1:], border, levels=[0.5], colors="white", linewidths=0.5)
+    points = lattice.point(np.arange(lattice.codes[0])[:, None])
+    axes.plot(points[:, 0], points[:, 1], ".", color="#1b2a41", markersize=4)
+    axes.set_aspect("equal")
+    axes.tick_params(labelsize="small")
+
+
+def _latents(codec: Codec, path: str) -> tuple[Lattice, NDArray[np.float32]]:
+    """The model's lattice, and the latents ``(frames, dims)`` of up to five minutes of a sound."""
+    from q2d2_stream.cli.sound import open_sound
+
+    config = codec.config
+    encoder = codec.encoder()
+    latents = []
+    frames = 0
+    rest = np.zeros(0, dtype=np.float32)
+    with open_sound(path, config.sample_rate) as sound:
+        for block in sound:
+            pcm = np.concatenate((rest, block))
+            whole = len(pcm) - len(pcm) % config.hop
+            rest = pcm[whole:]
+            if whole:
+                latents.append(encoder.latents(pcm[:whole]))
+                frames += len(latents[-1])
+            if frames >= 300 * config.frame_rate:
+                break
+    if not latents:
+        raise InputError(f"{path} is shorter than one frame, expected speech")
+    return Lattice.of(config), np.concatenate(latents)
+
+
+def _entropy(lattice: Lattice, latents: NDArray[np.float32]) -> float:
+    """Bits per frame that the indices of ``latents`` ``(frames, 2)`` hold, if told one by one."""
+    counts = np.bincount(lattice.nearest(latents)[:, 0])
+    share = counts[counts > 0] / len(latents)
+    return float(-(share * np.log2(share)).sum())

@@ -1,0 +1,96 @@
+"""``q2d2 info``: what a .q2d2 file holds, or what the model of this package is."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from dataclasses import dataclass, field
+
+from q2d2_stream.cli.decode import open_input, pieces
+from q2d2_stream.cli.facts import model_facts, print_facts
+from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, codec_of
+from q2d2_stream.container import Block, End, Event, Header, Lost, Reader
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "describe a .q2d2 file, or the model"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "file", nargs="?", help="a .q2d2 file, - for stdin; without it, the model is described"
+    )
+    add_models_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print to stdout; a file is read through once, and needs no model."""
+    if args.file is None:
+        print_facts(model_facts(codec_of(args)))
+        return 0
+    summary = _Summary()
+    reader = Reader()
+    with open_input(args.file) as (stream, _):
+        for data in pieces(stream):
+            summary.bytes += len(data)
+            for event in reader.feed(data):
+                summary.take(event)
+    for event in reader.close():
+        summary.take(event)
+    print_facts(summary.facts())
+    return 0
+
+
+@dataclass
+class _Summary:
+    bytes: int = 0
+    header: Header | None = None
+    end: End | None = None
+    frames_at: Counter[int] = field(default_factory=Counter)
+    lost_frames: int = 0
+    skipped_bytes: int = 0
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Header():
+                self.header = event
+            case Block():
+                self.frames_at[event.rate] += event.frames
+            case Lost():
+                self.lost_frames += event.frames + event.cut
+                self.skipped_bytes += event.skipped_bytes
+            case End():
+                self.end = event
+
+    def facts(self) -> dict[str, str]:
+        assert self.header is not None
+        assert self.end is not None
+        header, end = self.header, self.end
+        held = max(0, end.frames * header.hop - header.lookahead)
+        samples = held if end.samples is None else min(held, end.samples)
+        seconds = samples / header.sample_rate
+        kbps = f", {8e-3 * self.bytes / seconds:.2f} kbps with file overhead" if seconds else ""
+        rates = [f"{n} at {_rate_name(rate)}" for rate, n in sorted(self.frames_at.items())]
+        return {
+            "made by model": f"{header.model_id} ({header.model_hash.hex()})",
+            "length": f"{seconds:.2f} s, {samples} samples at {header.sample_rate} Hz",
+            "size": f"{self.bytes} bytes{kbps}",
+            "frames": f"{end.frames} of {1000 * header.hop / header.sample_rate:.1f} ms"
+            + (f": {', '.join(rates)}" if rates else ""),
+            "damage": self._damage(end),
+        }
+
+    def _damage(self, end: End) -> str:
+        found = []
+        if self.lost_frames:
+            found.append(f"{self.lost_frames} frames lost")
+        if self.skipped_bytes:
+            found.append(f"{self.skipped_bytes} bytes damaged")
+        if not end.complete:
+            found.append("cut short")
+        return ", ".join(found) or "none"
+
+
+def _rate_name(rate: int) -> str:
+    return f"{RATE_NAMES[rate]} kbps" if rate < len(RATE_NAMES) else f"unknown rate {rate}"

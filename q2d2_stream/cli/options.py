@@ -1,0 +1,36 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
+
+__all__ = ["RATE_NAMES", "add_models_argument", "add_rate_argument", "codec_of"]
+
+RATE_NAMES = ("1.5", "3", "6")
+"""Kilobits per second, rounded; a name's position is the rate that the library takes."""
+
+
+def add_rate_argument(parser: argparse.ArgumentParser, default: str = "3") -> None:
+    """Add ``--rate``; the parsed value is one of RATE_NAMES, its position is the rate."""
+    parser.add_argument(
+        "--rate",
+        choices=RATE_NAMES,
+        default=default,
+        help=f"kilobits per second (default: {default})",
+    )
+
+
+def add_models_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--models``, which :func:`codec_of` reads."""
+    parser.add_argument("--models", metavar="DIR", help="use these model files, not the shipped")
+
+
+def codec_of(args: argparse.Namespace) -> Codec:
+    """The codec that the arguments ask for; raises ModelError where its files are no good."""
+    from q2d2_stream.engine import load_codec
+
+    return load_codec(args.models)

@@ -1,0 +1,48 @@
+"""Progress on stderr: a live bar on a terminal, nothing in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["progress"]
+
+
+@contextmanager
+def progress(
+    title: str, total: float | None, quiet: bool = False
+) -> Iterator[Callable[[float], None]]:
+    """Show how far a command is.
+
+    Args:
+        title: what the command does, a word or two.
+        total: the end of the scale, or None where it is not known.
+        quiet: show nothing on a terminal either.
+
+    Yields:
+        A function to call with the position on the scale.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda position: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as display:
+        task = display.add_task(title, total=total)
+        yield lambda position: display.update(task, completed=position)
