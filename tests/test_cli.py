@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 import q2d2_stream.engine
 from q2d2_stream.cli.file_codec import FileDecoder, FileEncoder
@@ -23,7 +26,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Reader
 from q2d2_stream.engine import Codec
 from q2d2_stream.engine.graph import Array, State
-from q2d2_stream.errors import InputError, ModelError
+from q2d2_stream.errors import FormatError, InputError, ModelError
 
 CONFIG = CodecConfig()
 MODELS = Path(q2d2_stream.engine.__file__).parents[1] / "models"
@@ -137,10 +140,29 @@ def test_a_file_cut_short_decodes_to_its_last_whole_block() -> None:
     assert "cut short" in decoder.warnings[-1]
 
 
+FILE = encoded(steps(200 * CONFIG.hop))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(FILE) - 1), st.integers(0, 255)), max_size=5),
+    st.integers(0, len(FILE)),
+)
+def test_whatever_the_bytes_there_is_sound_or_one_sentence(
+    changes: list[tuple[int, int]], length: int
+) -> None:
+    data = bytearray(FILE)
+    for at, value in changes:
+        data[at] = value
+    try:
+        pcm, _ = decoded(bytes(data[:length]))
+    except (FormatError, ModelError):
+        return
+    assert len(pcm) <= 200 * CONFIG.hop
+    assert np.isfinite(pcm).all()
+
+
 def test_frames_of_another_codec_are_concealed() -> None:
     data = bytearray(encoded(steps(10 * CONFIG.hop)))
-    import zlib
-
     start = data.index(b"\xd2\xb2")
     end = data.index(b"\xd2\xb2", start + 2)
     data[start + 2] = 9  # a rate that does not exist, with the right checksum

@@ -68,33 +68,41 @@ def run(args: argparse.Namespace) -> int:
         axes = figure.add_subplot(rows, columns, place)
         single = Lattice(lattice.kind, lattice.levels[2 * pair : 2 * pair + 2])
         title = f"{single.kind} {single.levels[0]} x {single.levels[1]}, {single.codes[0]} points"
-        draw_cells(axes, single)
-        if latents is not None:
+        if latents is None:
+            draw_cells(axes, single)
+        else:
             points = latents[:, 2 * pair : 2 * pair + 2]
-            axes.scatter(points[:, 0], points[:, 1], s=3, c="#c0392b", alpha=0.35, lw=0)
+            share = _shares(single, points)
+            draw_cells(axes, single, share)
+            axes.scatter(points[:, 0], points[:, 1], s=3, c="#c0392b", alpha=0.5, lw=0)
             most = np.log2(single.codes[0])
-            title = f"pair {pair}: {_entropy(single, points):.2f} of {most:.2f} bits"
+            title = f"pair {pair}: {_bits(share):.2f} of {most:.2f} bits"
         axes.set_title(title, fontsize="medium")
     with open_output(args.output) as out:
         figure.savefig(out, format="png")
     return 0
 
 
-def draw_cells(axes: Axes, lattice: Lattice) -> None:
+def draw_cells(axes: Axes, lattice: Lattice, share: NDArray[np.float64] | None = None) -> None:
     """Draw the points of a one-pair lattice and the Voronoi cells that ``nearest`` makes of them.
 
     The cells are what the quantiser does, found by asking it at every point of a raster.
+
+    Args:
+        axes: where to draw.
+        lattice: a lattice of one pair.
+        share: how often each index is used, ``(codes,)``; the often used cells are darker.
     """
     half = lattice.scale + _MARGIN
     x, y = (np.linspace(-h, h, _RASTER) for h in half)
     index = lattice.nearest(np.stack(np.meshgrid(x, y), axis=-1))[..., 0]
-    # Neighbouring indices get unlike shades; seven shades and a border keep the cells apart.
-    axes.pcolormesh(x, y, index * 3 % 7, cmap="Blues", vmin=-1, vmax=14, rasterized=True)
+    used = np.full(lattice.codes[0], 0.25) if share is None else np.sqrt(share / share.max())
+    axes.pcolormesh(x, y, used[index], cmap="Blues", vmin=-0.1, vmax=1.4, rasterized=True)
     border = (index[1:, 1:] != index[:-1, 1:]) | (index[1:, 1:] != index[1:, :-1])
-    axes.contour(x[1:], y[1:], border, levels=[0.5], colors="white", linewidths=0.5)
+    axes.contour(x[1:], y[1:], border, levels=[0.5], colors="white", linewidths=0.7)
     points = lattice.point(np.arange(lattice.codes[0])[:, None])
     axes.plot(points[:, 0], points[:, 1], ".", color="#1b2a41", markersize=4)
-    axes.set_aspect("equal")
+    axes.set(aspect="equal", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     axes.tick_params(labelsize="small")
 
 
@@ -122,8 +130,13 @@ def _latents(codec: Codec, path: str) -> tuple[Lattice, NDArray[np.float32]]:
     return Lattice.of(config), np.concatenate(latents)
 
 
-def _entropy(lattice: Lattice, latents: NDArray[np.float32]) -> float:
-    """Bits per frame that the indices of ``latents`` ``(frames, 2)`` hold, if told one by one."""
-    counts = np.bincount(lattice.nearest(latents)[:, 0])
-    share = counts[counts > 0] / len(latents)
-    return float(-(share * np.log2(share)).sum())
+def _shares(lattice: Lattice, latents: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How often each index is the nearest of ``latents`` ``(frames, 2)``, ``(codes,)``."""
+    counts = np.bincount(lattice.nearest(latents)[:, 0], minlength=lattice.codes[0])
+    return counts / len(latents)
+
+
+def _bits(share: NDArray[np.float64]) -> float:
+    """Entropy of the indices, each told without the ones before it."""
+    share = share[share > 0]
+    return float((share * np.log2(1 / share)).sum())
