@@ -29,6 +29,8 @@ class Endpoint:
         frames_per_message: frames per audio message to begin with, 1 to 8.
         dtx: whether silence may be left unsent.
         secret: what both sides must prove to know; None for an open call.
+
+    Raises InputError when a field is out of range.
     """
 
     config: CodecConfig
@@ -45,6 +47,11 @@ class Endpoint:
         if not set(rates) <= set(ladder):
             raise InputError(f"rates is {self.rates}, expected some of {ladder}")
         object.__setattr__(self, "rates", rates)
+        # A hello checks the other fields; better here than when the first peer calls.
+        if self.hello(Role.CLIENT, Call(), bytes(16)).model_id != self.model_id:
+            raise InputError(
+                f"model_id is {self.model_id!r}, expected at most 64 printable bytes of UTF-8"
+            )
 
     def hello(self, role: Role, call: Call, nonce: bytes) -> Hello:
         """This end's hello for ``call``."""
