@@ -1,0 +1,230 @@
+"""How long to hold frames back: a target delay from the arrival jitter.
+
+Every message has a *lateness*: arrival time minus sender time of its last frame. The smallest
+lateness of the last ten seconds is the base, the fastest way through the network; what lies above
+it is jitter. The target covers the jitter's 95 % quantile::
+
+    lateness   |        x                          one message each
+               |  x        x    x   x
+    target  - -|- - - - - - - - - - - - - - - -    quantile + margin
+               |     x    x  x    x    x  x
+    base    ---|--x----x----x--x-----x----x---     smallest of ten seconds
+               +------------------------------> arrival
+
+Method: the histogram with forgetting and the half-second peaks are WebRTC NetEQ's
+(``delay_manager``, ``underrun_optimizer``, ``packet_arrival_history``); fast rise, slow decay as
+in baresip's ``jbuf``. Unlike NetEQ's, the histogram is of absolute lateness, so that a base that
+moves (another route, a clock that drifts) takes the histogram along instead of polluting it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from q2d2_stream.errors import InputError
+
+__all__ = ["DelayEstimator"]
+
+_BIN_S = 0.005
+_QUANTILE = 0.95
+_PEAK_S = 0.5  # one histogram entry per half second: its worst message, as in NetEQ
+# Weight of one entry is 3 %: a lone hiccup stays below the 5 % that moves the quantile, two within
+# 15 s do not. A jitter that is over is forgotten in 50 s.
+_FORGET = 0.97
+_BASE_WINDOW_S = 10.0
+_BASE_WINDOW_MESSAGES = 50  # the base outlives a pause: it expires by age and by count
+_FALL_S = 0.010  # the target falls by at most this per half second
+_DEAD_S = 0.010  # and only when it would fall by more than this
+_PACKET_MEMORY = 16
+
+
+class DelayEstimator:
+    """Target delay for a stream of messages, and the delay at which a frame is being played.
+
+    Delays count from the moment at which a frame would have come by the fastest way, as the last
+    frame of its message. So the target of a message of ``n`` frames holds ``n - 1`` frames of
+    packetisation on top of the jitter.
+
+    Args:
+        frame_s: length of a frame in seconds.
+        minimum_ms: least target for the jitter.
+        maximum_ms: largest target for the jitter. Anything later than this is a stall, which no
+            delay can cover: it is counted and left out of the statistics.
+        start_ms: target until the jitter is known.
+        margin_ms: added to the quantile.
+
+    Raises:
+        InputError: unless 0 <= minimum <= maximum.
+    """
+
+    def __init__(
+        self,
+        frame_s: float,
+        *,
+        minimum_ms: float = 30.0,
+        maximum_ms: float = 500.0,
+        start_ms: float = 50.0,
+        margin_ms: float = 10.0,
+    ) -> None:
+        if not 0 <= minimum_ms <= maximum_ms:
+            raise InputError(
+                f"the playout delay is {minimum_ms:g} to {maximum_ms:g} ms, "
+                "expected a minimum of at least 0 and a maximum not below it"
+            )
+        self.stalls = 0
+        self.skew = 0.0  # d lateness / d time, from the drift estimator
+        self._frame_s = frame_s
+        self._minimum_s, self._maximum_s = minimum_ms / 1e3, maximum_ms / 1e3
+        self._margin_s = margin_ms / 1e3
+        self._target_s = min(max(start_ms / 1e3, self._minimum_s), self._maximum_s)
+        self._packets: deque[int] = deque(maxlen=_PACKET_MEMORY)
+        self._packet_frames = 1
+        self._jitter_s = 0.0
+        # Enough bins for the maximum, and room above it for a base that falls.
+        self._bins = np.zeros(math.ceil(self._maximum_s / _BIN_S) + 2)
+        self._updates = 0
+        self.rebase()
+
+    def rebase(self) -> None:
+        """Forgets the sender's time origin (it starts anew) but keeps what is known of jitter."""
+        self._minima: deque[tuple[int, float, float]] = deque()  # ascending: count, time, lateness
+        self._messages = 0
+        self._origin: float | None = None  # lateness at the histogram's lower end
+        self._base = 0.0
+        self._peak: float | None = None
+        self._peak_start = 0.0
+        self._offset, self._offset_time = 0.0, 0.0
+        self._last: tuple[float, int] | None = None
+        self._draining = False
+
+    @property
+    def known(self) -> bool:
+        """Whether any message has come since the beginning or since :meth:`rebase`."""
+        return self._messages > 0
+
+    @property
+    def packet_frames(self) -> int:
+        """Frames per message: the largest number among the latest messages."""
+        return self._packet_frames
+
+    @property
+    def packetisation_s(self) -> float:
+        """How long the first frame of a message waits for the last one, in seconds."""
+        return (self._packet_frames - 1) * self._frame_s
+
+    @property
+    def target_s(self) -> float:
+        """Delay to play at, in seconds: packetisation and jitter."""
+        return self._target_s + self.packetisation_s
+
+    @property
+    def jitter_ms(self) -> float:
+        """Inter-arrival jitter in milliseconds, smoothed as in RFC 3550 section 6.4.1."""
+        return 1e3 * self._jitter_s
+
+    def delay_s(self, timestamp_frames: int, now: float) -> float:
+        """Delay of a frame that is played at ``now``, in seconds; may be negative."""
+        return self._lateness(timestamp_frames, now) - self._base
+
+    def put(self, timestamp_frames: int, frames: int, now: float) -> None:
+        """Takes note of a message that came at ``now``.
+
+        Args:
+            timestamp_frames: unwrapped sender time of the message's last frame.
+            frames: number of frames in the message.
+            now: arrival time in seconds.
+        """
+        self._packets.append(frames)
+        self._packet_frames = max(self._packets)
+        if self._messages == 0:
+            self._offset_time = now
+        self._offset += self.skew * (now - self._offset_time)
+        self._offset_time = now
+        lateness = self._lateness(timestamp_frames, now)
+        self._update_base(lateness, now)
+        last, self._last = self._last, (lateness, timestamp_frames)
+        if last is not None:
+            self._jitter_s += (abs(lateness - last[0]) - self._jitter_s) / 16.0
+        if self._is_stall(lateness, timestamp_frames, last):
+            return
+        if self._peak is None:
+            self._peak, self._peak_start = lateness, now
+        self._peak = max(self._peak, lateness)
+        if now - self._peak_start >= _PEAK_S:
+            self._add(self._peak)
+            self._peak = None
+
+    def _lateness(self, timestamp_frames: int, now: float) -> float:
+        drifted = self._offset + self.skew * (now - self._offset_time)
+        return now - timestamp_frames * self._frame_s - drifted
+
+    def _update_base(self, lateness: float, now: float) -> None:
+        self._messages += 1
+        minima = self._minima
+        while minima and minima[-1][2] >= lateness:
+            minima.pop()
+        minima.append((self._messages, now, lateness))
+        while (
+            now - minima[0][1] > _BASE_WINDOW_S
+            and self._messages - minima[0][0] > _BASE_WINDOW_MESSAGES
+        ):
+            minima.popleft()
+        self._base = minima[0][2]
+        if self._origin is None:
+            self._origin = self._base
+        shift = math.floor((self._base - self._origin) / _BIN_S)
+        if shift:
+            self._shift(shift)
+            self._origin += shift * _BIN_S
+
+    def _shift(self, bins: int) -> None:
+        # Entries below the new base are no jitter at all; those that leave at the top are stalls.
+        moved = np.zeros_like(self._bins)
+        size = len(moved)
+        if bins > 0:
+            keep = max(0, size - bins)
+            moved[:keep] = self._bins[size - keep :]
+            moved[0] += self._bins[: size - keep].sum()
+        else:
+            keep = max(0, size + bins)
+            moved[size - keep :] = self._bins[:keep]
+        total = moved.sum()
+        if total > 0:
+            self._bins = moved / total
+        else:
+            self._bins[:] = 0.0
+            self._updates = 0
+
+    def _is_stall(
+        self, lateness: float, timestamp_frames: int, last: tuple[float, int] | None
+    ) -> bool:
+        if lateness - self._base > self._maximum_s:
+            if not self._draining:
+                self.stalls += 1
+            self._draining = True
+            return True
+        if self._draining and last is not None:
+            # What was held up comes faster than it was sent: the tail of the same stall.
+            caught_up = last[0] - lateness
+            sent = (timestamp_frames - last[1]) * self._frame_s
+            self._draining = caught_up > 0.25 * sent > 0
+        return self._draining
+
+    def _add(self, lateness: float) -> None:
+        assert self._origin is not None
+        index = min(max(int((lateness - self._origin) / _BIN_S), 0), len(self._bins) - 1)
+        # NetEQ's start: the first entries count fully, then the weight settles at 1 - forget.
+        self._updates += 1
+        forget = min(_FORGET, 1.0 - 2.0 / (self._updates + 1))
+        self._bins *= forget
+        self._bins[index] += 1.0 - self._bins.sum()
+        reached = int(np.searchsorted(np.cumsum(self._bins), _QUANTILE - 1e-9))
+        wanted = (min(reached, len(self._bins) - 1) + 1) * _BIN_S + self._margin_s
+        wanted = min(max(wanted, self._minimum_s), self._maximum_s)
+        if wanted > self._target_s:
+            self._target_s = wanted
+        elif self._target_s - wanted > _DEAD_S:
+            self._target_s = max(wanted, self._target_s - _FALL_S)
