@@ -42,6 +42,8 @@ _CLIMB_AFTER_S = 8.0
 _CLIMB_AFTER_MAX_S = 64.0
 # A step down this soon after a climb says that the climb was too early.
 _CLIMB_FAILED_S = 16.0
+# After so long without a failed climb the link may have changed: the wait is short again.
+_FORGIVEN_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Pacer:
         self._rung = 0
         self._changed_at: float | None = None
         self._climbed_at: float | None = None
+        self._failed_at: float | None = None
         self._bad_since: float | None = None
         self._clear_since: float | None = None
         self._climb_after_s = _CLIMB_AFTER_S
@@ -178,6 +181,7 @@ class Pacer:
         if self._climbed_at is not None and now < self._climbed_at + _CLIMB_FAILED_S:
             self._climb_after_s = min(_CLIMB_AFTER_MAX_S, 2 * self._climb_after_s)
             self._climbed_at = None
+            self._failed_at = now
         self._rung += 1
         self._changed_at = now
 
@@ -186,8 +190,8 @@ class Pacer:
             self._clear_since = now
         if self._rung == 0 or now < self._clear_since + self._climb_after_s:
             return
-        if self._climbed_at is not None and now >= self._climbed_at + _CLIMB_FAILED_S:
-            self._climb_after_s = max(_CLIMB_AFTER_S, self._climb_after_s / 2)
+        if self._failed_at is not None and now >= self._failed_at + _FORGIVEN_S:
+            self._climb_after_s = _CLIMB_AFTER_S
         self._rung -= 1
         self._changed_at = self._climbed_at = self._clear_since = now
 
