@@ -57,6 +57,7 @@ class Frame:
         indices: uint8, shape ``(pairs,)``.
         arrival: when it came, in seconds.
         end: whether it is the last frame of a talk spurt.
+        dtx: whether it is a keep-alive inside a pause, which is not played.
     """
 
     seq: int
@@ -64,6 +65,7 @@ class Frame:
     indices: NDArray[np.uint8]
     arrival: float
     end: bool = False
+    dtx: bool = False
 
 
 @dataclass(slots=True)
@@ -132,6 +134,7 @@ class JitterBuffer:
         indices: NDArray[np.uint8],
         now: float,
         end: bool = False,
+        dtx: bool = False,
     ) -> bool:
         """Stores one frame, in any order; False if it was dropped on the spot (counted).
 
@@ -141,6 +144,7 @@ class JitterBuffer:
             indices: uint8, shape ``(pairs,)``.
             now: arrival time in seconds.
             end: last frame of a talk spurt.
+            dtx: keep-alive inside a pause.
         """
         self.counts.received += 1
         if seq in self._frames or self._taken[seq % _MEMORY] == seq:
@@ -160,7 +164,7 @@ class JitterBuffer:
             if self._next_seq is not None:
                 self.counts.missing += oldest - self._next_seq
                 self._next_seq = oldest + 1
-        self._frames[seq] = Frame(seq, timestamp_frames, indices, now, end)
+        self._frames[seq] = Frame(seq, timestamp_frames, indices, now, end, dtx)
         self._newest = max(self._newest, seq)
         return True
 

@@ -62,7 +62,7 @@ class ComfortNoise:
         elif self._seen < _WARM_UP_FRAMES:
             return False
         else:
-            quiet = energy <= _QUIET_RATIO * min(self._low, *self._lows)
+            quiet = energy <= _QUIET_RATIO * min((self._low, *self._lows))
         if quiet:
             self._learn(pcm)
         return quiet

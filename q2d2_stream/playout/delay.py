@@ -66,7 +66,7 @@ class DelayEstimator:
         *,
         minimum_ms: float = 30.0,
         maximum_ms: float = 500.0,
-        start_ms: float = 50.0,
+        start_ms: float = 45.0,
         margin_ms: float = 10.0,
     ) -> None:
         if not 0 <= minimum_ms <= maximum_ms:
@@ -101,11 +101,6 @@ class DelayEstimator:
         self._draining = False
 
     @property
-    def known(self) -> bool:
-        """Whether any message has come since the beginning or since :meth:`rebase`."""
-        return self._messages > 0
-
-    @property
     def packet_frames(self) -> int:
         """Frames per message: the largest number among the latest messages."""
         return self._packet_frames
@@ -129,13 +124,15 @@ class DelayEstimator:
         """Delay of a frame that is played at ``now``, in seconds; may be negative."""
         return self._lateness(timestamp_frames, now) - self._base
 
-    def put(self, timestamp_frames: int, frames: int, now: float) -> None:
+    def put(self, timestamp_frames: int, frames: int, now: float, start: bool = False) -> None:
         """Takes note of a message that came at ``now``.
 
         Args:
             timestamp_frames: unwrapped sender time of the message's last frame.
             frames: number of frames in the message.
             now: arrival time in seconds.
+            start: the message begins a talk spurt. Its pre-roll comes in one burst, late because
+                the sender kept it back; that is no jitter.
         """
         self._packets.append(frames)
         self._packet_frames = max(self._packets)
@@ -146,9 +143,9 @@ class DelayEstimator:
         lateness = self._lateness(timestamp_frames, now)
         self._update_base(lateness, now)
         last, self._last = self._last, (lateness, timestamp_frames)
-        if last is not None:
+        if last is not None and not start:
             self._jitter_s += (abs(lateness - last[0]) - self._jitter_s) / 16.0
-        if self._is_stall(lateness, timestamp_frames, last):
+        if self._is_stall(lateness, timestamp_frames, last, start):
             return
         if self._peak is None:
             self._peak, self._peak_start = lateness, now
@@ -199,11 +196,14 @@ class DelayEstimator:
             self._updates = 0
 
     def _is_stall(
-        self, lateness: float, timestamp_frames: int, last: tuple[float, int] | None
+        self, lateness: float, timestamp_frames: int, last: tuple[float, int] | None, start: bool
     ) -> bool:
         if lateness - self._base > self._maximum_s:
             if not self._draining:
                 self.stalls += 1
+            self._draining = True
+            return True
+        if start:
             self._draining = True
             return True
         if self._draining and last is not None:

@@ -65,9 +65,7 @@ def accelerate(pcm: Pcm, *, quiet: bool = False, min_correlation: float = 0.8) -
     return np.concatenate((pcm[:start], fade, pcm[resume + _FADE :]))
 
 
-def expand(
-    history: Pcm, pcm: Pcm, *, quiet: bool = False, min_correlation: float = 0.8
-) -> Pcm:
+def expand(history: Pcm, pcm: Pcm, *, quiet: bool = False, min_correlation: float = 0.8) -> Pcm:
     """Repeats one period.
 
     Args:
@@ -96,7 +94,8 @@ def _crossfade(old: Pcm, new: Pcm, similarity: float) -> Pcm:
     # Linear for equal signals, equal power for unrelated ones, in between by their correlation.
     rho = min(max(similarity, 0.0), 1.0)
     power = _RISE * _RISE + _FALL * _FALL + np.float32(2.0 * rho) * _RISE * _FALL
-    return ((old * _FALL + new * _RISE) / np.sqrt(power)).astype(np.float32)
+    faded: Pcm = (old * _FALL + new * _RISE) / np.sqrt(power)
+    return faded
 
 
 def _best_splice(pcm: Pcm, *, backwards: bool) -> tuple[int, int, float]:

@@ -1,0 +1,451 @@
+"""From received messages to sound: joins jitter buffer, target delay, stretching and concealment.
+
+One frame at a time, :meth:`Playout.pull` decides what to play::
+
+                     end of spurt, pause in the timestamps, or 160 ms with nothing
+                  .------------------------------------------------------------.
+                  |                                                            v
+    .----------------------------.                               .--------------------------.
+    | PLAYING                    |                               | PAUSED                   |
+    | next frame here: decode,   |                               | comfort noise until the  |
+    |   stretch if off target    |                               | oldest frame held is due |
+    | missing, later ones here:  |                               '--------------------------'
+    |   conceal, go on           |                                             |
+    | nothing here (underrun):   |<--------------------------------------------'
+    |   conceal, wait            |       due: base + timestamp + target delay
+    '----------------------------'
+
+An underrun waits, so nothing that TCP merely holds up is lost; the delay grows meanwhile. A small
+excess is stretched away afterwards. One above ``skip_ms`` is a stall: the oldest frames are
+skipped, as far as the buffer then still holds the target delay.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.errors import InputError
+from q2d2_stream.playout.buffer import Frame, JitterBuffer, Unwrapper
+from q2d2_stream.playout.clock import PullClock
+from q2d2_stream.playout.comfort import ComfortNoise
+from q2d2_stream.playout.delay import DelayEstimator
+from q2d2_stream.playout.drift import DriftEstimator
+from q2d2_stream.playout.options import PlayoutOptions
+from q2d2_stream.playout.stats import DelayHistogram, DelayParts, PlayoutStats
+from q2d2_stream.playout.stretch import BLOCK_SAMPLES, HISTORY_SAMPLES, accelerate, expand
+
+__all__ = ["Decoder", "Playout"]
+
+_RATE = 24_000
+_HOP = 320
+_FRAME_S = _HOP / _RATE
+_RANGE = 27_000  # frames either way that numbers may jump within a stream: six minutes
+_MIX_SAMPLES = 120  # 5 ms from noise to speech
+_MIN_PAUSE_SAMPLES = 60  # a spurt due within 2.5 ms begins at once
+# The delay may leave its target by this much before it is corrected (hysteresis): wider above,
+# where it costs some delay, than below, where it costs frames.
+_ABOVE_S, _ABOVE_SHARE = 0.030, 0.25
+_BELOW_S = 0.012
+_STRETCH_SHARE = 0.15  # of speech that may be left out or repeated
+_STRETCH_SHARE_QUIET = 0.5
+_LEAD_DECAY = 0.999
+
+Pcm = NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """What the playout needs of a codec's decoder."""
+
+    def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
+        """Decodes one frame, or conceals a lost one (None), to float32, shape ``(320,)``."""
+
+    def reset(self) -> None:
+        """Forgets the past."""
+
+
+class Playout:
+    """Receiving side of a call, without a clock and without threads.
+
+    :meth:`put` and :meth:`pull` may be called in any order but not at the same time; both take
+    ``now`` from the same monotonic clock.
+
+    Args:
+        decoder: of the sender's codec, freshly reset.
+        options: see :class:`PlayoutOptions`.
+    """
+
+    def __init__(self, decoder: Decoder, options: PlayoutOptions | None = None) -> None:
+        self.options = options = options or PlayoutOptions()
+        self._decoder = decoder
+        self._buffer = JitterBuffer(options.capacity_frames)
+        self._delay = DelayEstimator(
+            _FRAME_S,
+            minimum_ms=options.minimum_delay_ms,
+            maximum_ms=options.maximum_delay_ms,
+            start_ms=options.start_delay_ms,
+        )
+        self._sender_drift, self._speaker_drift = DriftEstimator(), DriftEstimator()
+        self._clock = PullClock(_RATE)
+        self._noise = ComfortNoise(options.seed)
+        self._delays = DelayHistogram()
+        self._fade_after = round(options.fade_after_ms * 1e-3 / _FRAME_S)
+        self._fade_frames = max(1, round(options.fade_ms * 1e-3 / _FRAME_S))
+        # Output waiting to be pulled, and the samples before it, which expand() needs.
+        self._fifo: list[Pcm] = []
+        self._fifo_samples = 0
+        self._history = np.zeros(HISTORY_SAMPLES, np.float32)
+        self._pulled = 0
+        self._lead_in: int | None = None
+        self._lead_s = 0.0  # how long before it sounds a frame is asked for, at most
+        self._played = self._concealed = self._underruns = self._keepalives = 0
+        self._out_of_range = self._restarts = 0
+        self._noise_samples = self._accelerated = self._expanded = 0
+        self._fresh = True  # the decoder has not been used since its reset
+        self._restart_stream()
+
+    def _restart_stream(self) -> None:
+        self._seqs, self._timestamps = Unwrapper(), Unwrapper()
+        self._stray: int | None = None  # where a stream that fits nowhere would go on
+        self._playing = False
+        self._unsent = 0  # timestamp minus sequence number: grows by every pause
+        self._tail = False  # the decoder still holds the end of a spurt
+        self._gain = 1.0 if self._fresh else 0.0  # of the decoder; the rest is comfort noise
+        self._gap = 0  # concealed frames in a row
+        self._waited = 0  # of which while the buffer was empty
+        self._direction = 0  # -1 while accelerating, +1 while expanding
+        self._hold_samples = 0  # until the next splice
+        self._actual_s = 0.0
+
+    def reset(self) -> None:
+        """Makes ready for a sender that starts anew; keeps the counts and what is known of noise
+        and jitter. Not needed when a link breaks and the same stream goes on."""
+        self._buffer.clear()
+        self._delay.rebase()
+        self._sender_drift.reset()
+        self._restarts += 1
+        self._restart_stream()
+
+    # -- network side ---------------------------------------------------------------------------
+
+    def put(
+        self,
+        seq: int,
+        timestamp_frames: int,
+        indices: NDArray[np.uint8],
+        now: float,
+        *,
+        start: bool = False,
+        end: bool = False,
+        dtx: bool = False,
+    ) -> None:
+        """Takes one message from the network.
+
+        Args:
+            seq: sequence number of its first frame, 0 to 2**32 - 1, wrapping.
+            timestamp_frames: sender time of its first frame, likewise.
+            indices: uint8, shape ``(frames, pairs)``, consecutive frames, at least one.
+            now: arrival time in seconds.
+            start: its first frame begins a talk spurt.
+            end: its last frame ends one; what follows is a pause and no loss.
+            dtx: its frames are a keep-alive inside a pause.
+
+        Raises:
+            InputError: for indices of another shape or numbers that do not fit in 32 bits.
+        """
+        if indices.ndim != 2 or not len(indices) or indices.dtype != np.uint8:
+            raise InputError(
+                f"indices are {indices.dtype} of shape {indices.shape}, "
+                "expected uint8 of shape (frames, pairs)"
+            )
+        if not self._in_stream(seq, len(indices)):
+            return
+        first = self._seqs.unwrap(seq)
+        sent = self._timestamps.unwrap(timestamp_frames)
+        last = len(indices) - 1
+        if not dtx:  # a keep-alive is late by the sender's pre-roll, which is no jitter
+            self._delay.put(sent + last, len(indices), now, start)
+            self._sender_drift.put((sent + last) * _FRAME_S, now)
+            self._delay.skew = -1e-6 * self._sender_drift.ppm
+        for index, frame in enumerate(indices):
+            ends = end and index == last
+            self._buffer.put(first + index, sent + index, frame, now, ends, dtx)
+
+    def _in_stream(self, seq: int, frames: int) -> bool:
+        """Whether ``seq`` goes on with the stream; two that agree elsewhere begin a new one."""
+        expected = self._buffer.next_seq
+        if expected is None and not len(self._buffer):
+            return True
+        at = self._seqs.peek(seq)
+        if abs(at - (at if expected is None else expected)) <= _RANGE:
+            self._stray = None
+            return True
+        if self._stray is not None and 0 <= at - self._stray <= _RANGE:
+            self.reset()
+            return True
+        self._stray = at + frames
+        self._out_of_range += frames
+        return False
+
+    # -- speaker side ---------------------------------------------------------------------------
+
+    def pull(self, now: float, samples: int) -> Pcm:
+        """The next ``samples`` of sound, float32, shape ``(samples,)``, for playing at ``now``."""
+        time = self._clock.pull(now, samples)
+        self._speaker_drift.put(self._pulled / _RATE, now)
+        while self._fifo_samples < samples:
+            self._lead_s = max(self._fifo_samples / _RATE, self._lead_s * _LEAD_DECAY)
+            self._step(time + self._fifo_samples / _RATE)
+        self._pulled += samples
+        head = self._fifo[0]
+        if len(self._fifo) == 1 and len(head) == samples:
+            self._fifo.clear()
+        else:
+            joined = np.concatenate(self._fifo)
+            head = joined[:samples]
+            self._fifo = [joined[samples:]]
+        self._fifo_samples -= samples
+        return head
+
+    @property
+    def target_delay_s(self) -> float:
+        """The delay to play at, in seconds: packetisation, jitter and the speaker's blocks."""
+        return self._delay.target_s + self._lead_s
+
+    def _emit(self, pcm: Pcm) -> None:
+        self._fifo.append(pcm)
+        self._fifo_samples += len(pcm)
+        if len(pcm) >= HISTORY_SAMPLES:
+            self._history = pcm[-HISTORY_SAMPLES:]
+        else:
+            self._history = np.concatenate((self._history[len(pcm) :], pcm))
+
+    def _step(self, time: float) -> None:
+        """Emits the next piece of sound, which begins at ``time``."""
+        if not self._playing and not self._resume(time):
+            return
+        self._skip_stall(time)
+        while True:
+            frame = self._buffer.peek()
+            if frame is not None:
+                break
+            if not len(self._buffer):
+                self._underruns += self._waited == 0
+                self._waited += 1
+                self._conceal()
+                return
+            # Lost, unless an underrun has already stood in for it.
+            excess = self._delay.delay_s(self._timestamp(), time) - self.target_delay_s
+            covered = self._waited > 0 and excess > 0
+            self._buffer.advance(self._next_seq() + 1)
+            if not covered:
+                self._conceal()
+                return
+            self._waited -= 1
+        if frame.dtx or frame.timestamp_frames > self._timestamp():
+            self._pause(tail=True)
+            self._step(time)
+            return
+        self._play(frame, time)
+
+    def _next_seq(self) -> int:
+        assert self._buffer.next_seq is not None
+        return self._buffer.next_seq
+
+    def _timestamp(self) -> int:
+        return self._next_seq() + self._unsent
+
+    # -- pauses ---------------------------------------------------------------------------------
+
+    def _pause(self, *, tail: bool) -> None:
+        self._playing = False
+        self._tail = tail
+        self._gap = self._waited = 0
+        self._direction = 0
+
+    def _resume(self, time: float) -> bool:
+        """Begins to play if it is time; otherwise emits a piece of the pause."""
+        while True:
+            first = self._buffer.first()
+            if first is None:
+                self._emit_pause(_HOP)
+                return False
+            delay = self._delay.delay_s(first.timestamp_frames, time)
+            samples = round((self.target_delay_s - delay) * _RATE)
+            if samples >= _MIN_PAUSE_SAMPLES:
+                self._emit_pause(min(samples, _HOP))
+                return False
+            self._buffer.advance(first.seq)
+            self._unsent = first.timestamp_frames - first.seq
+            if not first.dtx:
+                break
+            self._buffer.take()
+            self._keepalives += 1
+        self._playing = True
+        if not self._tail and not self._fresh:
+            # After a pause the decoder's state is of another time; its initial one is sound.
+            self._decoder.reset()
+        self._tail = False
+        return True
+
+    def _emit_pause(self, samples: int) -> None:
+        noise = self._noise.generate(samples)
+        if self._tail:
+            # The decoder trails by a frame: its next concealment is the end of the spurt.
+            fall = np.linspace(self._gain, 0.0, samples, endpoint=False, dtype=np.float32)
+            noise = self._decoder.push(None)[:samples] * fall + noise * np.sqrt(1.0 - fall * fall)
+            self._tail = False
+            self._gain = 0.0
+        self._noise_samples += samples
+        self._emit(noise)
+
+    # -- losses ---------------------------------------------------------------------------------
+
+    def _conceal(self) -> None:
+        self._gap += 1
+        over = self._gap - self._fade_after
+        goal = min(self._gain, min(max(1.0 - over / self._fade_frames, 0.0), 1.0))
+        self._concealed += 1
+        self._emit(self._mixed(self._decode(None), goal, _HOP))
+        if goal == 0.0:
+            self._pause(tail=False)
+
+    def _skip_stall(self, time: float) -> None:
+        """Drops the oldest frames when the delay is far off and the buffer holds plenty."""
+        target = self.target_delay_s
+        excess = self._delay.delay_s(self._timestamp(), time) - target
+        if excess <= self.options.skip_ms * 1e-3:
+            return
+        spare = self._buffer.span_frames - math.ceil(target / _FRAME_S)
+        frames = min(math.floor(excess / _FRAME_S), spare)
+        if frames > 0:
+            self._buffer.advance(self._next_seq() + frames)
+            self._waited = 0
+
+    # -- frames ---------------------------------------------------------------------------------
+
+    def _decode(self, indices: NDArray[np.uint8] | None) -> Pcm:
+        self._fresh = False
+        return self._decoder.push(indices)
+
+    def _play(self, frame: Frame, time: float) -> None:
+        if self._lead_in is None:
+            self._lead_in = self._pulled + self._fifo_samples
+        self._actual_s = self._delay.delay_s(frame.timestamp_frames, time)
+        self._delays.add(self._actual_s)
+        self._gap = self._waited = 0
+        pcm, quiet = self._take()
+        if self._gain < 1.0:
+            pcm = self._mixed(pcm, 1.0, _MIX_SAMPLES)
+        elif self.options.stretch and self._playing:
+            pcm = self._stretched(pcm, quiet)
+        self._emit(pcm)
+
+    def _take(self) -> tuple[Pcm, bool]:
+        frame = self._buffer.take()
+        self._unsent = frame.timestamp_frames - frame.seq
+        pcm = self._decode(frame.indices)
+        self._played += 1
+        if frame.end:
+            self._pause(tail=True)
+        return pcm, self._noise.observe(pcm)
+
+    def _mixed(self, pcm: Pcm, goal: float, ramp: int) -> Pcm:
+        """``pcm`` with its gain going to ``goal`` in ``ramp`` samples, noise in its place."""
+        if self._gain == goal == 1.0:
+            return pcm
+        gain = np.full(len(pcm), goal, np.float32)
+        gain[:ramp] = np.linspace(self._gain, goal, ramp, endpoint=False, dtype=np.float32)
+        self._gain = goal
+        mixed: Pcm = pcm * gain + self._noise.generate(len(pcm)) * np.sqrt(1.0 - gain * gain)
+        return mixed
+
+    def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
+        """``pcm``, a period shorter or longer if the delay has left its band."""
+        excess = self._actual_s - self.target_delay_s
+        if excess > max(_ABOVE_S, _ABOVE_SHARE * self.target_delay_s):
+            self._direction = -1
+        elif excess < -_BELOW_S:
+            self._direction = 1
+        elif excess * self._direction >= 0:
+            self._direction = 0  # it has reached the target or gone past it
+        self._hold_samples = max(0, self._hold_samples - _HOP)
+        if not self._direction or self._hold_samples:
+            return pcm
+        before = len(pcm)
+        if self._direction > 0:
+            after = expand(self._history, pcm, quiet=quiet)
+            self._expanded += len(after) - before
+        else:
+            following = self._buffer.peek()
+            # Taking the second frame early must not empty the buffer.
+            if following is None or following.dtx or self._buffer.peek(1) is None:
+                return pcm
+            if following.timestamp_frames != self._timestamp():
+                return pcm
+            second, second_quiet = self._take()
+            both = np.concatenate((pcm, second))
+            assert len(both) == BLOCK_SAMPLES
+            quiet = quiet and second_quiet
+            before = len(both)
+            after = accelerate(both, quiet=quiet)
+            self._accelerated += before - len(after)
+        share = _STRETCH_SHARE_QUIET if quiet else _STRETCH_SHARE
+        self._hold_samples = int(abs(len(after) - before) / share)
+        return after
+
+    # -- report ---------------------------------------------------------------------------------
+
+    def progress(self) -> tuple[float, float, int]:
+        """Target and actual delay in milliseconds and concealed frames: cheap, for a live plot."""
+        return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._concealed
+
+    def stats(self, *, network_ms: float = 0.0, device_ms: float = 0.0) -> PlayoutStats:
+        """What happened so far.
+
+        Args:
+            network_ms: one-way delay of the network, half of the least round trip.
+            device_ms: latency of the sound devices.
+        """
+        counts = self._buffer.counts
+        packetisation_ms = 1e3 * self._delay.packetisation_s
+
+        def parts(quantile: float) -> DelayParts:
+            held = self._delays.quantile_ms(quantile)
+            return DelayParts(
+                codec_ms=self.options.codec_ms,
+                packetisation_ms=min(packetisation_ms, held),
+                network_ms=network_ms,
+                jitter_buffer_ms=max(0.0, held - packetisation_ms),
+                device_ms=device_ms,
+            )
+
+        return PlayoutStats(
+            received=counts.received,
+            played=self._played,
+            concealed=self._concealed,
+            comfort_noise_ms=1e3 * self._noise_samples / _RATE,
+            lost=counts.missing,
+            late=counts.late,
+            duplicate=counts.duplicate,
+            overflow=counts.overflow,
+            skipped=counts.skipped,
+            out_of_range=self._out_of_range,
+            keepalives=self._keepalives,
+            underruns=self._underruns,
+            stalls=self._delay.stalls,
+            restarts=self._restarts,
+            accelerated_ms=1e3 * self._accelerated / _RATE,
+            expanded_ms=1e3 * self._expanded / _RATE,
+            buffered_frames=len(self._buffer),
+            target_delay_ms=1e3 * self.target_delay_s,
+            actual_delay_ms=1e3 * self._actual_s,
+            jitter_ms=self._delay.jitter_ms,
+            drift_ppm=self._sender_drift.ppm - self._speaker_drift.ppm,
+            delay_p50=parts(0.5),
+            delay_p95=parts(0.95),
+            lead_in_samples=self._lead_in,
+        )
