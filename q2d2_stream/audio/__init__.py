@@ -1,1 +1,42 @@
-"""See docs/architecture.md."""
+"""Sound devices, sound files and what happens to sound between them and the codec.
+
+Nothing here touches the sound system before a device is listed or opened. See docs/audio.md.
+"""
+
+from __future__ import annotations
+
+from q2d2_stream.audio.capture import DeviceSource
+from q2d2_stream.audio.devices import DeviceInfo, describe_devices, list_devices, select_device
+from q2d2_stream.audio.endpoints import make_sink, make_source
+from q2d2_stream.audio.files import FileSink, FileSource
+from q2d2_stream.audio.meters import LevelMeter, Mute
+from q2d2_stream.audio.playback import DeviceSink
+from q2d2_stream.audio.processing import VoiceProcessor
+from q2d2_stream.audio.recorder import Recorder
+from q2d2_stream.audio.silence import NullSink, SilenceSource
+from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm, Sink, Source, StreamStats
+
+__all__ = [
+    "FRAME_SAMPLES",
+    "SAMPLE_RATE",
+    "DeviceInfo",
+    "DeviceSink",
+    "DeviceSource",
+    "FileSink",
+    "FileSource",
+    "LevelMeter",
+    "Mute",
+    "NullSink",
+    "Pcm",
+    "Recorder",
+    "SilenceSource",
+    "Sink",
+    "Source",
+    "StreamStats",
+    "VoiceProcessor",
+    "describe_devices",
+    "list_devices",
+    "make_sink",
+    "make_source",
+    "select_device",
+]
