@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Training: data, losses, stages and the loop. Needs the extra ``[train]``."""

@@ -1,0 +1,1 @@
+"""Checkpoint to deployable models. Part of the repository, not of the installed package."""

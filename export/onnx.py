@@ -1,0 +1,155 @@
+"""``python -m export.onnx CHECKPOINT``: checkpoint -> encoder.onnx and decoder.onnx, checked.
+
+Weights are rounded to fp16 first and stored so, with a Cast that onnxruntime folds at load:
+half the file at the speed of fp32. The tables of the transforms stay fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from export.graphs import DecoderGraph, EncoderGraph, count_macs, count_parameters
+from export.parity import compare
+from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
+from q2d2_stream.engine.onnx_graph import OnnxGraph
+from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.stages import CodecNet
+
+__all__ = ["export_onnx", "metadata", "round_to_half"]
+
+_SMALL = 1024  # elements; below this halving saves nothing
+
+
+@torch.no_grad()
+def round_to_half(net: nn.Module) -> None:
+    """Round every parameter to what fp16 can hold, so that all exports are of equal weights."""
+    for parameter in net.parameters():
+        parameter.copy_(parameter.half().float())
+
+
+def metadata(net: CodecNet, training: str) -> dict[str, str]:
+    """What every model file says of itself, whatever its format; see docs/embedding.md."""
+    encoder, decoder = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
+    digest = hashlib.sha256(net.config.to_json().encode())
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode() + value.detach().half().numpy().tobytes())
+    info = {
+        "parameters_encoder": count_parameters(encoder),
+        "parameters_decoder": count_parameters(decoder),
+        "macs_per_frame_encoder": count_macs(encoder),
+        "macs_per_frame_decoder": count_macs(decoder),
+        "training": training,
+    }
+    return {
+        "q2d2.format": MODEL_FORMAT,
+        "q2d2.codec": net.config.codec.to_json(),
+        "q2d2.model": net.config.to_json(),
+        "q2d2.model_id": f"q2d2-24k-{digest.hexdigest()[:8]}",
+        "q2d2.model_hash": digest.hexdigest()[:16],
+        "q2d2.info": json.dumps(info, sort_keys=True),
+    }
+
+
+def _restore_names(model: onnx.ModelProto, graph: nn.Module) -> None:
+    """Name initialisers after the parameters they hold (".T" when transposed): the exporter
+    folds transposes and loses the names, and a model file is also where training resumes from."""
+    by_value: dict[bytes, str] = {}
+    for name, parameter in graph.named_parameters():
+        value = parameter.detach().numpy()
+        if value.ndim == 2:
+            by_value[np.ascontiguousarray(value.T).tobytes()] = f"{name}.T"
+        by_value[value.tobytes()] = name
+    renamed: dict[str, str] = {}
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        known = by_value.get(value.tobytes()) if value.size > 1 else None
+        if known and known != tensor.name and known not in renamed.values():
+            renamed[tensor.name] = tensor.name = known
+    for node in model.graph.node:
+        for n, name in enumerate(node.input):
+            node.input[n] = renamed.get(name, name)
+
+
+def _halve(model: onnx.ModelProto, parameters: set[str]) -> None:
+    casts = []
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if tensor.name.removesuffix(".T") not in parameters or value.size < _SMALL:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+
+
+def _write(graph: EncoderGraph | DecoderGraph, role: str, path: Path, said: dict[str, str]) -> None:
+    names = [*graph.input_names, *(f"state.{name}" for name in graph.state_names)]
+    outputs = [graph.output_name, *(f"next.{name}" for name in graph.state_names)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.eval(), graph.example(), str(path), input_names=names, output_names=outputs,
+            dynamo=True, external_data=False, opset_version=20, verbose=False,
+        )  # fmt: skip
+    model = onnx.load(str(path))
+    _restore_names(model, graph)
+    _halve(model, {name for name, _ in graph.named_parameters()})
+    del model.metadata_props[:]
+    helper.set_model_props(model, {**said, "q2d2.role": role})
+    model.graph.doc_string = ""
+    for node in model.graph.node:  # the exporter's stack traces are most of a small file
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def export_onnx(net: CodecNet, folder: Path, training: str = "") -> dict[str, str]:
+    """Write both files to ``folder`` and return their metadata. ``net`` is rounded to fp16."""
+    round_to_half(net.eval())
+    said = metadata(net, training)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(EncoderGraph(net.encoder), "encoder", folder / "encoder.onnx", said)
+    _write(DecoderGraph(net.decoder), "decoder", folder / "decoder.onnx", said)
+    return said
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m export.onnx", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, default=MODELS, help="folder for the two files")
+    parser.add_argument("--training", default="", help="one line on how the weights were made")
+    args = parser.parse_args(argv)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        progress = read_checkpoint(args.checkpoint)["progress"]
+        net = load_net(args.checkpoint)
+        training = args.training or f"stage {progress['stage']}, step {progress['step']}"
+        said = export_onnx(net, args.out, training)
+        report = compare(
+            net, OnnxGraph(args.out / "encoder.onnx"), OnnxGraph(args.out / "decoder.onnx")
+        )
+    except Q2D2Error as error:
+        print(f"export.onnx: {error}", file=sys.stderr)
+        return 1
+    print(f"{said['q2d2.model_id']}: {report}")
+    return 0 if report.passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

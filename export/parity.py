@@ -1,0 +1,102 @@
+"""Does an exported model compute what the network computes?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export.graphs import DecoderGraph, EncoderGraph
+from q2d2_stream.engine.graph import Graph
+from q2d2_stream.training.stages import CodecNet
+
+__all__ = ["Parity", "compare"]
+
+TOLERANCE = 1e-4
+SPEECH = Path(__file__).parent.parent / "apps" / "speech" / "kathleen_en_0.flac"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest differences between torch and an engine over a streamed clip.
+
+    Attributes:
+        frames: frames compared.
+        latent: largest difference of a latent, grid units.
+        pcm: largest difference of a sample.
+        encoder_state, decoder_state: largest difference of any state value.
+        indices: frames whose indices differ.
+        excused: of those, frames with a latent so near a cell border that either side is right.
+    """
+
+    frames: int
+    latent: float
+    pcm: float
+    encoder_state: float
+    decoder_state: float
+    indices: int
+    excused: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within tolerance."""
+        worst = max(self.latent, self.pcm, self.encoder_state, self.decoder_state)
+        return worst <= TOLERANCE and self.indices == self.excused
+
+
+def _gap(name: str, mine: Tensor, theirs: NDArray[np.float32]) -> float:
+    gap = np.abs(mine.numpy() - theirs)
+    if name == "phase":  # in cycles, so 0 and 1 are one place
+        gap = np.minimum(gap, 1.0 - gap)
+    return float(gap.max() / max(1.0, np.abs(theirs).max()))
+
+
+class _Pair:
+    """One graph in torch and in an engine, fed alike, each with its own state."""
+
+    def __init__(self, mine: EncoderGraph | DecoderGraph, theirs: Graph) -> None:
+        self.mine, self.theirs = mine.eval(), theirs
+        self.my_state = list(mine.example()[len(mine.input_names) :])
+        self.their_state = theirs.initial_state()
+        self.output_gap = self.state_gap = 0.0
+
+    def step(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        mine, *self.my_state = self.mine(*inputs, *self.my_state)
+        given = tuple(x.numpy() for x in inputs)
+        theirs, self.their_state = self.theirs.step(given, self.their_state)
+        self.output_gap = max(self.output_gap, _gap("", mine, theirs))
+        states = zip(self.mine.state_names, self.my_state, self.their_state, strict=True)
+        self.state_gap = max(self.state_gap, *(_gap(*state) for state in states))
+        return mine, torch.from_numpy(theirs)
+
+
+@torch.no_grad()
+def compare(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200) -> Parity:
+    """Stream ``frames`` of real speech through both, at all rates and with lost frames."""
+    pcm, _ = soundfile.read(SPEECH, dtype="float32")
+    encoders = _Pair(EncoderGraph(net.encoder), encoder)
+    decoders = _Pair(DecoderGraph(net.decoder), decoder)
+    config = net.config.codec
+    differing = excused = 0
+    for n, frame in enumerate(pcm[: frames * config.hop].reshape(-1, 1, config.hop)):
+        latent, other = encoders.step(torch.from_numpy(frame))
+        points, index = net.quantizer(latent)
+        if not torch.equal(index, net.quantizer(other)[1]):
+            differing += 1
+            nudges = (latent + TOLERANCE, latent - TOLERANCE)
+            excused += any(not torch.equal(index, net.quantizer(x)[1]) for x in nudges)
+        lost = n % 29 in (7, 8)
+        rate = len(config.rates) if lost else n % len(config.rates)
+        sent = 0 if lost else 2 * config.rates[rate]
+        mask = (torch.arange(points.shape[-1]) < sent).float()
+        flags = torch.eye(len(config.rates) + 1)[rate]
+        decoders.step((points * mask)[None], flags[None, None])
+    return Parity(
+        frames, encoders.output_gap, decoders.output_gap,
+        encoders.state_gap, decoders.state_gap, differing, excused,
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""``q2d2-train``: train the codec on a folder of speech."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from q2d2_stream.errors import MissingExtra, Q2D2Error
+
+__all__ = ["main"]
+
+_STAGE0_SHARE = 0.2  # of the budget, when both stages run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="q2d2-train", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech files")
+    parser.add_argument("--noise", type=Path, help="folder of noise for augmentation")
+    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget")
+    parser.add_argument("--out", type=Path, default=Path("runs/train"), help="checkpoints and logs")
+    parser.add_argument("--cache", type=Path, help="decoded audio (default: OUT/../cache)")
+    parser.add_argument("--stage", choices=("0", "1", "auto"), default="auto",
+                        help="0 latents, 1 waveform, auto both")  # fmt: skip
+    parser.add_argument("--init", type=Path, help="checkpoint to start from")
+    parser.add_argument("--joint", action="store_true", help="stage 1 trains the encoder too")
+    parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
+    parser.add_argument("--frames", type=int, default=120, help="frames per clip")
+    parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--processes", type=int, help="default: one per CPU core, one on a GPU")
+    parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast (GPU, AMX)")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> None:
+    from q2d2_stream.model import ModelConfig
+    from q2d2_stream.training.corpus import open_corpus
+    from q2d2_stream.training.trainer import TrainOptions, train
+
+    cache = args.cache or args.out.parent / "cache"
+    corpus = open_corpus(args.data, cache)
+    noise = open_corpus(args.noise, cache) if args.noise else None
+    options = TrainOptions(
+        out=args.out, stage=0, minutes=args.minutes, init=args.init, batch=args.batch,
+        frames=args.frames, rate=args.lr, joint=args.joint, compile=args.compile,
+        bf16=args.bf16, seed=args.seed,
+    )  # fmt: skip
+    config = ModelConfig()
+    if args.stage != "auto":
+        train(replace(options, stage=int(args.stage)), config, corpus, noise)
+        return
+    first = train(replace(options, minutes=args.minutes * _STAGE0_SHARE), config, corpus, noise)
+    rest = args.minutes * (1.0 - _STAGE0_SHARE)
+    train(replace(options, stage=1, minutes=rest, init=first), config, corpus, noise)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        try:
+            import torch
+
+            from q2d2_stream.training.corpus import open_corpus
+            from q2d2_stream.training.trainer import spawn
+        except ImportError as error:
+            raise MissingExtra("torch", "train", "training") from error
+        cache = args.cache or args.out.parent / "cache"
+        corpus = open_corpus(args.data, cache)  # decoded here once, before the processes map it
+        if args.noise:
+            open_corpus(args.noise, cache)
+        logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
+        default = torch.cuda.device_count() or os.cpu_count() or 1
+        processes = args.processes or default
+        if processes > 1:
+            spawn(partial(_run, args), processes)
+        else:
+            _run(args)
+    except Q2D2Error as error:
+        print(f"q2d2-train: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The shipped models, loaded and checked once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine.graph import Graph
+from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
+from q2d2_stream.errors import InputError, ModelError
+from q2d2_stream.lattice import Lattice
+
+__all__ = ["MODEL_FORMAT", "Codec", "load_codec"]
+
+MODEL_FORMAT = "1"
+MODELS = Path(__file__).parent.parent / "models"
+
+
+class Codec:
+    """A pair of models that belong together; makes encoders and decoders.
+
+    The graphs hold no state, so one codec serves any number of streams, but one thread at a time.
+
+    Attributes:
+        config: the bitstream's parameters.
+        model_id: name of the weights; equal ids interoperate.
+        model_hash: the first 8 bytes of the weights' SHA-256, which a call's two ends compare.
+        info: sizes and costs: parameters_encoder, parameters_decoder, macs_per_frame_encoder,
+            macs_per_frame_decoder, training.
+    """
+
+    def __init__(self, load_graph: Callable[[str], Graph]) -> None:
+        """``load_graph`` loads the graph of a role, "encoder" or "decoder"; the encoder's only
+        when it is needed."""
+        self._load_graph = load_graph
+        metadata = self._decoder_graph.metadata
+        self.config = CodecConfig.from_json(metadata["q2d2.codec"])
+        self.model_id: str = metadata["q2d2.model_id"]
+        self.model_hash = bytes.fromhex(metadata["q2d2.model_hash"])
+        self.info: Mapping[str, Any] = json.loads(metadata["q2d2.info"])
+        self._lattice = Lattice.of(self.config)
+
+    @cached_property
+    def _decoder_graph(self) -> Graph:
+        return _checked(self._load_graph("decoder"), "decoder")
+
+    @cached_property
+    def _encoder_graph(self) -> Graph:
+        graph = _checked(self._load_graph("encoder"), "encoder")
+        other = graph.metadata["q2d2.model_id"]
+        if other != self.model_id:
+            raise ModelError(
+                f"the encoder is of model {other}, the decoder of {self.model_id}; "
+                "reinstall, or export both from one checkpoint"
+            )
+        return graph
+
+    @property
+    def lattice(self) -> Lattice:
+        """The grids of all pairs."""
+        return self._lattice
+
+    def encoder(self, rate: int = 1) -> StreamEncoder:
+        """A new encoder at ``rate`` (index into ``config.rates``)."""
+        return StreamEncoder(self._encoder_graph, self.config, self._lattice, rate)
+
+    def decoder(self) -> StreamDecoder:
+        """A new decoder."""
+        return StreamDecoder(self._decoder_graph, self.config, self._lattice)
+
+
+def _checked(graph: Graph, role: str) -> Graph:
+    found = graph.metadata.get("q2d2.format"), graph.metadata.get("q2d2.role")
+    if found != (MODEL_FORMAT, role):
+        raise ModelError(
+            f"this model file says format {found[0]}, role {found[1]}; expected format "
+            f"{MODEL_FORMAT}, role {role}: export it again with this version of q2d2-stream"
+        )
+    return graph
+
+
+def load_codec(models: Path | str | None = None, engine: str = "auto") -> Codec:
+    """The codec of a folder of models.
+
+    Args:
+        models: folder with ``encoder.onnx`` and ``decoder.onnx``; None for the shipped ones.
+        engine: "auto" or "onnx".
+
+    Raises:
+        ModelError: files missing, damaged, or of another format.
+        InputError: an engine that does not exist.
+    """
+    if engine not in ("auto", "onnx"):
+        raise InputError(f"engine is {engine!r}, expected auto or onnx")
+    from q2d2_stream.engine.onnx_graph import OnnxGraph
+
+    folder = Path(models) if models is not None else MODELS
+    return Codec(lambda role: OnnxGraph(folder / f"{role}.onnx"))

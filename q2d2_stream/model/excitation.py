@@ -1,0 +1,97 @@
+"""The decoder's sound sources: a pulse train at the decoded pitch, and noise.
+
+Both are closed forms of a small state, so that every engine makes the same sound.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["NoisePhase", "PulseTrain"]
+
+
+class PulseTrain(nn.Module):
+    """A band-limited pulse train: all harmonics of F0 up to 11.5 kHz, in phase, power one.
+
+    The sum of K cosines is a Dirichlet kernel, sin((K + 1/2) p) / (2 sin(p / 2)) - 1/2, so one
+    sample costs two sines whatever the pitch. The phase is the running sum of F0, which moves
+    linearly from one frame's value to the next:
+
+        F0      f[t-1] ------> f[t]
+        samples |--- 320 of frame t ---|
+    """
+
+    steps: Tensor
+    bend: Tensor
+
+    def __init__(self, sample_rate: int, hop: int, top_hz: float = 11_500.0) -> None:
+        super().__init__()
+        self.sample_rate, self.hop, self.top_hz = sample_rate, hop, top_hz
+        n = torch.arange(1, hop + 1, dtype=torch.float64)
+        self.register_buffer("steps", (n / sample_rate).float(), persistent=False)
+        self.register_buffer("bend", (n * n / (2 * hop * sample_rate)).float(), persistent=False)
+
+    def initial_state(self, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Phase in cycles and the previous F0 in Hz (0: there was none), both ``(batch, 1)``."""
+        return torch.zeros(batch, 1, device=device), torch.zeros(batch, 1, device=device)
+
+    def forward(
+        self, f0: Tensor, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """F0 ``(batch, frames)`` in Hz at the frames' ends -> ``(batch, frames, 320)``."""
+        phase, last = state
+        last = torch.where(last > 0, last, f0[:, :1])
+        before = torch.cat([last, f0[:, :-1]], dim=1)
+        advance = (before + f0) * (0.5 * self.hop / self.sample_rate)
+        advance = advance - torch.floor(advance)
+        if f0.shape[1] == 1:
+            start, end = phase, phase + advance
+        else:  # in double, or an hour's sum of phases would lose its fraction
+            total = torch.cumsum(advance.double(), dim=1) + phase
+            start = torch.cat([phase, (total - torch.floor(total)).float()[:, :-1]], dim=1)
+            end = total[:, -1:]
+        end = (end - torch.floor(end)).float()
+        cycles = start[..., None] + before[..., None] * self.steps
+        cycles = cycles + (f0 - before)[..., None] * self.bend
+        x = cycles - torch.floor(cycles + 0.5)
+        x = torch.where(torch.abs(x) < 1e-6, torch.full_like(x, 1e-6), x)
+        count = torch.floor(self.top_hz / f0)[..., None]
+        kernel = torch.sin(2.0 * math.pi * (count + 0.5) * x) / (2.0 * torch.sin(math.pi * x))
+        return (kernel - 0.5) * torch.sqrt(2.0 / count), (end, f0[:, -1:])
+
+
+class NoisePhase(nn.Module):
+    """Random phases, one per bin and frame, from integer generators held exactly in floats.
+
+    s <- (1229 s + 2531) mod 4096: a full-period linear congruential generator (Knuth, TAOCP 2,
+    3.2.1.2) whose products stay below 2^24, so that float32 computes it exactly everywhere.
+    """
+
+    MULTIPLIER, INCREMENT, MODULUS = 1229, 2531, 4096
+    seeds: Tensor
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        scrambled = (torch.arange(bins) * 2654435761 >> 7) % self.MODULUS
+        self.register_buffer("seeds", scrambled.float(), persistent=False)
+
+    def initial_state(self, batch: int) -> Tensor:
+        """Distance of each generator from its seed, integers as floats, ``(batch, bins)``."""
+        return torch.zeros(batch, self.seeds.shape[0], device=self.seeds.device)
+
+    def forward(self, frames: int, state: Tensor) -> tuple[Tensor, Tensor]:
+        """``frames`` steps -> angles in radians ``(batch, frames, bins)``."""
+        jumps, offsets, jump, offset = [], [], 1, 0
+        for _ in range(frames):
+            jump = jump * self.MULTIPLIER % self.MODULUS
+            offset = (offset * self.MULTIPLIER + self.INCREMENT) % self.MODULUS
+            jumps.append(float(jump))
+            offsets.append(float(offset))
+        a = torch.tensor(jumps, device=state.device)[:, None]
+        c = torch.tensor(offsets, device=state.device)[:, None]
+        raw = (state + self.seeds)[:, None] * a + c
+        states = raw - torch.floor(raw * (1.0 / self.MODULUS)) * self.MODULUS
+        return states * (2.0 * math.pi / self.MODULUS), states[:, -1] - self.seeds

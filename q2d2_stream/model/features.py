@@ -1,0 +1,70 @@
+"""What the encoder hears: a fixed, untrained analysis of the last 40 ms, once per frame."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from q2d2_stream.model.config import ModelConfig
+from q2d2_stream.model.transform import RealDft, bin_order
+
+__all__ = ["Analysis"]
+
+
+class Analysis(nn.Module):
+    """PCM to log-magnitudes, compressed phasors and autocorrelation.
+
+        samples   [ state: 640 ][ frame: 320 ]     a 960-sample Hann window per frame,
+                  |<------ window of 960 ---->|    which ends with the frame: no look-ahead
+
+    The autocorrelation of the compressed spectrum is what lets a small network find the pitch
+    in minutes instead of days.
+    """
+
+    window: Tensor
+    lags: Tensor
+    weight: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size = config.analysis_window
+        self.hop, self.size = config.codec.hop, size
+        self.dft = RealDft(size)
+        window = torch.hann_window(size, periodic=True)
+        self.register_buffer("window", window / window.sum() * 2.0, persistent=False)
+        order = bin_order(size)
+        lags = torch.arange(config.min_lag, config.max_lag + 1)
+        weight = torch.where((order == 0) | (order == size // 2), 1.0, 2.0).double()
+        table = torch.cos(torch.outer(order, lags) % size * (2.0 * math.pi / size)).double()
+        self.register_buffer("lags", (table * weight[:, None]).float(), persistent=False)
+        self.register_buffer("weight", weight.float(), persistent=False)
+        # The phasors' bins, first the even ones, then the odd ones, as two slices: a gather
+        # would cost more than it saves.
+        self.even = slice(1, config.phasor_bins // 2 + 1)
+        start = size // 4 + 1
+        self.odd = slice(start, start + config.phasor_bins // 2)
+        self.features = size // 2 + 1 + 2 * config.phasor_bins + len(lags)
+
+    def initial_state(self, batch: int) -> Tensor:
+        """The samples before the first frame, ``(batch, 640)``."""
+        return torch.zeros(batch, self.size - self.hop, device=self.window.device)
+
+    def forward(self, pcm: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """``(batch, 320 * frames)`` in -1..1 -> features ``(batch, frames, features)``."""
+        samples = torch.cat([state, pcm], dim=1)
+        hops = samples.reshape(samples.shape[0], -1, self.hop)
+        frames = pcm.shape[1] // self.hop
+        count = self.size // self.hop
+        windows = torch.cat([hops[:, k : k + frames] for k in range(count)], dim=-1)
+        re, im = self.dft(windows * self.window)
+        # A floor, not "+ 1e-12": the ONNX exporter's optimiser drops so small a term.
+        magnitude = torch.sqrt(torch.clamp(re * re + im * im, min=1e-12))
+        log = torch.log(magnitude + 1e-5)
+        compressed = torch.exp(0.67 * log)
+        correlation = compressed @ self.lags / (compressed * self.weight).sum(-1, keepdim=True)
+        unit = torch.exp(-0.7 * log)  # magnitude^0.3 over magnitude
+        low = [(x * unit)[..., part] for x in (re, im) for part in (self.even, self.odd)]
+        features = torch.cat([log * 0.3 + 2.0, *[x * 2.0 for x in low], correlation * 2.0], -1)
+        return features, samples[:, pcm.shape[1] :]

@@ -1,0 +1,154 @@
+"""Random clips with their pitch, and what the outside world does to them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.training.corpus import Corpus
+
+__all__ = ["Batch", "augment", "draw_batch", "draw_flags"]
+
+
+class Batch(NamedTuple):
+    """Clips and labels.
+
+    Attributes:
+        pcm: ``(batch, 320 * frames)``.
+        f0: ``(batch, frames)``, Hz at the end of each frame, interpolated where unvoiced.
+        voiced: ``(batch, frames)``, 1 where voiced.
+    """
+
+    pcm: Tensor
+    f0: Tensor
+    voiced: Tensor
+
+
+def _fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+    voiced = np.nonzero(f0 > 0)[0]
+    if not len(voiced):
+        return np.full_like(f0, 120.0)
+    return np.exp(np.interp(np.arange(len(f0)), voiced, np.log(f0[voiced]))).astype(np.float32)
+
+
+def draw_batch(
+    corpus: Corpus, batch: int, frames: int, rng: np.random.Generator, hop: int = 320
+) -> Batch:
+    """Clips from random places of random sources, starting on a hop boundary.
+
+    Clips of near silence are drawn again, up to a few times: they teach little.
+    """
+    pcms, f0s = [], []
+    for _ in range(batch):
+        for _ in range(4):
+            source = corpus.sources[rng.choice(len(corpus.sources), p=corpus.weights)]
+            total = len(source.pcm) // hop
+            start = int(rng.integers(0, max(1, total - frames)))
+            raw = np.asarray(source.pcm[start * hop : (start + frames) * hop], np.float32)
+            pcm = np.pad(raw, (0, frames * hop - len(raw))) / np.float32(32767)
+            if np.sqrt(np.mean(pcm**2)) > 0.005:
+                break
+        pcms.append(pcm)
+        f0 = np.asarray(source.f0[start + 1 : start + frames + 1])
+        f0s.append(np.pad(f0, (0, frames - len(f0))))
+    labels = np.stack(f0s)
+    filled = np.stack([_fill_unvoiced(f0) for f0 in labels])
+    return Batch(
+        torch.from_numpy(np.stack(pcms)),
+        torch.from_numpy(filled),
+        torch.from_numpy((labels > 0).astype(np.float32)),
+    )
+
+
+def _band_limit(pcm: Tensor, low_hz: float, high_hz: float, sample_rate: int) -> Tensor:
+    spectrum = torch.fft.rfft(pcm)
+    hz = torch.fft.rfftfreq(pcm.shape[-1], 1.0 / sample_rate).to(pcm.device)
+    gate = torch.sigmoid((hz - low_hz) / 15.0) if low_hz else torch.ones_like(hz)
+    gate = gate * torch.sigmoid((high_hz - hz) / 60.0)
+    limited: Tensor = torch.fft.irfft(spectrum * gate, n=pcm.shape[-1])
+    return limited
+
+
+def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
+    """A synthetic room: the direct sound and exponentially decaying noise behind it."""
+    seconds = float(rng.uniform(0.1, 0.5))
+    t = np.arange(int(seconds * sample_rate)) / sample_rate
+    response = rng.standard_normal(len(t)) * np.exp(-6.9 * t / seconds)
+    response *= float(rng.uniform(0.1, 0.4)) / np.sqrt((response**2).sum())
+    response[0] = 1.0
+    size = pcm.shape[-1] + len(t)
+    taps = torch.from_numpy(response.astype(np.float32)).to(pcm.device)
+    wet: Tensor = torch.fft.irfft(
+        torch.fft.rfft(pcm, n=size) * torch.fft.rfft(taps, n=size), n=size
+    )
+    return wet[..., : pcm.shape[-1]]
+
+
+def augment(
+    pcm: Tensor, rng: np.random.Generator, noise: Corpus | None = None, sample_rate: int = 24_000
+) -> Tensor:
+    """Levels from whisper to shout for all; noise, rooms and narrow bands for some.
+
+    The clip is the target too: the codec transmits what the microphone hears.
+    """
+    pcm = pcm.clone()
+    for row in range(pcm.shape[0]):
+        kind = rng.random()
+        if kind < 0.06:
+            pcm[row] = _band_limit(pcm[row], 300.0, 3400.0, sample_rate)
+        elif kind < 0.13:
+            pcm[row] = _band_limit(pcm[row], 0.0, 7800.0, sample_rate)
+        elif kind < 0.22:
+            pcm[row] = _room(pcm[row], rng, sample_rate)
+        elif kind < 0.34:
+            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 35)) / 20)
+            if noise is not None and rng.random() < 0.6:
+                hiss = draw_batch(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
+                hiss = hiss / (hiss.square().mean().sqrt() + 1e-4)
+            else:
+                white = rng.standard_normal(pcm.shape[1]).astype(np.float32)
+                hiss = _band_limit(
+                    torch.from_numpy(white), 0.0, float(rng.uniform(500, 12_000)), sample_rate
+                )
+            pcm[row] += hiss.to(pcm.device) * level
+        gain = 10 ** (float(np.clip(rng.normal(0.0, 6.0), -24.0, 10.0)) / 20)
+        pcm[row] *= min(gain, 0.99 / (float(pcm[row].abs().max()) + 1e-6))
+    return pcm
+
+
+def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A Gilbert-Elliott drop pattern: bursts of 1 to 9 frames, about 8 % of them lost."""
+    lost = np.zeros(frames, bool)
+    at = int(rng.geometric(1 / 30))
+    while at < frames:
+        burst = min(int(rng.geometric(1 / 3)), 9)
+        lost[at : at + burst] = True
+        at += burst + int(rng.geometric(1 / 30))
+    return lost
+
+
+def draw_flags(
+    config: CodecConfig, batch: int, frames: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """What each frame carries: a rate per clip, sometimes changing, and bursts of loss.
+
+    Returns:
+        flags ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost";
+        mask ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
+    """
+    rates = len(config.rates)
+    rate = np.repeat(rng.integers(0, rates, (batch, 1)), frames, axis=1)
+    for row in range(batch):
+        if rng.random() < 0.2:
+            rate[row, int(rng.integers(1, frames)) :] = rng.integers(0, rates)
+        if rng.random() < 0.5:
+            rate[row, _lost(frames, rng)] = rates
+    sent = np.array([*config.rates, 0])[rate] * 2
+    mask = np.arange(2 * config.pairs) < sent[..., None]
+    flags = np.eye(rates + 1, dtype=np.float32)[rate]
+    return torch.from_numpy(flags), torch.from_numpy(mask.astype(np.float32))

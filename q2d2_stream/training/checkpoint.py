@@ -1,0 +1,86 @@
+"""Checkpoints: weights, their average, the optimiser, and where the run stands."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from q2d2_stream.errors import ModelError
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.training.stages import CodecNet
+
+__all__ = ["Average", "Progress", "load_net", "read_checkpoint", "save_checkpoint"]
+
+
+@dataclass
+class Progress:
+    """Where a run stands; survives a restart."""
+
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0  # of wall clock spent training
+    audio_seconds: float = 0.0  # of speech seen
+
+
+class Average:
+    """An exponential moving average of the weights, short at first: in a short run a long
+    average is worse than the last weights."""
+
+    def __init__(self, net: nn.Module, decay: float = 0.998) -> None:
+        self.decay, self.updates = decay, 0
+        self.shadow = {k: p.detach().clone() for k, p in net.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Take in the current weights."""
+        self.updates += 1
+        keep = min(self.decay, self.updates / (self.updates + 10.0))
+        for name, value in net.named_parameters():
+            self.shadow[name].lerp_(value, 1.0 - keep)
+
+
+def save_checkpoint(
+    path: Path,
+    net: CodecNet,
+    average: Average,
+    stage_head: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+) -> None:
+    """Write atomically, so that a run that is cut off leaves the previous checkpoint whole."""
+    content = {
+        "config": net.config.to_json(),
+        "weights": net.state_dict(),
+        "average": average.shadow,
+        "stage_head": stage_head,
+        "optimizer": optimizer.state_dict(),
+        "progress": asdict(progress),
+    }
+    partial = path.with_suffix(".partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The checkpoint's parts; raises ModelError for a file of another kind or format."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        ModelConfig.from_json(content["config"])
+    except ModelError:
+        raise
+    except Exception as error:  # torch raises half a dozen unrelated types here
+        raise ModelError(f"{path} is not a q2d2-stream checkpoint ({error})") from error
+    return content
+
+
+def load_net(path: Path, averaged: bool = True) -> CodecNet:
+    """The network of a checkpoint, on the CPU, ready to run."""
+    content = read_checkpoint(path)
+    net = CodecNet(ModelConfig.from_json(content["config"]))
+    net.load_state_dict(content["average"] if averaged else content["weights"])
+    return net.eval()

@@ -1,0 +1,128 @@
+"""What is trained when.
+
+0  latents: encoder and lattice, through a small head, on mel spectra, pitch and voicing. All
+   matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
+1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from q2d2_stream.model import Decoder, Encoder, ModelConfig
+from q2d2_stream.model.layers import CausalStack
+from q2d2_stream.model.quantizer import Quantizer
+from q2d2_stream.training.batches import Batch
+from q2d2_stream.training.losses import (
+    MelLoss,
+    MelSpectrum,
+    pitch_loss,
+    spectral_distance,
+    voicing_loss,
+)
+
+__all__ = ["CodecNet", "LatentStage", "WaveStage"]
+
+
+class CodecNet(nn.Module):
+    """Encoder, lattice and decoder: what a checkpoint holds."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder, self.decoder = Encoder(config), Decoder(config)
+        self.quantizer = Quantizer(config.codec)
+
+    def encode(self, pcm: Tensor) -> tuple[Tensor, Tensor]:
+        """PCM -> points and indices of every frame, from the initial state."""
+        latent, _ = self.encoder(pcm, self.encoder.initial_state(pcm.shape[0]))
+        return cast(tuple[Tensor, Tensor], self.quantizer(latent))
+
+
+class LatentStage(nn.Module):
+    """Stage 0: can a small causal network tell spectrum, pitch and voicing from the points?
+
+    The spectra are those of the decoder's synthesis window, the 640 samples that end with the
+    frame: one long window, and seven short ones for the time structure inside it.
+    """
+
+    def __init__(self, net: CodecNet) -> None:
+        super().__init__()
+        self.net = net
+        codec = net.config.codec
+        dim, self.hop = net.config.encoder_dim, codec.hop
+        self.wide = MelSpectrum(640, 96, 320, codec.sample_rate)
+        self.fine = MelSpectrum(160, 24, 80, codec.sample_rate)
+        self.bands = [96, 7 * 24, net.config.f0_bins, 1]
+        self.project_in = nn.Linear(len(codec.levels) + len(codec.rates) + 1, dim)
+        self.stack = CausalStack(dim, 3, net.config.kernel, net.config.expansion)
+        self.head = nn.Linear(dim, sum(self.bands))
+
+    def trained(self) -> list[nn.Parameter]:
+        """Encoder and head."""
+        return [
+            p
+            for m in (self.net.encoder, self.project_in, self.stack, self.head)
+            for p in m.parameters()
+        ]
+
+    def _spectra(self, pcm: Tensor) -> tuple[Tensor, Tensor]:
+        padded = nn.functional.pad(pcm, (self.hop, 0))
+        wide, fine = self.wide(padded), self.fine(padded)
+        frames = wide.shape[1]
+        # seven windows of 160 every 80 samples lie in one synthesis window
+        fine = torch.stack([fine[:, k : k + 4 * frames : 4][:, :frames] for k in range(7)], 2)
+        return wide, fine.flatten(2)
+
+    def forward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Losses by name; "loss" is their weighted sum."""
+        points, _ = self.net.encode(batch.pcm)
+        x = self.project_in(torch.cat([points * mask, flags], -1))
+        x, _ = self.stack(x, self.stack.initial_state(x.shape[0]))
+        wide, fine, pitch, voicing = torch.split(self.head(x).float(), self.bands, -1)
+        with torch.no_grad():
+            want_wide, want_fine = self._spectra(batch.pcm)
+        mel = spectral_distance(torch.exp(wide.clamp(-6, 3) * 2.0 - 5.0), want_wide)
+        time = spectral_distance(torch.exp(fine.clamp(-6, 3) * 2.0 - 5.0), want_fine)
+        f0 = pitch_loss(pitch, batch.f0, batch.voiced, self.net.decoder.log_f0)
+        voiced = voicing_loss(voicing[..., 0], batch.voiced)
+        loss = mel + 0.5 * time + 0.3 * f0 + 0.1 * voiced
+        return {"loss": loss, "mel": mel, "time": time, "f0": f0, "voicing": voiced}
+
+
+class WaveStage(nn.Module):
+    """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
+    spectral losses see harmonics where they belong while the pitch is still being learned."""
+
+    def __init__(self, net: CodecNet, joint: bool = False) -> None:
+        super().__init__()
+        self.net, self.joint = net, joint
+        self.loss = MelLoss(net.config.codec.sample_rate)
+
+    def trained(self) -> list[nn.Parameter]:
+        """The decoder, and the encoder when joint."""
+        parts = [self.net.decoder, self.net.encoder] if self.joint else [self.net.decoder]
+        return [p for part in parts for p in part.parameters()]
+
+    def forward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Losses by name; "loss" is their weighted sum."""
+        with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
+            points, _ = self.net.encode(batch.pcm)
+        decoder: Decoder = self.net.decoder
+        state = decoder.initial_state(points.shape[0])
+        filters, blocks = decoder.filters(points * mask, flags, state.blocks)
+        pcm, _ = decoder.synthesize(filters, batch.f0, state, blocks)
+        delay = self.net.config.codec.lookahead
+        mel = self.loss(pcm[:, delay:], batch.pcm[:, :-delay], rng)
+        f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
+        voiced = voicing_loss(filters.voicing, batch.voiced)
+        loss = mel + 0.3 * f0 + 0.1 * voiced
+        return {"loss": loss, "mel": mel, "f0": f0, "voicing": voiced}

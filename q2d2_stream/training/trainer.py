@@ -1,0 +1,238 @@
+"""The training loop: one process or several, a CPU or a GPU, within a wall-clock budget."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.multiprocessing.spawn import start_processes
+
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
+from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
+from q2d2_stream.training.corpus import Corpus
+from q2d2_stream.training.stages import CodecNet, LatentStage, WaveStage
+
+__all__ = ["TrainOptions", "train"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a run is told.
+
+    Attributes:
+        out: folder for ``last.pt`` and ``log.csv``.
+        stage: 0 latents, 1 waveform.
+        minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
+        init: checkpoint whose weights to start from, when ``out`` has none of this stage.
+        batch, frames: clips per process and step, and frames per clip.
+        rate: peak learning rate.
+        joint: stage 1 trains the encoder too.
+        compile: fuse the ConvNeXt stacks with torch.compile.
+        bf16: autocast; worth it on a GPU or a CPU with AMX, ruinous elsewhere.
+        checkpoint_minutes: time between checkpoints.
+        seed: of everything random.
+    """
+
+    out: Path
+    stage: int
+    minutes: float
+    init: Path | None = None
+    batch: int = 6
+    frames: int = 120
+    rate: float = 1e-3
+    joint: bool = False
+    compile: bool = False
+    bf16: bool = False
+    checkpoint_minutes: float = 3.0
+    seed: int = 0
+
+
+def learning_rate(done: float, step: int, warmup: int = 200, decay: float = 0.35) -> float:
+    """Warm up, hold, then fall linearly over the last ``decay`` of the budget (0 to 1)."""
+    return min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, 1.0 - done) / decay + 0.01)
+
+
+def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
+    grads = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in grads])
+    dist.all_reduce(flat)
+    flat /= world
+    at = 0
+    for grad in grads:
+        grad.copy_(flat[at : at + grad.numel()].view_as(grad))
+        at += grad.numel()
+
+
+class _Log:
+    """Running means, one CSV row and one log line every ``every`` steps."""
+
+    def __init__(self, path: Path, every: int = 100) -> None:
+        self.path, self.every = path, every
+        self.sums: dict[str, float] = {}
+        self.count, self.since, self.audio_since = 0, time.monotonic(), 0.0
+
+    def add(self, losses: dict[str, Tensor], progress: Progress, rate: float) -> None:
+        for name, value in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.count += 1
+        if progress.step % self.every:
+            return
+        elapsed = time.monotonic() - self.since
+        row: dict[str, float] = {
+            "stage": progress.stage,
+            "step": progress.step,
+            "minutes": round(progress.seconds / 60, 2),
+            "audio_hours": round(progress.audio_seconds / 3600, 3),
+            "audio_per_second": round((progress.audio_seconds - self.audio_since) / elapsed, 1),
+            "rate": round(rate, 7),
+        }
+        row |= {name: round(total / self.count, 4) for name, total in self.sums.items()}
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        logger.info(" ".join(f"{name}={value:g}" for name, value in row.items()))
+        self.sums, self.count = {}, 0
+        self.since, self.audio_since = time.monotonic(), progress.audio_seconds
+
+
+def _restore(
+    options: TrainOptions, net: CodecNet, stage: nn.Module, optimizer: torch.optim.Optimizer
+) -> Progress:
+    last = options.out / f"stage{options.stage}.pt"
+    if last.exists():
+        content = read_checkpoint(last)
+        net.load_state_dict(content["weights"])
+        missing = stage.load_state_dict(content["stage_head"], strict=False)
+        assert not missing.unexpected_keys
+        optimizer.load_state_dict(content["optimizer"])
+        return Progress(**content["progress"])
+    if options.init is not None:
+        content = read_checkpoint(options.init)
+        weights = content["average"]
+        if content["progress"]["stage"] == 0:  # its decoder is untrained
+            weights = {k: v for k, v in weights.items() if k.startswith("encoder.")}
+        net.load_state_dict(weights, strict=False)
+    return Progress(stage=options.stage)
+
+
+def train(
+    options: TrainOptions,
+    config: ModelConfig,
+    corpus: Corpus,
+    noise: Corpus | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Path:
+    """Run one stage for ``options.minutes`` and return the checkpoint's path.
+
+    Under ``torch.distributed`` every process draws its own clips and gradients are averaged.
+    A checkpoint of the same stage in ``options.out`` is continued.
+    """
+    distributed = dist.is_initialized()
+    rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
+    device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    net = CodecNet(config)
+    stage = LatentStage(net) if options.stage == 0 else WaveStage(net, options.joint)
+    stage.to(device)
+    parameters = stage.trained()
+    fused = device.type == "cuda" or torch.__version__ >= "2.4"
+    optimizer = torch.optim.AdamW(
+        parameters, lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=fused
+    )
+    progress = _restore(options, net, stage, optimizer)
+    average = Average(net)
+    rng = np.random.default_rng([options.seed, rank, progress.step])
+    if options.compile:
+        for module in stage.modules():
+            if type(module).__name__ == "CausalStack":
+                module.forward = torch.compile(module.forward)
+
+    path = options.out / f"stage{options.stage}.pt"
+    log = _Log(options.out / f"stage{options.stage}.csv")
+    log.audio_since = progress.audio_seconds
+    clip_seconds = options.frames * config.codec.hop / config.codec.sample_rate
+    begun, before = time.monotonic(), progress.seconds
+    saved = begun
+
+    def save() -> None:
+        if rank == 0:
+            own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
+            save_checkpoint(path, net, average, own, optimizer, progress)
+
+    while True:
+        elapsed = time.monotonic() - begun
+        finished = torch.tensor([float(elapsed >= options.minutes * 60 or stop())])
+        if distributed:  # all processes leave together
+            dist.all_reduce(finished, op=dist.ReduceOp.MAX)
+        if finished.item():
+            break
+        rate = options.rate * learning_rate(elapsed / (options.minutes * 60), progress.step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop)
+        pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate)
+        batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
+        flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
+        with torch.autocast(device.type, torch.bfloat16) if options.bf16 else nullcontext():
+            losses: dict[str, Tensor] = stage(batch, flags.to(device), mask.to(device), rng)
+        optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        if distributed:
+            _average_gradients(parameters, world)
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        if math.isfinite(float(norm)):
+            optimizer.step()
+            average.update(net)
+        else:
+            logger.warning("step %d has no finite gradient; skipped", progress.step)
+        progress.step += 1
+        progress.seconds = before + time.monotonic() - begun
+        progress.audio_seconds += options.batch * clip_seconds * world
+        if rank == 0:
+            log.add({k: v.detach() for k, v in losses.items()} | {"norm": norm}, progress, rate)
+            if time.monotonic() - saved > options.checkpoint_minutes * 60:
+                save()
+                saved = time.monotonic()
+    save()
+    return path
+
+
+def _worker(rank: int, world: int, port: int, run: Callable[[], Any]) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    dist.init_process_group("gloo", rank=rank, world_size=world)
+    logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s")
+    try:
+        run()
+    finally:
+        dist.destroy_process_group()
+
+
+def spawn(run: Callable[[], Any], processes: int, port: int = 29_511) -> None:
+    """Run ``run`` in several single-threaded processes that average their gradients.
+
+    On a CPU this is faster than one process with several threads: the threads of every small
+    operation wait for each other, the processes only once per step.
+    """
+    start_processes(_worker, args=(processes, port, run), nprocs=processes)
