@@ -26,12 +26,12 @@ _QUICK_CLIPS = 10
 _QUICK_METRICS = "pesq,stoi"
 
 
-def parse_rate(text: str) -> StreamCodec:
-    """The codec of this package at a rate "1.5", "3" or "6"; raises InputError for others."""
+def parse_rate(text: str) -> int:
+    """The index of the rate "1.5", "3" or "6"; raises InputError for others."""
     names = rate_names()
     if text not in names:
         raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
-    return StreamCodec(names.index(text))
+    return names.index(text)
 
 
 def parse_peer(text: str) -> CodecUnderTest:
@@ -60,13 +60,11 @@ def _run(options: argparse.Namespace) -> None:
         limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
     metrics = choose_metrics(_split(chosen) if chosen else None)
     codecs: list[CodecUnderTest] = [Original()]
-    codecs += [parse_rate(text) for text in _split(options.rates)]
+    codecs += [
+        StreamCodec(parse_rate(text), options.engine, options.models)
+        for text in _split(options.rates)
+    ]
     codecs += [parse_peer(text) for text in _split(options.peers)]
-    if options.engine != "auto":
-        codecs = [
-            StreamCodec(codec.rate, options.engine) if isinstance(codec, StreamCodec) else codec
-            for codec in codecs
-        ]
     evaluation = evaluate(
         codecs,
         load_clips(options.data, limit),
@@ -148,6 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{_QUICK_CLIPS} clips and {_QUICK_METRICS} only, unless told otherwise",
     )
     parser.add_argument("--engine", default="auto", help="engine of our codec (default auto)")
+    parser.add_argument(
+        "--models", type=Path, help="folder of exported models (default the shipped ones)"
+    )
     parser.add_argument(
         "--jobs",
         type=int,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.eval.clips import SAMPLE_RATE
 from q2d2_stream.eval.loss import lost_frames
+from q2d2_stream.eval.summary import token_counts
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
@@ -37,13 +39,13 @@ class Coded:
         pcm: float32, as many samples as went in, 24 kHz, the codec's delay removed.
         bits: bits that crossed the line.
         seconds: time that encoding and decoding took.
-        indices: the tokens, uint8, shape ``(frames, pairs)``, of codecs that have such.
+        counts: how often each code of each pair was sent; empty for codecs without tokens.
     """
 
     pcm: npt.NDArray[np.float32]
     bits: float
     seconds: float
-    indices: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
+    counts: list[list[int]] = field(default_factory=list, repr=False)
 
 
 class CodecUnderTest(Protocol):
@@ -148,15 +150,17 @@ class CallableCodec:
 
 @dataclass(frozen=True)
 class StreamCodec:
-    """This package's codec with its shipped weights, through the streaming engine frame by frame.
+    """This package's codec through the streaming engine, frame by frame.
 
     Attributes:
         rate: index into the rate ladder.
         engine: "auto", "onnx" or whatever else ``load_codec`` knows.
+        models: folder of exported models; None for the shipped ones.
     """
 
     rate: int
     engine: str = "auto"
+    models: Path | None = None
 
     @property
     def name(self) -> str:
@@ -175,16 +179,21 @@ class StreamCodec:
 
     @cached_property
     def _codec(self) -> Codec:
-        from q2d2_stream import load_codec
+        from q2d2_stream.engine import load_codec
 
-        return load_codec(engine=self.engine)
+        return load_codec(self.models, self.engine)
 
     def __getstate__(self) -> dict[str, object]:
         # A loaded engine does not pickle; the other process loads its own.
-        return {"rate": self.rate, "engine": self.engine}
+        return {"rate": self.rate, "engine": self.engine, "models": self.models}
 
     def key(self) -> str:
-        """The weights' hash, the engine and the rate."""
+        """The weights' hash, the engine and the rate.
+
+        Raises:
+            ModelError: a model file that is missing or damaged, or two that do not fit together.
+        """
+        self._codec.encoder(self.rate)
         return f"q2d2 {self._codec.model_hash.hex()} {self.engine} rate {self.rate}"
 
     def roundtrip(
@@ -197,15 +206,14 @@ class StreamCodec:
         frames = -(-(len(pcm) + delay) // config.hop)
         padded = np.clip(fit(pcm, 0, frames * config.hop), -1.0, 1.0).reshape(frames, config.hop)
         gone = lost_frames(lost, frames, config.hop)
-        indices, out = [], []
+        tokens, out = [], []
         started = time.perf_counter()
         for frame, missing in zip(padded, gone, strict=True):
             sent = encoder.push(frame)
-            indices.append(sent)
+            tokens.append(sent)
             out.append(decoder.push(None if missing else sent[0]))
         seconds = time.perf_counter() - started
         # The frames that only flush the delay are not counted: a call has no end.
         bits = config.bits_per_frame(self.rate) * len(pcm) / config.hop
-        return Coded(
-            fit(np.concatenate(out), delay, len(pcm)), bits, seconds, np.concatenate(indices)
-        )
+        counts = token_counts(np.concatenate(tokens), config.codes)
+        return Coded(fit(np.concatenate(out), delay, len(pcm)), bits, seconds, counts)

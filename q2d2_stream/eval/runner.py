@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError, MissingExtra, ModelError
 from q2d2_stream.eval.alignment import residual_delay_ms
 from q2d2_stream.eval.cache import Cache, Entry
@@ -17,7 +16,7 @@ from q2d2_stream.eval.clips import SAMPLE_RATE, Clip
 from q2d2_stream.eval.codecs import CodecUnderTest
 from q2d2_stream.eval.loss import GilbertElliott
 from q2d2_stream.eval.metrics import METRICS, Metric, Score, Scorer
-from q2d2_stream.eval.summary import Mean, TokenUse, mean, token_counts, token_use
+from q2d2_stream.eval.summary import Mean, TokenUse, mean, token_use
 
 __all__ = ["MAX_JOBS", "Evaluation", "Row", "evaluate"]
 
@@ -237,6 +236,5 @@ def _code_and_score(task: _Task, scorers: dict[str, Scorer]) -> Entry:
     scores: dict[str, Score | None] = {
         version: scorer(clip, coded.pcm) for version, scorer in scorers.items()
     }
-    counts = [] if coded.indices is None else token_counts(coded.indices, CodecConfig().codes)
     delay = residual_delay_ms(clip.pcm, coded.pcm)
-    return Entry(coded.bits, coded.seconds, delay, scores, counts)
+    return Entry(coded.bits, coded.seconds, delay, scores, coded.counts)

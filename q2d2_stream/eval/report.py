@@ -1,0 +1,194 @@
+"""An evaluation as Markdown for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from q2d2_stream.eval.metrics import Metric
+from q2d2_stream.eval.quoted import QUOTED
+from q2d2_stream.eval.runner import Evaluation, Row
+
+__all__ = ["to_json", "to_markdown"]
+
+
+def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
+    """Tables of means with 95 % confidence intervals, per source, token use and quoted peers.
+
+    Args:
+        evaluation: what was measured.
+        plot: path of the rate-quality picture relative to the report, if there is one.
+    """
+    metrics = evaluation.metrics
+    parts = ["# Measured quality", _introduction(evaluation), _main_table(evaluation, 0.0)]
+    if plot is not None:
+        parts.append(f"![Quality against bitrate]({plot})")
+    for loss in sorted({row.loss for row in evaluation.rows} - {0.0}):
+        parts += [f"## With {loss:.0%} of packets lost", _LOSS_NOTE, _main_table(evaluation, loss)]
+    used = [row for row in evaluation.rows if row.tokens() and not row.loss]
+    if used:
+        parts += ["## What the tokens carry", _TOKEN_NOTE, _token_table(used)]
+    if len(evaluation.sources()) > 1:
+        parts.append("## By source")
+        for metric in metrics:
+            parts += [f"### {metric.title}", _source_table(evaluation, metric)]
+    parts += ["## Quoted, not measured here", _QUOTED_NOTE, _quoted_table(metrics)]
+    parts += ["## How it was measured", _method(evaluation)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_json(evaluation: Evaluation) -> dict[str, object]:
+    """The means, the scores of every clip, token use and versions, ready for ``json.dump``."""
+    return {
+        "metrics": {metric.name: metric.version() for metric in evaluation.metrics},
+        "missing": list(evaluation.missing),
+        "codecs": [_row_to_json(row, evaluation.metrics) for row in evaluation.rows],
+    }
+
+
+def _row_to_json(row: Row, metrics: Sequence[Metric]) -> dict[str, object]:
+    means = {metric.name: row.score(metric) for metric in metrics}
+    return {
+        "name": row.name,
+        "title": row.title,
+        "loss": row.loss,
+        "kbps": row.kbps,
+        "latency_ms": row.latency_ms,
+        "real_time_factor": row.real_time_factor,
+        "residual_delay_ms": row.delay_ms,
+        "mean": {
+            name: {"value": mean.value, "half_width": mean.half_width, "clips": mean.clips}
+            for name, mean in means.items()
+            if mean is not None
+        },
+        "tokens": [
+            {"entropy_bits": use.entropy_bits, "size_bits": use.size_bits} for use in row.tokens()
+        ],
+        "clips": {
+            clip.name: {
+                metric.name: score.value
+                for metric in metrics
+                if (score := entry.scores.get(metric.version())) is not None
+            }
+            for clip, entry in zip(row.clips, row.entries, strict=True)
+        },
+    }
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _main_table(evaluation: Evaluation, loss: float) -> str:
+    head = ["codec", "kbps", "latency ms", "RTF", *(m.title for m in evaluation.metrics)]
+    body = []
+    for row in evaluation.rows:
+        if row.loss != loss:
+            continue
+        coded = row.kbps > 0
+        facts = [f"{row.kbps:.2f}", f"{row.latency_ms:.1f}", f"{row.real_time_factor:.2g}"]
+        scores = []
+        for metric in evaluation.metrics:
+            mean = row.score(metric)
+            digits = metric.decimals
+            scores.append(
+                "" if mean is None else f"{mean.value:.{digits}f} ± {mean.half_width:.{digits}f}"
+            )
+        body.append([row.title, *(facts if coded else [""] * 3), *scores])
+    return _table(head, body)
+
+
+def _source_table(evaluation: Evaluation, metric: Metric) -> str:
+    sources = evaluation.sources()
+    body = []
+    for row in evaluation.rows:
+        if row.loss:
+            continue
+        means = [row.score(metric, source) for source in sources]
+        cells = ["" if mean is None else f"{mean.value:.{metric.decimals}f}" for mean in means]
+        body.append([row.title, *cells])
+    return _table(["codec", *sources], body)
+
+
+def _token_table(rows: Sequence[Row]) -> str:
+    widest = max(rows, key=lambda row: len(row.tokens()))
+    head = ["codec", *(str(pair) for pair in range(1, len(widest.tokens()) + 1))]
+    body = []
+    for row in rows:
+        uses = row.tokens()
+        cells = [f"{use.share:.0%}" for use in uses] + [""] * (len(head) - 1 - len(uses))
+        sent = sum(use.size_bits for use in uses)
+        entropy = sum(use.entropy_bits for use in uses)
+        body.append([row.title, *cells, f"{sent:.1f}", f"{entropy:.1f}"])
+    return _table([*head, "bits sent per frame", "entropy"], body)
+
+
+def _quoted_table(metrics: Sequence[Metric]) -> str:
+    shown = [metric for metric in metrics if metric.name in QUOTED[0].scores]
+    if not shown:
+        return ""
+    body = [
+        [
+            peer.title,
+            f"{peer.kbps:g}",
+            f"{peer.latency_ms:g}",
+            *(f"{peer.scores[metric.name]:.{metric.decimals}f}" for metric in shown),
+        ]
+        for peer in QUOTED
+    ]
+    return _table(["codec", "kbps", "latency ms", *(metric.title for metric in shown)], body)
+
+
+def _introduction(evaluation: Evaluation) -> str:
+    if not evaluation.rows:
+        return "No codec could be run."
+    clips = evaluation.rows[0].clips
+    minutes = sum(len(clip.pcm) for clip in clips) / 24_000 / 60
+    return (
+        f"Made by `q2d2-eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
+        f"{len(evaluation.sources())} sources: {', '.join(evaluation.sources())}. "
+        "Means over clips with their 95 % confidence intervals; kbps is what crossed the line, "
+        "RTF is encoding plus decoding time over the speech's length, on one thread."
+    )
+
+
+def _method(evaluation: Evaluation) -> str:
+    lines = [f"- {metric.title}: {metric.version()}." for metric in evaluation.metrics]
+    lines += [f"- {_NOTES[metric.name]}" for metric in evaluation.metrics if metric.name in _NOTES]
+    lines += [
+        f"- Misaligned: {row.title} trails its original by {row.delay_ms} ms."
+        for row in evaluation.rows
+        if abs(row.delay_ms) > 2
+    ]
+    lines += [f"- Not measured. {sentence}" for sentence in evaluation.missing]
+    return "\n".join([*lines, f"- {_PEERS_NOTE}"])
+
+
+_NOTES = {
+    "pesq": "PESQ-WB and ViSQOL compare at 16 kHz, STOI at 10 kHz: none of them hears 8 to 12 kHz.",
+    "visqol": "ViSQOL in speech mode gives an unchanged original less than 5.",
+    "distillmos": "DistillMOS, PLCMOS and DNSMOS hear only the coded speech: compare with the "
+    "Original's row, and read them beside WER and speaker similarity.",
+    "speaker": "speaker: cosine of Resemblyzer's embeddings of the original and the coded clip.",
+    "wer": "WER: Whisper tiny.en, English clips only, all errors over all words; what was said is "
+    "a text beside the clip if there is one, else what the same model hears in the original, so "
+    "that the figure is what coding adds.",
+}
+_PEERS_NOTE = (
+    "Opus runs as in a voice call (application VoIP, 20 ms, variable rate, complexity 10, no "
+    "forward error correction); pauses make its rate lower than its target. Codec2 passes "
+    "through 8 kHz and has no concealment."
+)
+_LOSS_NOTE = (
+    "Packets of 40 ms are lost in bursts of 60 ms on average (Gilbert-Elliott, the same for "
+    "every codec). Opus conceals by itself; Codec2 falls silent."
+)
+_TOKEN_NOTE = (
+    "Entropy of each pair's tokens as a share of log2 of its codes: what is missing to 100 % is "
+    "paid for without being used, under 60 % is a defect."
+)
+_QUOTED_NOTE = (
+    "These codecs do not run in this script. The figures are means over 20 other English clips "
+    "at 24 kHz, measured with the same metrics: good for an order of magnitude, not to be "
+    "compared by the second digit."
+)
