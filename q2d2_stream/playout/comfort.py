@@ -90,8 +90,11 @@ class ComfortNoise:
         gain = np.sqrt(power / float(np.sum(self._analysis**2)) * _FFT)
         gain *= min(1.0, _MAX_RMS / max(np.sqrt(self._mean_square()), 1e-12))
         shape = (_BATCH, _FFT // 2 + 1)
-        phases = self._random.standard_normal(shape) + 1j * self._random.standard_normal(shape)
-        waves = np.fft.irfft(phases * (gain / np.sqrt(2.0)), _FFT, axis=1).astype(np.float32)
+        spectra = np.empty(shape, np.complex64)
+        spectra.real = self._random.standard_normal(shape, np.float32)
+        spectra.imag = self._random.standard_normal(shape, np.float32)
+        spectra *= (gain / np.sqrt(2.0)).astype(np.float32)
+        waves = np.fft.irfft(spectra, _FFT, axis=1).astype(np.float32)
         waves *= self._synthesis
         out = waves[:, :_HOP].copy()
         out[0] += self._tail

@@ -38,6 +38,9 @@ _BASE_WINDOW_S = 10.0
 _BASE_WINDOW_MESSAGES = 50  # the base outlives a pause: it expires by age and by count
 _FALL_S = 0.010  # the target falls by at most this per half second
 _DEAD_S = 0.010  # and only when it would fall by more than this
+_OUTLIER_S = 0.06  # a peak this far above the target needs a second one within
+_OUTLIER_MEMORY_S = 20.0
+_OUTLIER_REST_S = 0.9  # what follows within this belongs to the same event
 _PACKET_MEMORY = 16
 
 
@@ -99,6 +102,7 @@ class DelayEstimator:
         self._offset, self._offset_time = 0.0, 0.0
         self._last: tuple[float, int] | None = None
         self._draining = False
+        self._outlier_time = -math.inf
 
     @property
     def packet_frames(self) -> int:
@@ -151,7 +155,8 @@ class DelayEstimator:
             self._peak, self._peak_start = lateness, now
         self._peak = max(self._peak, lateness)
         if now - self._peak_start >= _PEAK_S:
-            self._add(self._peak)
+            if not self._is_lone(self._peak, now):
+                self._add(self._peak)
             self._peak = None
 
     def _lateness(self, timestamp_frames: int, now: float) -> float:
@@ -212,6 +217,16 @@ class DelayEstimator:
             sent = (timestamp_frames - last[1]) * self._frame_s
             self._draining = caught_up > 0.25 * sent > 0
         return self._draining
+
+    def _is_lone(self, peak: float, now: float) -> bool:
+        # A short stall that happens once must not hold the delay up; from the second one on it is
+        # worth the delay.
+        if peak - self._base <= self._target_s + _OUTLIER_S:
+            return False
+        since = now - self._outlier_time
+        if since > _OUTLIER_MEMORY_S:
+            self._outlier_time = now
+        return since > _OUTLIER_MEMORY_S or since < _OUTLIER_REST_S
 
     def _add(self, lateness: float) -> None:
         assert self._origin is not None
