@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,20 +107,24 @@ class WavWriter:
         self._thread.join()
 
     def _run(self, file: BinaryIO, sample_rate: int) -> None:
-        with file:
-            try:
-                self._write_all(file, sample_rate)
-            except OSError as error:
-                self.error = f"{self.path} cannot be written: {error.strerror}"
-                _log.warning("%s", self.error)
-                while self._queue.get() is not None:  # close() must find the queue moving
-                    pass
+        items = iter(self._queue.get, None)
+        try:
+            with file:
+                self._write_all(file, sample_rate, items)
+        except OSError as error:
+            self.error = f"{self.path} cannot be written: {error.strerror}"
+            _log.warning("%s", self.error)
+            for _ in items:  # close() must find the queue moving
+                pass
 
-    def _write_all(self, file: BinaryIO, sample_rate: int) -> None:
+    def _write_all(
+        self, file: BinaryIO, sample_rate: int, items: Iterator[tuple[int, bytes] | None]
+    ) -> None:
         with wave.open(file, "wb") as wav:
             wav.setparams((1, 2, sample_rate, 0, "NONE", ""))
             unsettled = _SETTLE_SAMPLES  # so that the header is on disk from the first block on
-            while (item := self._queue.get()) is not None:
+            for item in items:
+                assert item is not None
                 silence, block = item
                 for start in range(0, silence, _SETTLE_SAMPLES):
                     wav.writeframesraw(bytes(2 * min(_SETTLE_SAMPLES, silence - start)))

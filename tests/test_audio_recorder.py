@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from q2d2_stream.audio.recorder import Recorder
+from q2d2_stream.errors import InputError
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path):
+    clock = Clock()
+    recorder = Recorder(tmp_path / "new", clock)
+    frame = np.full(320, 0.5, np.float32)
+    for number in range(300):
+        clock.now = 100 + (number + 1) / 75
+        if not 150 <= number < 225:  # one second in which the device was gone
+            recorder.near(frame)
+        if number >= 75:  # the other side answers a second later
+            recorder.far(-frame)
+    recorder.close()
+    recorder.close()
+    near, _ = soundfile.read(tmp_path / "new/near.wav")
+    far, _ = soundfile.read(tmp_path / "new/far.wav")
+    assert len(near) == len(far) == 300 * 320
+    assert np.all(near[: 150 * 320] == 0.5)
+    assert not near[150 * 320 : 225 * 320].any()
+    assert np.all(near[225 * 320 :] == 0.5)
+    assert not far[: 75 * 320].any()
+    assert np.all(far[75 * 320 :] == -0.5)
+    assert recorder.dropped_samples == 0
+    assert recorder.error is None
+
+
+def test_small_jitter_adds_nothing(tmp_path: Path):
+    clock = Clock()
+    recorder = Recorder(tmp_path, clock)
+    for number in range(0, 60, 15):  # bursts of 15 frames, 200 ms
+        clock.now = 100 + (number + 15) / 75
+        for _ in range(15):
+            recorder.near(np.full(320, 0.5, np.float32))
+    recorder.close()
+    near, _ = soundfile.read(tmp_path / "near.wav")
+    assert len(near) == 60 * 320
+    assert np.all(near == 0.5)
+
+
+def test_earlier_recordings_are_kept(tmp_path: Path):
+    names = []
+    for _ in range(3):
+        recorder = Recorder(tmp_path)
+        names += [path.name for path in recorder.paths]
+        recorder.close()
+    assert names == ["near.wav", "far.wav", "near-2.wav", "far-2.wav", "near-3.wav", "far-3.wav"]
+
+
+def test_slow_disk_drops_and_keeps_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """More than the queue holds at once: the surplus is counted and becomes silence."""
+    clock = Clock()
+    recorder = Recorder(tmp_path, clock)
+    import threading
+    import wave
+
+    gate = threading.Event()
+    write = wave.Wave_write.writeframesraw
+
+    def slow(self: wave.Wave_write, data: bytes) -> None:
+        gate.wait(10)
+        write(self, data)
+
+    monkeypatch.setattr(wave.Wave_write, "writeframesraw", slow)
+    for number in range(500):
+        clock.now = 100 + (number + 1) / 75
+        recorder.near(np.full(320, 0.5, np.float32))
+    assert recorder.dropped_samples >= (500 - 377) * 320
+    gate.set()
+    import time
+
+    deadline = time.monotonic() + 5
+    while recorder._near.backlog and time.monotonic() < deadline:
+        time.sleep(0.01)
+    recorder.near(np.full(320, 0.25, np.float32))
+    recorder.close()
+    near, _ = soundfile.read(tmp_path / "near.wav")
+    assert len(near) == 501 * 320
+    assert np.all(near[-320:] == 0.25)
+    assert np.count_nonzero(near == 0) == recorder.dropped_samples
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match="cannot be created"):
+        Recorder(tmp_path / "taken")
