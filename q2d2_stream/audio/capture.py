@@ -75,6 +75,11 @@ class DeviceSource(DeviceStream, Source):
         self.stats.frames += 1
         return frame
 
+    async def close(self) -> None:
+        """Release the device; a second call does nothing."""
+        await super().close()
+        self._drained = None
+
     def _make_stream(self, session: DeviceSession, latency_s: float) -> PortAudioStream:
         def callback(
             indata: NDArray[np.float32], frames: int, when: object, status: object

@@ -99,6 +99,7 @@ class DeviceHost:
                     future.set_result(None)
                 except Exception as error:  # it belongs to whoever waits for the future
                     future.set_exception(error)
+            del job, future  # or this thread would keep the last stream alive until the exit
 
     def _add(self, stream: HostedStream) -> None:
         stream.open_device()
