@@ -72,6 +72,7 @@ class Decoder(nn.Module):
         self.register_buffer("window", window, persistent=False)
         f0 = torch.logspace(math.log10(config.f0_min), math.log10(config.f0_max), config.f0_bins)
         self.register_buffer("log_f0", torch.log(f0), persistent=False)
+        self.step = math.log(config.f0_max / config.f0_min) / (config.f0_bins - 1)
         self.register_buffer("classes", torch.arange(config.f0_bins).float(), persistent=False)
 
     def initial_state(self, batch: int = 1) -> DecoderState:
@@ -98,9 +99,14 @@ class Decoder(nn.Module):
     def pitch_to_f0(self, pitch: Tensor) -> Tensor:
         """Logits ``(..., f0_bins)`` -> F0 in Hz: the mean over the two bins beside the peak."""
         peak = torch.argmax(pitch, dim=-1, keepdim=True).to(pitch.dtype)
-        near = (torch.abs(self.classes - peak) < 2.5).to(pitch.dtype)
-        weight = torch.softmax(pitch, dim=-1) * near
-        return torch.exp((weight * self.log_f0).sum(-1) / weight.sum(-1))
+        away = self.classes - peak
+        weight = torch.softmax(pitch, dim=-1) * (torch.abs(away) < 2.5).to(pitch.dtype)
+        # The mean is taken of the distance from the peak, not of log F0: that keeps rounding
+        # ten times smaller, and the phase adds up what is left.
+        fraction = (weight * away).sum(-1) / weight.sum(-1)
+        return torch.exp(math.log(self.config.f0_min) + self.step * peak[..., 0]) * torch.exp(
+            self.step * fraction
+        )
 
     def synthesize(
         self, filters: Filters, f0: Tensor, state: DecoderState, blocks: tuple[Tensor, ...]

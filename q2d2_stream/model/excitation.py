@@ -46,14 +46,15 @@ class PulseTrain(nn.Module):
         last = torch.where(last > 0, last, f0[:, :1])
         before = torch.cat([last, f0[:, :-1]], dim=1)
         advance = (before + f0) * (0.5 * self.hop / self.sample_rate)
-        advance = advance - torch.floor(advance)
+        # In steps of 2^-22 cycles sums are exact, so a stream and a whole clip agree to the bit.
+        advance = torch.round((advance - torch.floor(advance)) * 2.0**22) * 2.0**-22
         if f0.shape[1] == 1:
             start, end = phase, phase + advance
-        else:  # in double, or an hour's sum of phases would lose its fraction
+        else:
             total = torch.cumsum(advance.double(), dim=1) + phase
-            start = torch.cat([phase, (total - torch.floor(total)).float()[:, :-1]], dim=1)
-            end = total[:, -1:]
-        end = (end - torch.floor(end)).float()
+            total = (total - torch.floor(total)).float()
+            start, end = torch.cat([phase, total[:, :-1]], dim=1), total[:, -1:]
+        end = end - torch.floor(end)
         cycles = start[..., None] + before[..., None] * self.steps
         cycles = cycles + (f0 - before)[..., None] * self.bend
         x = cycles - torch.floor(cycles + 0.5)

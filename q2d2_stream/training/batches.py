@@ -12,7 +12,7 @@ from torch import Tensor
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.training.corpus import Corpus
 
-__all__ = ["Batch", "augment", "draw_batch", "draw_flags"]
+__all__ = ["Batch", "augment", "draw_batch", "draw_flags", "fill_unvoiced"]
 
 
 class Batch(NamedTuple):
@@ -29,7 +29,8 @@ class Batch(NamedTuple):
     voiced: Tensor
 
 
-def _fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+def fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
+    """F0 with its zeros bridged by straight lines in log frequency; 120 Hz when all are zero."""
     voiced = np.nonzero(f0 > 0)[0]
     if not len(voiced):
         return np.full_like(f0, 120.0)
@@ -57,7 +58,7 @@ def draw_batch(
         f0 = np.asarray(source.f0[start + 1 : start + frames + 1])
         f0s.append(np.pad(f0, (0, frames - len(f0))))
     labels = np.stack(f0s)
-    filled = np.stack([_fill_unvoiced(f0) for f0 in labels])
+    filled = np.stack([fill_unvoiced(f0) for f0 in labels])
     return Batch(
         torch.from_numpy(np.stack(pcms)),
         torch.from_numpy(filled),

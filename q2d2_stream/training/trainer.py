@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -235,4 +235,5 @@ def spawn(run: Callable[[], Any], processes: int, port: int = 29_511) -> None:
     On a CPU this is faster than one process with several threads: the threads of every small
     operation wait for each other, the processes only once per step.
     """
-    start_processes(_worker, args=(processes, port, run), nprocs=processes)
+    start = cast(Callable[..., None], start_processes)
+    start(_worker, args=(processes, port, run), nprocs=processes)

@@ -1,0 +1,115 @@
+"""Encoder, lattice and decoder together: streaming is offline, and costs stay in budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the model is tested where the extra [train] is")
+
+from q2d2_stream.errors import ModelError  # noqa: E402
+from q2d2_stream.lattice import Lattice  # noqa: E402
+from q2d2_stream.model import ModelConfig  # noqa: E402
+from q2d2_stream.training.stages import CodecNet  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(1)
+    net = CodecNet(ModelConfig()).eval()
+    with torch.no_grad():  # a pitch head with opinions, as a trained one has
+        net.decoder.head.bias[-65:-1] = -0.5 * (torch.arange(64) - 25.2).square()
+    return net
+
+
+@torch.no_grad()
+def test_streamed_encoder_gives_the_same_tokens(net, speech):
+    pcm = torch.from_numpy(speech[: 320 * 90])[None]
+    whole, _ = net.encoder(pcm, net.encoder.initial_state())
+    state, parts = net.encoder.initial_state(), []
+    for chunk in torch.split(pcm, [320, 640, 320 * 50, 320 * 37], dim=1):
+        latent, state = net.encoder(chunk, state)
+        parts.append(latent)
+    assert torch.equal(net.quantizer(torch.cat(parts, 1))[1], net.quantizer(whole)[1])
+
+
+@torch.no_grad()
+def test_streamed_decoder_gives_the_same_audio(net, speech):
+    points, _ = net.encode(torch.from_numpy(speech[: 320 * 60])[None])
+    flags = torch.eye(4)[torch.arange(60) % 4][None]
+    whole, _ = net.decoder(points, flags, net.decoder.initial_state())
+    state, parts = net.decoder.initial_state(), []
+    for n in range(60):
+        pcm, state = net.decoder(points[:, n : n + 1], flags[:, n : n + 1], state)
+        parts.append(pcm)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_the_future_changes_no_token_and_no_sample_of_the_past(net, speech):
+    pcm = torch.from_numpy(speech[: 320 * 40].copy())[None]
+    changed = pcm.clone()
+    changed[:, 320 * 30 :] *= -0.5
+    outs = []
+    for x in (pcm, changed):
+        points, index = net.encode(x)
+        flags = torch.eye(4)[2].expand(1, 40, 4)
+        outs.append((index[:, :30], net.decoder(points, flags, net.decoder.initial_state())[0]))
+    assert torch.equal(outs[0][0], outs[1][0])
+    assert torch.equal(outs[0][1][:, : 320 * 30], outs[1][1][:, : 320 * 30])
+    assert not torch.equal(outs[0][1], outs[1][1])
+
+
+@pytest.mark.parametrize("kind", ["rhombic", "hexagonal", "rectangular"])
+def test_quantizer_is_the_lattice(kind):
+    from q2d2_stream.config import CodecConfig
+    from q2d2_stream.model.quantizer import Quantizer
+
+    config = CodecConfig(lattice=kind, levels=(9, 9, 7, 5), rates=(1, 2))
+    lattice, quantizer = Lattice.of(config), Quantizer(config)
+    latent = np.random.default_rng(0).normal(0, 3, (4000, 4)).astype(np.float32)
+    points, index = quantizer(torch.from_numpy(latent))
+    theirs = lattice.nearest(latent)
+    same = index.numpy() == theirs
+    assert same.mean() > 0.9999  # float32 and float64 may part at a cell border
+    mine = points.numpy().reshape(-1, 2, 2)[same]
+    np.testing.assert_allclose(mine, lattice.normalised(theirs).reshape(-1, 2, 2)[same], atol=1e-6)
+
+
+def test_gradient_goes_straight_through(net):
+    latent = torch.randn(5, 24, requires_grad=True)
+    net.quantizer(latent)[0].sum().backward()
+    assert latent.grad is not None
+    torch.testing.assert_close(latent.grad, (1.0 / net.quantizer.norm).expand(5, 24))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("signal", ["silence", "full-scale noise", "square wave", "click"])
+def test_strange_input_stays_finite(net, signal):
+    pcm = torch.zeros(1, 320 * 20)
+    if signal == "full-scale noise":
+        pcm = torch.rand(1, 320 * 20) * 2 - 1
+    elif signal == "square wave":
+        pcm[0, ::2] = 1.0
+    elif signal == "click":
+        pcm[0, 3000] = 1.0
+    points, _ = net.encode(pcm)
+    out, _ = net.decoder(points, torch.eye(4)[2].expand(1, 20, 4), net.decoder.initial_state())
+    assert torch.isfinite(out).all()
+
+
+def test_config_of_another_format_is_refused():
+    text = ModelConfig().to_json()
+    assert ModelConfig.from_json(text) == ModelConfig()
+    with pytest.raises(ModelError, match="format 0"):
+        ModelConfig.from_json(text.replace('"format": 1', '"format": 0'))
+    with pytest.raises(ModelError, match="not a model configuration"):
+        ModelConfig.from_json("{}")
+
+
+def test_size_and_cost_are_within_budget(net):
+    from export.graphs import DecoderGraph, EncoderGraph, count_macs, count_parameters
+
+    graphs = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
+    assert sum(map(count_parameters, graphs)) < 5e6
+    assert sum(map(count_macs, graphs)) * 75 < 350e6
