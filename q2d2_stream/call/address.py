@@ -1,0 +1,67 @@
+"""Where a peer is: ``host:port`` or a websocket address, as a user types it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from q2d2_stream.errors import InputError
+
+__all__ = ["DEFAULT_PORT", "Address", "parse_address"]
+
+DEFAULT_PORT = 9000
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port.
+
+    Attributes:
+        host: name or number, an IPv6 number without its brackets.
+        port: 0 to 65535; 0 lets a listener choose.
+        secure: whether TLS is asked for (``wss://``).
+    """
+
+    host: str
+    port: int
+    secure: bool = False
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def uri(self) -> str:
+        """The websocket address."""
+        return f"{'wss' if self.secure else 'ws'}://{self}/"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can be there."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_address(text: str) -> Address:
+    """Read ``host``, ``host:port``, ``[v6]:port``, ``ws://host:port`` or ``wss://host:port``.
+
+    Raises InputError for anything else.
+    """
+    has_scheme = "://" in text
+    expected = "expected host:port, [ipv6]:port, ws://host:port or wss://host:port"
+    try:
+        parts = urlsplit(text if has_scheme else f"ws://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise InputError(f"{text!r} is not an address ({error}), {expected}") from error
+    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or not bare:
+        raise InputError(f"{text!r} is not an address, {expected}")
+    return Address(
+        parts.hostname, DEFAULT_PORT if port is None else port, secure=parts.scheme == "wss"
+    )

@@ -1,0 +1,203 @@
+"""One connection of a call: a session driven by a pipe and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from q2d2_stream.call.pipe import Pipe
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.wire import (
+    AudioFrames,
+    Closed,
+    Counters,
+    Established,
+    Event,
+    Link,
+    Mute,
+    ReceiverReport,
+    Session,
+    State,
+    Text,
+    WireMeter,
+)
+
+__all__ = ["Connection"]
+
+_TICK_S = 0.25  # a ping may be so late; a new connection of the call is noticed so fast
+_FLUSH_S = 1.0  # for the last word to a peer that does not read
+
+
+class Connection:
+    """Runs a session until it is closed.
+
+    Three tasks share it on one event loop: one reads, one writes what the session wants sent, one
+    keeps its deadlines. After the handshake reading pauses until :meth:`attach`, so nothing is
+    lost while the owner gets ready; it waits in TCP.
+
+    Args:
+        pipe: to the peer, open.
+        session: fresh, with ``time.monotonic`` as its clock.
+        config: the codec's parameters, for the bit rates.
+        link: the layers below, sending; the other direction differs only in the mask.
+
+    Attributes:
+        established: done when the handshake is; cancelled when it fails.
+        closed: done when the session is over.
+        began: when it was made, in seconds of ``time.monotonic``.
+        sent, received: bit rates.
+        rtt_min_s: least round trip so far.
+    """
+
+    def __init__(self, pipe: Pipe, session: Session, config: CodecConfig, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        self.began = now = time.monotonic()
+        self._pipe = pipe
+        self._session = session
+        self._config = config
+        self.established: asyncio.Future[Established] = loop.create_future()
+        self.closed: asyncio.Future[Closed] = loop.create_future()
+        self.link = link
+        self.sent = WireMeter(link, now)
+        self.received = WireMeter(
+            Link(link.sender.other, link.tls, link.tcp_timestamps, link.ipv6), now
+        )
+        self.rtt_min_s: float | None = None
+        self._handler: Callable[[Event, float], None] | None = None
+        self._attached = asyncio.Event()
+        self._outgoing = asyncio.Event()
+        self._outgoing_bytes = 0
+        self._audio_bits = 0.0
+
+    @property
+    def remote(self) -> str:
+        """The peer's address."""
+        return self._pipe.remote
+
+    @property
+    def counters(self) -> Counters:
+        """What the session counted."""
+        return self._session.counters
+
+    @property
+    def rtt_s(self) -> float | None:
+        """Latest round trip in seconds."""
+        return self._session.rtt_s
+
+    def unanswered_s(self) -> float:
+        """Age of the oldest ping without an answer, in seconds."""
+        return self._session.unanswered_s(time.monotonic())
+
+    def buffered_bytes(self) -> int:
+        """Bytes of messages that have not left this machine."""
+        return self._outgoing_bytes + self._pipe.unsent_bytes()
+
+    def attach(self, handler: Callable[[Event, float], None]) -> None:
+        """Begin to take events: ``handler(event, now)``, which must not block."""
+        self._handler = handler
+        self._attached.set()
+
+    def send_audio(self, frames: AudioFrames) -> bool:
+        """Send frames; False, and nothing sent, unless the session is established."""
+        if not self._session.send_audio(frames):
+            return False
+        rate = self._config.rate_of_pairs(frames.indices.shape[1])
+        self._audio_bits += self._config.bits_per_frame(rate) * len(frames.indices)
+        self._flush()
+        return True
+
+    def send(self, message: ReceiverReport | Mute | Text) -> bool:
+        """Send a message; False, and nothing sent, unless the session is established."""
+        sent = self._session.send(message)
+        self._flush()
+        return sent
+
+    def close(self, text: str = "the call has ended") -> None:
+        """Say bye; :meth:`run` then ends."""
+        self._dispatch(self._session.close(time.monotonic(), text))
+        self._flush()
+
+    async def run(self) -> Closed:
+        """Serve until the session is closed and its last word is sent."""
+        reader = asyncio.create_task(self._read())
+        writer = asyncio.create_task(self._write())
+        ticker = asyncio.create_task(self._tick())
+        self._flush()
+        try:
+            return await asyncio.shield(self.closed)
+        finally:
+            self.close()  # only where the task that runs this is cancelled
+            if not self.established.done():
+                self.established.cancel()
+            reader.cancel()
+            ticker.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_S):
+                    await writer
+            await asyncio.gather(reader, ticker, return_exceptions=True)
+            await self._pipe.close()
+
+    def _flush(self) -> None:
+        self._outgoing.set()
+
+    def _dispatch(self, events: list[Event]) -> None:
+        now = time.monotonic()
+        for event in events:
+            if isinstance(event, Established):
+                self.established.set_result(event)
+                self._dispatch(self._session.tick(now))  # the first ping, at once
+            elif isinstance(event, Closed):
+                self.closed.set_result(event)
+            elif self._handler is not None:
+                self._handler(event, now)
+
+    async def _read(self) -> None:
+        try:
+            while not self.closed.done():
+                data = await self._pipe.recv()
+                now = time.monotonic()
+                events = self._session.receive_data(data, now)
+                bits = sum(self._bits(event) for event in events)
+                self.received.count(len(data), now, bits)
+                rtt_s = self._session.rtt_s
+                if rtt_s is not None:
+                    self.rtt_min_s = min(rtt_s, self.rtt_min_s or rtt_s)
+                self._dispatch(events)
+                self._flush()
+                if self._session.state is State.ESTABLISHED:
+                    await self._attached.wait()
+        except ConnectionError:
+            self._dispatch(self._session.connection_lost(time.monotonic()))
+            self._flush()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._outgoing.wait()
+                self._outgoing.clear()
+                messages = self._session.data_to_send()
+                self._outgoing_bytes = sum(map(len, messages))
+                for data in messages:
+                    await self._pipe.send(data)
+                    self._outgoing_bytes -= len(data)
+                    self.sent.count(len(data), time.monotonic(), self._audio_bits)
+                    self._audio_bits = 0.0
+                if self.closed.done():
+                    return
+        except ConnectionError:
+            self._outgoing_bytes = 0
+            self._dispatch(self._session.connection_lost(time.monotonic()))
+
+    async def _tick(self) -> None:
+        while (deadline := self._session.deadline) is not None:
+            await asyncio.sleep(min(max(0.0, deadline - time.monotonic()), _TICK_S))
+            self._dispatch(self._session.tick(time.monotonic()))
+            self._flush()
+
+    def _bits(self, event: Event) -> float:
+        if not isinstance(event, AudioFrames):
+            return 0.0
+        rate = self._config.rate_of_pairs(event.indices.shape[1])
+        return self._config.bits_per_frame(rate) * len(event.indices)

@@ -1,0 +1,29 @@
+"""What a user can choose about a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from q2d2_stream.playout import PlayoutOptions
+
+__all__ = ["CallOptions"]
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """One side's wishes.
+
+    Attributes:
+        rate: index into the codec's rates; the highest that is sent.
+        dtx: leave silence unsent; needs the package webrtcvad-wheels.
+        playout: of the receiving side.
+        hangup_at_end: hang up when the source has ended and the last of it is sent. Otherwise
+            the call goes on until somebody hangs up.
+        report_s: seconds between reports to the peer.
+    """
+
+    rate: int = 1
+    dtx: bool = False
+    playout: PlayoutOptions = field(default_factory=PlayoutOptions)
+    hangup_at_end: bool = False
+    report_s: float = 2.0

@@ -1,0 +1,94 @@
+"""A call in numbers: one snapshot for the display, the report, JSON and Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from q2d2_stream.audio import StreamStats
+from q2d2_stream.playout import PlayoutStats
+from q2d2_stream.wire import Counters, ReceiverReport
+
+__all__ = ["CallStats", "DirectionStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionStats:
+    """Bit rates of one direction.
+
+    Attributes:
+        codec_kbps, wire_kbps: over the last five seconds; the wire counts all headers.
+        mean_codec_kbps, mean_wire_kbps: since the connections were made.
+        wire_bytes: since the call began.
+    """
+
+    codec_kbps: float
+    wire_kbps: float
+    mean_codec_kbps: float
+    mean_wire_kbps: float
+    wire_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallStats:
+    """What a party knows of its call.
+
+    Attributes:
+        state: "waiting", "talking", "reconnecting" or "ended".
+        seconds: since the call was established.
+        peer: the peer's address, empty before the call.
+        connections: connections that have carried the call.
+        rate_kbps: the codec's rate being sent.
+        frames_per_message: 1 to 8; 0 before the call.
+        steps_down: steps that the sender has gone down because of the link.
+        sent, received: bit rates.
+        rtt_ms, rtt_min_ms: round trip, None before the first.
+        unsent_frames: frames waiting to be sent.
+        dropped_frames: frames never sent because the link was too slow or broken.
+        inbox_dropped: received messages dropped because the playout did not keep up.
+        muted, peer_muted: whose microphone is off.
+        near_rms_db, near_peak_db, far_rms_db, far_peak_db: levels in dBFS.
+        playout: of the receiving side.
+        peer_report: what the peer hears of us, None before its first report.
+        counters: of messages, over all connections.
+        source, sink: of the sound devices.
+        loop_lag_p99_ms, loop_lag_max_ms: how late the event loop was.
+        cpu_share: processor time of the process over elapsed time; 1 is one core.
+    """
+
+    state: str
+    seconds: float
+    peer: str
+    connections: int
+    rate_kbps: float
+    frames_per_message: int
+    steps_down: int
+    sent: DirectionStats
+    received: DirectionStats
+    rtt_ms: float | None
+    rtt_min_ms: float | None
+    unsent_frames: int
+    dropped_frames: int
+    inbox_dropped: int
+    muted: bool
+    peer_muted: bool
+    near_rms_db: float
+    near_peak_db: float
+    far_rms_db: float
+    far_peak_db: float
+    playout: PlayoutStats
+    peer_report: ReceiverReport | None
+    counters: Counters
+    source: StreamStats
+    sink: StreamStats
+    loop_lag_p99_ms: float
+    loop_lag_max_ms: float
+    cpu_share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries and numbers, for JSON."""
+        values = asdict(self)
+        for name in ("delay_p50", "delay_p95"):
+            parts = getattr(self.playout, name)
+            values["playout"][name]["total_ms"] = parts.total_ms
+        return values
