@@ -1,0 +1,411 @@
+/* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice, the packing of
+ * indices, and the HELLO and AUDIO messages of docs/protocol.md, protocol version 1.
+ *
+ * C99, nothing but this file. No allocation, no global state; at most 78 bytes of table on the
+ * stack. Every function checks its arguments and every byte that it is given. Functions that
+ * return int return a length or Q2D2_OK (0) when they succeed, else one of the negative Q2D2_
+ * errors, and write nothing that may be used.
+ *
+ * The lattice is the rhombic one with levels 9,9 and eleven times 7,7 (q2d2_stream/config.py);
+ * tests/test_c_header.py compares all of this with the Python code.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef Q2D2_WIRE_H
+#define Q2D2_WIRE_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    Q2D2_SAMPLE_RATE = 24000,
+    Q2D2_HOP = 320,          /* samples of one frame */
+    Q2D2_PAIRS = 12,         /* pairs of the highest rate; a latent has twice as many numbers */
+    Q2D2_RATES = 3,          /* rates 0, 1, 2: 1.50, 2.94, 5.83 kbps */
+    Q2D2_MAX_FRAMES = 8,     /* frames of one AUDIO message */
+    Q2D2_MAX_PACKED = 78,    /* bytes of 8 frames at the highest rate */
+    Q2D2_PROTOCOL = 1,       /* protocol version */
+    Q2D2_AUDIO_HEADER = 10,  /* bytes of AUDIO before its payload, kind included */
+    Q2D2_HELLO_HEADER = 57,  /* bytes of HELLO before the model id, kind included */
+    Q2D2_MAX_MODEL_ID = 64   /* bytes of UTF-8 */
+};
+
+enum {
+    Q2D2_OK = 0,
+    Q2D2_BAD_ARGUMENT = -1,  /* the caller's numbers are out of range, or not finite */
+    Q2D2_NO_SPACE = -2,      /* the caller's buffer is too small */
+    Q2D2_MALFORMED = -3,     /* received bytes that are not such a message */
+    Q2D2_OTHER_VERSION = -4  /* a HELLO of another protocol version: refuse with reason 3 */
+};
+
+enum {
+    Q2D2_KIND_HELLO = 1,
+    Q2D2_KIND_PROOF = 2,
+    Q2D2_KIND_REFUSE = 3,
+    Q2D2_KIND_BYE = 4,
+    Q2D2_KIND_AUDIO = 16,
+    Q2D2_KIND_PING = 17,
+    Q2D2_KIND_PONG = 18,
+    Q2D2_KIND_REPORT = 19,
+    Q2D2_KIND_MUTE = 20,
+    Q2D2_KIND_TEXT = 21
+};
+
+enum { Q2D2_CLIENT = 0, Q2D2_SERVER = 1 };
+enum { Q2D2_SECRET = 1, Q2D2_DTX = 2, Q2D2_RESUMES = 4 }; /* capabilities */
+
+/* ---- lattice ---------------------------------------------------------------------------- */
+
+/* Grid levels of both dimensions of a pair. */
+static inline int q2d2_levels(int pair) { return pair == 0 ? 9 : 7; }
+
+/* Number of grid points of a pair: 81 corners and 64 centres, or 49 and 36. */
+static inline int q2d2_codes(int pair) { return pair == 0 ? 145 : 85; }
+
+/* Pairs sent at a rate, 0 for a rate that does not exist. */
+static inline int q2d2_rate_pairs(int rate)
+{
+    return rate < 0 || rate >= Q2D2_RATES ? 0 : 3 << rate;
+}
+
+/* Nearest of `count` points first, first + 1, ... to x: its number. Halves go to even numbers. */
+static inline double q2d2_step(double x, double first, int count)
+{
+    double step = rint(x - first);
+    if (step > count - 1) {
+        step = count - 1;
+    }
+    return step < 0.0 ? 0.0 : step;
+}
+
+/* Indices of the grid points nearest to a latent of 2 * pairs finite numbers in grid units. */
+static inline int q2d2_nearest(const float *latent, int pairs, uint8_t *indices)
+{
+    int pair;
+    if (pairs < 1 || pairs > Q2D2_PAIRS) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    for (pair = 0; pair < pairs; pair++) {
+        const int levels = q2d2_levels(pair);
+        const double x = latent[2 * pair], y = latent[2 * pair + 1];
+        const double corner = -0.5 * (levels - 1), centre = corner + 0.5;
+        double sx, sy, dx, dy, distance;
+        if (!isfinite(x) || !isfinite(y)) {
+            return Q2D2_BAD_ARGUMENT;
+        }
+        sx = q2d2_step(x, corner, levels);
+        sy = q2d2_step(y, corner, levels);
+        dx = corner + sx - x;
+        dy = corner + sy - y;
+        distance = dx * dx + dy * dy;
+        indices[pair] = (uint8_t)(sx + levels * sy);
+        sx = q2d2_step(x, centre, levels - 1);
+        sy = q2d2_step(y, centre, levels - 1);
+        dx = centre + sx - x;
+        dy = centre + sy - y;
+        if (dx * dx + dy * dy < distance) {
+            indices[pair] = (uint8_t)(levels * levels + sx + (levels - 1) * sy);
+        }
+    }
+    return Q2D2_OK;
+}
+
+/* Grid points of indices as 2 * pairs numbers: in grid units when divide is 0, else divided so
+ * that they are within -1 to 1, which is what the decoder's network takes. */
+static inline int q2d2_point(const uint8_t *indices, int pairs, bool divide, float *point)
+{
+    int pair;
+    if (pairs < 1 || pairs > Q2D2_PAIRS) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    for (pair = 0; pair < pairs; pair++) {
+        const int levels = q2d2_levels(pair), corners = levels * levels;
+        const bool is_corner = indices[pair] < corners;
+        const int row = is_corner ? levels : levels - 1;
+        const int index = indices[pair] - (is_corner ? 0 : corners);
+        const double first = -0.5 * (row - 1);
+        const double unit = divide ? (double)(levels / 2) : 1.0;
+        if (indices[pair] >= q2d2_codes(pair)) {
+            return Q2D2_BAD_ARGUMENT;
+        }
+        point[2 * pair] = (float)((first + index % row) / unit);
+        point[2 * pair + 1] = (float)((first + index / row) / unit);
+    }
+    return Q2D2_OK;
+}
+
+/* ---- packing ---------------------------------------------------------------------------- */
+
+/* Bytes that 1 to 8 frames take together; 0 when rate or frames are out of range. */
+static inline int q2d2_packed_bytes(int rate, int frames)
+{
+    static const uint8_t bytes[Q2D2_RATES][Q2D2_MAX_FRAMES] = {
+        {3, 5, 8, 10, 13, 15, 18, 20},
+        {5, 10, 15, 20, 25, 30, 35, 40},
+        {10, 20, 30, 39, 49, 59, 68, 78},
+    };
+    if (rate < 0 || rate >= Q2D2_RATES || frames < 1 || frames > Q2D2_MAX_FRAMES) {
+        return 0;
+    }
+    return bytes[rate][frames - 1];
+}
+
+/* All indices as one number in mixed radix, little-endian: frames * pairs indices, frame by
+ * frame. Returns the number of bytes written to data. */
+static inline int q2d2_pack(const uint8_t *indices, int rate, int frames, uint8_t *data,
+                            size_t capacity)
+{
+    const int size = q2d2_packed_bytes(rate, frames), pairs = q2d2_rate_pairs(rate);
+    int n, k, used = 0; /* bytes of the number so far: the product stays short while it can */
+    if (size == 0) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    if (capacity < (size_t)size) {
+        return Q2D2_NO_SPACE;
+    }
+    memset(data, 0, (size_t)size);
+    for (n = frames * pairs - 1; n >= 0; n--) {
+        const unsigned codes = (unsigned)q2d2_codes(n % pairs);
+        unsigned carry = indices[n];
+        if (carry >= codes) {
+            return Q2D2_BAD_ARGUMENT;
+        }
+        for (k = 0; k < used; k++) {
+            carry += data[k] * codes;
+            data[k] = (uint8_t)(carry & 255u);
+            carry >>= 8;
+        }
+        if (carry != 0 && used < size) {
+            data[used++] = (uint8_t)carry;
+        }
+    }
+    return size;
+}
+
+/* Inverse of q2d2_pack: frames * pairs indices. Refuses another length, and numbers that
+ * q2d2_pack never makes. */
+static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int frames,
+                              uint8_t *indices)
+{
+    const int expected = q2d2_packed_bytes(rate, frames), pairs = q2d2_rate_pairs(rate);
+    uint8_t number[Q2D2_MAX_PACKED];
+    int n, k, used = expected;
+    if (expected == 0) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    if (size != (size_t)expected) {
+        return Q2D2_MALFORMED;
+    }
+    memcpy(number, data, size);
+    for (n = 0; n < frames * pairs; n++) {
+        const unsigned codes = (unsigned)q2d2_codes(n % pairs);
+        unsigned rest = 0;
+        while (used > 0 && number[used - 1] == 0) {
+            used--;
+        }
+        for (k = used - 1; k >= 0; k--) {
+            rest = rest << 8 | number[k];
+            number[k] = (uint8_t)(rest / codes);
+            rest %= codes;
+        }
+        indices[n] = (uint8_t)rest;
+    }
+    for (k = 0; k < used; k++) {
+        if (number[k] != 0) {
+            return Q2D2_MALFORMED;
+        }
+    }
+    return Q2D2_OK;
+}
+
+/* ---- messages --------------------------------------------------------------------------- */
+
+static inline void q2d2_put_u16(uint8_t *at, unsigned value)
+{
+    at[0] = (uint8_t)(value & 255u);
+    at[1] = (uint8_t)(value >> 8 & 255u);
+}
+
+static inline void q2d2_put_u32(uint8_t *at, uint32_t value)
+{
+    q2d2_put_u16(at, (unsigned)(value & 0xffffu));
+    q2d2_put_u16(at + 2, (unsigned)(value >> 16));
+}
+
+static inline unsigned q2d2_get_u16(const uint8_t *at) { return at[0] | (unsigned)at[1] << 8; }
+
+static inline uint32_t q2d2_get_u32(const uint8_t *at)
+{
+    return (uint32_t)q2d2_get_u16(at) | (uint32_t)q2d2_get_u16(at + 2) << 16;
+}
+
+/* Whether the bytes are UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
+static inline bool q2d2_is_utf8(const uint8_t *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size) {
+        const unsigned lead = text[at++];
+        const size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        unsigned low = 0x80, high = 0xbf; /* bounds of the second byte */
+        size_t k;
+        if (lead < 0x80) {
+            continue;
+        }
+        if (lead < 0xc2 || lead > 0xf4 || size - at < more) {
+            return false;
+        }
+        low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : low;
+        high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : high;
+        for (k = 0; k < more; k++, low = 0x80, high = 0xbf) {
+            if (text[at] < low || text[at] > high) {
+                return false;
+            }
+            at++;
+        }
+    }
+    return true;
+}
+
+/* AUDIO: frames of one rate, consecutive in sequence and time; see docs/protocol.md. */
+typedef struct {
+    uint32_t sequence;      /* of the first frame, among those meant to be sent */
+    uint32_t timestamp;     /* of the first frame, among those captured */
+    int rate;               /* 0 to 2 */
+    int frames;             /* 1 to 8 */
+    bool start, end, dtx;   /* begins or ends a talk spurt; keep-alive inside silence */
+} q2d2_audio;
+
+/* Write an AUDIO message with frames * pairs indices; returns its length. */
+static inline int q2d2_write_audio(const q2d2_audio *audio, const uint8_t *indices, uint8_t *data,
+                                   size_t capacity)
+{
+    int size;
+    if (q2d2_packed_bytes(audio->rate, audio->frames) == 0) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    if (capacity < Q2D2_AUDIO_HEADER) {
+        return Q2D2_NO_SPACE;
+    }
+    size = q2d2_pack(indices, audio->rate, audio->frames, data + Q2D2_AUDIO_HEADER,
+                     capacity - Q2D2_AUDIO_HEADER);
+    if (size < 0) {
+        return size;
+    }
+    data[0] = Q2D2_KIND_AUDIO;
+    data[1] = (uint8_t)((audio->frames - 1) | audio->rate << 3 | (audio->start ? 32 : 0) |
+                        (audio->end ? 64 : 0) | (audio->dtx ? 128 : 0));
+    q2d2_put_u32(data + 2, audio->sequence);
+    q2d2_put_u32(data + 6, audio->timestamp);
+    return Q2D2_AUDIO_HEADER + size;
+}
+
+/* Read an AUDIO message; indices has room for Q2D2_MAX_FRAMES * Q2D2_PAIRS. */
+static inline int q2d2_read_audio(const uint8_t *data, size_t size, q2d2_audio *audio,
+                                  uint8_t *indices)
+{
+    if (size < Q2D2_AUDIO_HEADER || data[0] != Q2D2_KIND_AUDIO || (data[1] >> 3 & 3) == 3) {
+        return Q2D2_MALFORMED;
+    }
+    audio->frames = (data[1] & 7) + 1;
+    audio->rate = data[1] >> 3 & 3;
+    audio->start = (data[1] & 32) != 0;
+    audio->end = (data[1] & 64) != 0;
+    audio->dtx = (data[1] & 128) != 0;
+    audio->sequence = q2d2_get_u32(data + 2);
+    audio->timestamp = q2d2_get_u32(data + 6);
+    return q2d2_unpack(data + Q2D2_AUDIO_HEADER, size - Q2D2_AUDIO_HEADER, audio->rate,
+                       audio->frames, indices);
+}
+
+/* HELLO: the first message of both sides. */
+typedef struct {
+    int role;                           /* Q2D2_CLIENT or Q2D2_SERVER */
+    unsigned rates;                     /* bit r: can decode rate r; at least one of 8 bits */
+    int frames_per_message;             /* wanted, 1 to 8 */
+    unsigned capabilities;              /* 16 bits; unknown ones are to be ignored */
+    uint32_t sequence;                  /* that the sender's next frame will have */
+    uint8_t model_hash[8];
+    uint8_t call_id[16];
+    uint8_t nonce[16];
+    int model_id_bytes;                 /* 1 to 64 */
+    uint8_t model_id[Q2D2_MAX_MODEL_ID]; /* UTF-8, no zero at the end; may hold control
+                                          * characters when a peer sent it: do not print it */
+} q2d2_hello;
+
+static inline bool q2d2_hello_is_valid(const q2d2_hello *hello)
+{
+    return (hello->role == Q2D2_CLIENT || hello->role == Q2D2_SERVER) && hello->rates >= 1 &&
+           hello->rates <= 255 && hello->frames_per_message >= 1 &&
+           hello->frames_per_message <= Q2D2_MAX_FRAMES && hello->capabilities <= 0xffffu &&
+           hello->model_id_bytes >= 1 && hello->model_id_bytes <= Q2D2_MAX_MODEL_ID &&
+           q2d2_is_utf8(hello->model_id, (size_t)hello->model_id_bytes);
+}
+
+/* Write a HELLO; returns its length. */
+static inline int q2d2_write_hello(const q2d2_hello *hello, uint8_t *data, size_t capacity)
+{
+    int size;
+    if (!q2d2_hello_is_valid(hello)) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    size = Q2D2_HELLO_HEADER + hello->model_id_bytes;
+    if (capacity < (size_t)size) {
+        return Q2D2_NO_SPACE;
+    }
+    data[0] = Q2D2_KIND_HELLO;
+    memcpy(data + 1, "Q2D2", 4);
+    data[5] = Q2D2_PROTOCOL;
+    data[6] = (uint8_t)hello->role;
+    data[7] = (uint8_t)hello->rates;
+    data[8] = (uint8_t)hello->frames_per_message;
+    q2d2_put_u16(data + 9, hello->capabilities);
+    q2d2_put_u32(data + 11, hello->sequence);
+    memcpy(data + 15, hello->model_hash, 8);
+    memcpy(data + 23, hello->call_id, 16);
+    memcpy(data + 39, hello->nonce, 16);
+    q2d2_put_u16(data + 55, (unsigned)hello->model_id_bytes);
+    memcpy(data + Q2D2_HELLO_HEADER, hello->model_id, (size_t)hello->model_id_bytes);
+    return size;
+}
+
+/* Read a HELLO. Bytes after the model id are a later version's fields, and ignored. */
+static inline int q2d2_read_hello(const uint8_t *data, size_t size, q2d2_hello *hello)
+{
+    if (size < 6 || data[0] != Q2D2_KIND_HELLO || memcmp(data + 1, "Q2D2", 4) != 0) {
+        return Q2D2_MALFORMED;
+    }
+    if (data[5] != Q2D2_PROTOCOL) {
+        return Q2D2_OTHER_VERSION;
+    }
+    if (size < Q2D2_HELLO_HEADER) {
+        return Q2D2_MALFORMED;
+    }
+    hello->role = data[6];
+    hello->rates = data[7];
+    hello->frames_per_message = data[8];
+    hello->capabilities = q2d2_get_u16(data + 9);
+    hello->sequence = q2d2_get_u32(data + 11);
+    memcpy(hello->model_hash, data + 15, 8);
+    memcpy(hello->call_id, data + 23, 16);
+    memcpy(hello->nonce, data + 39, 16);
+    hello->model_id_bytes = (int)q2d2_get_u16(data + 55);
+    if (hello->model_id_bytes > Q2D2_MAX_MODEL_ID ||
+        size - Q2D2_HELLO_HEADER < (size_t)hello->model_id_bytes) {
+        return Q2D2_MALFORMED;
+    }
+    memcpy(hello->model_id, data + Q2D2_HELLO_HEADER, (size_t)hello->model_id_bytes);
+    return q2d2_hello_is_valid(hello) ? Q2D2_OK : Q2D2_MALFORMED;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* Q2D2_WIRE_H */

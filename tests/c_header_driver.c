@@ -1,0 +1,100 @@
+/* Runs include/q2d2_wire.h on lines of "operation a b c hex" from stdin, one answer line each;
+ * see test_c_header.py. Every input is copied to a block of exactly its size, so that the address
+ * sanitizer sees a byte read beyond it. */
+#include "q2d2_wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint8_t *from_hex(const char *text, size_t size)
+{
+    uint8_t *data = malloc(size ? size : 1);
+    size_t n;
+    for (n = 0; n < size; n++) {
+        char digits[3] = {text[2 * n], text[2 * n + 1], 0};
+        data[n] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    return data;
+}
+
+static void print_hex(const void *data, size_t size)
+{
+    size_t n;
+    for (n = 0; n < size; n++) {
+        printf("%02x", ((const uint8_t *)data)[n]);
+    }
+}
+
+static void answer(const char *operation, const long a[3], const uint8_t *data, size_t size)
+{
+    if (strcmp(operation, "nearest") == 0) {
+        uint8_t *indices = malloc(size / 8 + 1);
+        const int code = q2d2_nearest((const float *)(const void *)data, (int)(size / 8), indices);
+        printf("%d ", code);
+        print_hex(indices, code == Q2D2_OK ? size / 8 : 0);
+        free(indices);
+    } else if (strcmp(operation, "point") == 0) {
+        float *point = malloc(8 * size + 1);
+        const int code = q2d2_point(data, (int)size, a[0] != 0, point);
+        printf("%d ", code);
+        print_hex(point, code == Q2D2_OK ? 8 * size : 0);
+        free(point);
+    } else if (strcmp(operation, "pack") == 0) {
+        uint8_t *packed = malloc((size_t)a[2] + 1);
+        const int code = q2d2_pack(data, (int)a[0], (int)a[1], packed, (size_t)a[2]);
+        printf("%d ", code);
+        print_hex(packed, code < 0 ? 0 : (size_t)code);
+        free(packed);
+    } else if (strcmp(operation, "unpack") == 0) {
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS];
+        const int code = q2d2_unpack(data, size, (int)a[0], (int)a[1], indices);
+        printf("%d ", code);
+        print_hex(indices, code < 0 ? 0 : (size_t)(a[1] * q2d2_rate_pairs((int)a[0])));
+    } else if (strcmp(operation, "audio") == 0) {
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], *again = malloc(size + 1);
+        q2d2_audio audio;
+        const int code = q2d2_read_audio(data, size, &audio, indices);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            const int length = q2d2_write_audio(&audio, indices, again, size);
+            print_hex(again, length < 0 ? 0 : (size_t)length);
+            printf(" %lu %lu %d %d %d %d %d", (unsigned long)audio.sequence,
+                   (unsigned long)audio.timestamp, audio.rate, audio.frames, audio.start,
+                   audio.end, audio.dtx);
+        }
+        free(again);
+    } else if (strcmp(operation, "hello") == 0) {
+        uint8_t again[Q2D2_HELLO_HEADER + Q2D2_MAX_MODEL_ID];
+        q2d2_hello hello;
+        const int code = q2d2_read_hello(data, size, &hello);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            const int length = q2d2_write_hello(&hello, again, sizeof again);
+            print_hex(again, length < 0 ? 0 : (size_t)length);
+            printf(" %d %u %d %u %lu ", hello.role, hello.rates, hello.frames_per_message,
+                   hello.capabilities, (unsigned long)hello.sequence);
+            print_hex(hello.model_hash, 8);
+            print_hex(hello.call_id, 16);
+            print_hex(hello.nonce, 16);
+            print_hex(hello.model_id, (size_t)hello.model_id_bytes);
+        }
+    }
+    printf("\n");
+}
+
+int main(void)
+{
+    static char line[16384], operation[16], text[16384];
+    long a[3];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        text[0] = 0;
+        if (sscanf(line, "%15s %ld %ld %ld %16383s", operation, &a[0], &a[1], &a[2],
+                   text) >= 4) {
+            const size_t size = strlen(text) / 2;
+            uint8_t *data = from_hex(text, size);
+            answer(operation, a, data, size);
+            free(data);
+        }
+    }
+    return 0;
+}
