@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test lint soak arm64 wheel clean
+
+# The runtime alone, and what draws the demo's picture: under a minute.
+$(VENV)/.runtime: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[plot]'
+	touch $@
+
+# torch first and by exact version: a range would bring the newest build with CUDA.
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[dev,train,export,call]'
+	touch $@
+
+demo: $(VENV)/.runtime
+	$(BIN)/python apps/demo.py
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+soak: $(VENV)/.dev
+	$(BIN)/python tools/soak.py
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) build dist demo_out *.egg-info

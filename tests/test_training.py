@@ -1,0 +1,134 @@
+"""Training on a folder of two short sources, in a minute of one core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("pyworld", reason="training is tested where the extra [train] is")
+
+from q2d2_stream.config import CodecConfig  # noqa: E402
+from q2d2_stream.errors import InputError, ModelError  # noqa: E402
+from q2d2_stream.model import ModelConfig  # noqa: E402
+from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
+from q2d2_stream.training.checkpoint import load_net, read_checkpoint  # noqa: E402
+from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
+from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
+from q2d2_stream.training.trainer import TrainOptions, learning_rate, train  # noqa: E402
+
+SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, speech):
+    root = tmp_path_factory.mktemp("speech")
+    (root / "anna").mkdir()
+    soundfile.write(root / "anna" / "a.wav", speech, 24_000)
+    stereo = np.stack([speech[::2], speech[::2]], 1)
+    soundfile.write(root / "bob-00.flac", stereo, 12_000)
+    return open_corpus(root, tmp_path_factory.mktemp("cache"))
+
+
+def test_corpus_has_a_source_per_folder_or_prefix(corpus):
+    assert [s.name for s in corpus.sources] == ["anna", "bob"]
+    for source in corpus.sources:
+        assert len(source.f0) == len(source.pcm) // 320 + 1
+        assert 0.2 < (source.f0 > 0).mean() < 0.95
+    assert corpus.sources[0].bandwidth_hz > 6000 > corpus.sources[1].bandwidth_hz - 500
+    assert corpus.weights.sum() == pytest.approx(1.0)
+
+
+def test_corpus_is_decoded_once(corpus, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no audio files"):
+        open_corpus(tmp_path / "empty", tmp_path)
+
+
+def test_pitch_of_a_glide_is_found():
+    t = np.arange(48_000) / 24_000
+    f0 = 120 + 40 * t
+    phase = 2 * np.pi * np.cumsum(f0) / 24_000
+    pcm = sum(np.sin(k * phase) / k for k in range(1, 20)) * 0.1
+    track = voice_pitch(pcm, 24_000, 320)
+    wanted = 120 + 40 * np.arange(len(track)) * 320 / 24_000
+    middle = slice(10, -10)
+    assert np.abs(track[middle] / wanted[middle] - 1).max() < 0.02
+
+
+def test_unvoiced_pitch_is_bridged():
+    f0 = np.array([0, 100, 0, 0, 0, 200, 0], np.float32)
+    filled = fill_unvoiced(f0)
+    assert filled[0] == pytest.approx(100)
+    assert filled[3] == pytest.approx(141.4, abs=0.1)
+    assert fill_unvoiced(np.zeros(3, np.float32)) == pytest.approx([120.0] * 3)
+
+
+def test_batches_and_augmentation_are_seeded_and_sane(corpus):
+    one, two = (draw_batch(corpus, 4, 50, np.random.default_rng(7)) for _ in range(2))
+    assert torch.equal(one.pcm, two.pcm)
+    assert one.pcm.shape == (4, 16_000)
+    assert one.f0.min() >= 60
+    for seed in range(20):
+        loud = augment(one.pcm, np.random.default_rng(seed))
+        assert torch.isfinite(loud).all()
+        assert loud.abs().max() <= 1.0
+
+
+def test_flags_cover_every_rate_and_loss():
+    flags, mask = draw_flags(CodecConfig(), 200, 100, np.random.default_rng(0))
+    assert torch.equal(flags.sum(-1), torch.ones(200, 100))
+    share = flags.mean((0, 1))
+    assert 0.02 < share[3] < 0.10  # half of the clips lose some 8 %
+    assert all(0.2 < s < 0.5 for s in share[:3])
+    sent = torch.tensor([6.0, 12.0, 24.0, 0.0])
+    assert torch.equal(mask.sum(-1), (flags * sent).sum(-1))
+
+
+def test_a_sine_has_its_amplitude_in_its_mel_band():
+    t = torch.arange(24_000) / 24_000
+    mel = MelSpectrum(1024, 128, 256, 24_000)(0.25 * torch.sin(2 * np.pi * 468.75 * t)[None])
+    assert 0.1 < float(mel.max()) < 0.26
+
+
+def test_pitch_loss_is_least_at_the_label():
+    log_f0 = torch.linspace(np.log(60), np.log(500), 64)
+    f0 = torch.exp(log_f0[[20]])[None]
+    right = -0.5 * (torch.arange(64) - 20.0).square()[None, None]
+    wrong = right.roll(8, -1)
+    voiced = torch.ones(1, 1)
+    assert pitch_loss(right, f0, voiced, log_f0) < pitch_loss(wrong, f0, voiced, log_f0)
+
+
+def test_learning_rate_warms_up_holds_and_falls():
+    assert learning_rate(0.0, 0) < 0.01
+    assert learning_rate(0.3, 500) == 1.0
+    assert learning_rate(0.9, 5000) == pytest.approx(0.1 / 0.35 + 0.01)
+
+
+def test_both_stages_learn_resume_and_save(corpus, tmp_path):
+    first = TrainOptions(out=tmp_path, stage=0, minutes=0.15, batch=2, frames=40)
+    path = train(first, SMALL, corpus)
+    begun = read_checkpoint(path)["progress"]
+    assert begun["step"] > 3
+    train(replace(first, minutes=0.03), SMALL, corpus)
+    assert read_checkpoint(path)["progress"]["step"] > begun["step"]
+
+    second = replace(first, stage=1, init=path, joint=True)
+    net = load_net(train(second, SMALL, corpus))
+    before = load_net(path)
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(net.encoder.parameters(), before.encoder.parameters(), strict=True)
+    ]
+    assert any(moved)  # joint: the encoder was trained on
+
+
+def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "x.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(ModelError, match="is not a q2d2-stream checkpoint"):
+        read_checkpoint(path)
