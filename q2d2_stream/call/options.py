@@ -19,6 +19,7 @@ class CallOptions:
         playout: of the receiving side.
         hangup_at_end: hang up when the source has ended and the last of it is sent. Otherwise
             the call goes on until somebody hangs up.
+        linger_s: how long after that.
         report_s: seconds between reports to the peer.
     """
 
@@ -26,4 +27,5 @@ class CallOptions:
     dtx: bool = False
     playout: PlayoutOptions = field(default_factory=PlayoutOptions)
     hangup_at_end: bool = False
+    linger_s: float = 0.0
     report_s: float = 2.0

@@ -192,6 +192,7 @@ class Party:
         try:
             await self._near.run()
             if self._options.hangup_at_end:
+                await asyncio.sleep(self._options.linger_s)
                 self.hang_up()
         except Exception:
             self.hang_up()

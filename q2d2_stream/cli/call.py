@@ -1,0 +1,210 @@
+"""``q2d2-call``: a voice call between two machines."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import ssl
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from q2d2_stream import __version__
+from q2d2_stream.cli import call_options
+from q2d2_stream.cli.call_display import Display, make_display
+from q2d2_stream.cli.call_runner import (
+    EXIT_CODES,
+    KEYS,
+    add_watching_arguments,
+    exit_code,
+    hold,
+)
+from q2d2_stream.cli.options import codec_of
+from q2d2_stream.errors import InputError, Q2D2Error
+
+if TYPE_CHECKING:
+    from q2d2_stream.call import Line
+    from q2d2_stream.engine import Codec
+    from q2d2_stream.wire import Secret
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  q2d2-call --listen 0.0.0.0:9000 --secret-file secret.txt
+  q2d2-call --peer host:9000 --secret-file secret.txt
+  q2d2-call --peer wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
+
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="q2d2-call",
+        description="A voice call at 1.5 to 6 kbps. One side listens, the other calls it.",
+        epilog=_EXAMPLES + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+    peer = parser.add_argument_group("peer")
+    who = peer.add_mutually_exclusive_group()
+    who.add_argument("--listen", metavar="HOST:PORT", help="wait there for a call")
+    who.add_argument("--peer", metavar="HOST:PORT", help="call there; wss://HOST:PORT with TLS")
+    peer.add_argument(
+        "--secret", help="both sides must know it (better: --secret-file or Q2D2_SECRET)"
+    )
+    peer.add_argument("--secret-file", metavar="FILE", help="read the secret from a file")
+    peer.add_argument(
+        "--open", action="store_true", help="listen to the world without a secret, if you mean it"
+    )
+    peer.add_argument("--tls-cert", metavar="PEM", help="listen with TLS, with this certificate")
+    peer.add_argument("--tls-key", metavar="PEM", help="its key, unless the certificate holds it")
+    peer.add_argument("--ca", metavar="PEM", help="trust this authority, or certificate, alone")
+    peer.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="keep calling for so long when nobody answers or the line is busy (default: 0)",
+    )
+    peer.add_argument(
+        "--keep-listening", action="store_true", help="wait for another call after each"
+    )
+    peer.add_argument(
+        "--hangup-at-end",
+        action=argparse.BooleanOptionalAction,
+        help="hang up when the input file is over (default: the caller does, a listener stays)",
+    )
+    call_options.add_sound_arguments(parser)
+    add_watching_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Hold a call and return the exit status; see ``q2d2-call --help``."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if not (args.listen or args.peer or args.list_devices):
+        parser.error("one of --listen, --peer and --list-devices is needed")
+    try:
+        if args.list_devices:
+            return call_options.show_devices()
+        return asyncio.run(_call(args))
+    except Q2D2Error as error:
+        print(f"q2d2-call: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"q2d2-call: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _call(args: argparse.Namespace) -> int:
+    from q2d2_stream.audio import FileSource
+    from q2d2_stream.call import Party
+
+    if args.keep_listening and (args.output or "").lower().endswith(".wav"):
+        raise InputError(
+            "--keep-listening would write the next call over this one's --output: use --record"
+        )
+    codec = codec_of(args)
+    display = make_display(KEYS)
+    async with AsyncExitStack() as stack:
+        stack.callback(display.close)
+        line = await _line(args, codec, display, stack)
+        while True:
+            source = call_options.source_of(args, display.notify)
+            hangup = args.hangup_at_end
+            if hangup is None:
+                hangup = isinstance(source, FileSource) and args.peer is not None
+            recorder = call_options.recorder_of(args)
+            try:
+                party = Party(
+                    codec,
+                    line,
+                    source,
+                    call_options.sink_of(args, display.notify),
+                    call_options.call_options(args, hangup_at_end=hangup),
+                    processor=call_options.processor_of(args),
+                    recorder=recorder,
+                    notify=display.notify,
+                )
+                closed = await hold(party, args, display)
+            finally:
+                if recorder is not None:
+                    await asyncio.to_thread(recorder.close)
+            code = exit_code(closed, party.was_established)
+            if code != 130:
+                print(closed.text, file=sys.stderr, flush=True)
+            # What this side itself ended is over for good.
+            if not args.keep_listening or (code in (0, 130) and not closed.by_peer):
+                return code
+
+
+async def _line(
+    args: argparse.Namespace, codec: Codec, display: Display, stack: AsyncExitStack
+) -> Line:
+    from q2d2_stream.call import Dialer, DialerOptions, Listener, parse_address
+    from q2d2_stream.playout import parse_link
+    from q2d2_stream.wire import Endpoint
+
+    endpoint = Endpoint(
+        codec.config,
+        codec.model_id,
+        codec.model_hash,
+        frames_per_message=args.frames_per_message,
+        dtx=args.dtx,
+        secret=_secret(args),
+    )
+    simulate = parse_link(args.simulate) if args.simulate is not None else None
+    address = parse_address(args.listen or args.peer)
+    context = _tls(args, secure=address.secure)
+    if args.peer:
+        options = DialerOptions(wait_s=args.wait)
+        return Dialer(address, endpoint, ssl_context=context, simulate=simulate, options=options)
+    listener = Listener(
+        address, endpoint, ssl_context=context, simulate=simulate, is_open=args.open
+    )
+    await listener.start()
+    stack.push_async_callback(listener.close)
+    display.notify(f"listening on {address.host} port {listener.port}")
+    return listener
+
+
+def _secret(args: argparse.Namespace) -> Secret | None:
+    from q2d2_stream.wire import Secret
+
+    text = args.secret
+    if args.secret_file is not None:
+        if text is not None:
+            raise InputError("--secret and --secret-file are both given, expected one of them")
+        text = Path(args.secret_file).read_text(encoding="utf-8").strip()
+    if text is None:
+        text = os.environ.get("Q2D2_SECRET")
+    return Secret(text) if text is not None else None
+
+
+def _tls(args: argparse.Namespace, *, secure: bool) -> ssl.SSLContext | None:
+    from q2d2_stream.call.tls import client_context, server_context
+
+    if args.peer:
+        if args.tls_cert or args.tls_key:
+            raise InputError("--tls-cert and --tls-key are for --listen; a caller uses --ca")
+        if args.ca and not secure:
+            raise InputError("--ca needs TLS: call wss://host:port")
+        return client_context(args.ca) if secure else None
+    if args.ca:
+        raise InputError("--ca is for --peer; a listener uses --tls-cert and --tls-key")
+    if args.tls_key and not args.tls_cert:
+        raise InputError("--tls-key needs --tls-cert")
+    if secure and not args.tls_cert:
+        raise InputError("listening with wss:// needs --tls-cert and --tls-key")
+    return server_context(args.tls_cert, args.tls_key) if args.tls_cert else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

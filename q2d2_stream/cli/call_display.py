@@ -1,0 +1,130 @@
+"""What a call looks like while it lasts: a live panel on a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from q2d2_stream.call import CallStats
+
+__all__ = ["Display", "make_display"]
+
+_LINE_S = 5.0
+_METER_CELLS = 24
+_METER_DB = 60.0
+
+
+class Display(Protocol):
+    """Shows a call on stderr."""
+
+    def notify(self, sentence: str) -> None:
+        """Something happened that the user should know."""
+
+    def show(self, stats: CallStats) -> None:
+        """The numbers of the moment; call it several times per second."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def make_display(keys: str) -> Display:
+    """A live display when stderr is a terminal, lines otherwise; ``keys`` explains the keys."""
+    return _LiveDisplay(keys) if sys.stderr.isatty() else _LineDisplay()
+
+
+def _rtt(stats: CallStats) -> str:
+    return "-" if stats.rtt_ms is None else f"{stats.rtt_ms:.0f} ms"
+
+
+class _LineDisplay:
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def notify(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+
+    def show(self, stats: CallStats) -> None:
+        now = time.monotonic()
+        if stats.state != "talking" or now < self._next:
+            return
+        self._next = now + _LINE_S
+        playout = stats.playout
+        print(
+            f"{stats.seconds:.0f} s: sent {stats.sent.codec_kbps:.2f} kbps "
+            f"({stats.sent.wire_kbps:.1f} on the wire), received {stats.received.codec_kbps:.2f} "
+            f"({stats.received.wire_kbps:.1f}), rtt {_rtt(stats)}, jitter "
+            f"{playout.jitter_ms:.0f} ms, delay {playout.actual_delay_ms:.0f} ms, "
+            f"{playout.concealed} concealed, {stats.dropped_frames} dropped",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Nothing to restore."""
+
+
+class _LiveDisplay:
+    def __init__(self, keys: str) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._keys = keys
+        # Drawn only when told to: rich's own refresh thread would compete with the codec.
+        self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._live.start()
+
+    def notify(self, sentence: str) -> None:
+        from rich.text import Text
+
+        self._live.console.print(Text(sentence))  # as text: a peer's note is not markup
+
+    def show(self, stats: CallStats) -> None:
+        self._live.update(_table(stats, self._keys), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def _meter(rms_db: float, peak_db: float) -> str:
+    def cells(level_db: float) -> int:
+        return round(_METER_CELLS * min(1.0, max(0.0, 1.0 + level_db / _METER_DB)))
+
+    bar = ["="] * cells(rms_db) + [" "] * (_METER_CELLS - cells(rms_db))
+    if cells(peak_db):
+        bar[cells(peak_db) - 1] = "|"
+    return f"[{''.join(bar)}] {rms_db:4.0f} dB"
+
+
+def _table(stats: CallStats, keys: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    playout, sent, received = stats.playout, stats.sent, stats.received
+    muted = "  MUTED" if stats.muted else ""
+    peer_muted = "  muted" if stats.peer_muted else ""
+    drops = f", {stats.dropped_frames} frames dropped" if stats.dropped_frames else ""
+    down = f", {stats.steps_down} steps down" if stats.steps_down else ""
+    rows = {
+        "call": f"{stats.state} {stats.seconds:.0f} s  {stats.peer}",
+        "me": _meter(stats.near_rms_db, stats.near_peak_db) + muted,
+        "peer": _meter(stats.far_rms_db, stats.far_peak_db) + peer_muted,
+        "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f} on the wire; rate "
+        f"{stats.rate_kbps:.2f}, {stats.frames_per_message} frames per message{down}{drops}",
+        "received": f"{received.codec_kbps:.2f} kbps, {received.wire_kbps:.1f} on the wire",
+        "network": f"rtt {_rtt(stats)}, jitter {playout.jitter_ms:.0f} ms, {playout.lost} lost, "
+        f"{playout.stalls} stalls, drift {playout.drift_ppm:+.0f} ppm",
+        "playout": f"{playout.actual_delay_ms:.0f} ms delay, target "
+        f"{playout.target_delay_ms:.0f}, {playout.buffered_frames} frames held, "
+        f"{playout.concealed} concealed",
+        "sound": f"{stats.source.xruns + stats.source.dropped_samples} input, "
+        f"{stats.sink.xruns + stats.sink.underruns} output troubles",
+        "keys": keys,
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, text in rows.items():
+        table.add_row(Text(name, style="bold"), Text(text))
+    return table

@@ -1,0 +1,136 @@
+"""Holds a call for a user: display, keys, Ctrl-C, statistics, report."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, TextIO
+
+from q2d2_stream.cli.call_display import Display
+from q2d2_stream.cli.keys import key_presses
+
+if TYPE_CHECKING:
+    from q2d2_stream.call import CallStats, Party
+    from q2d2_stream.wire import Closed
+
+__all__ = ["EXIT_CODES", "KEYS", "add_watching_arguments", "exit_code", "hold"]
+
+KEYS = "m mutes, q or Ctrl-C hangs up"
+EXIT_CODES = """\
+exit status:
+  0    the call has ended: either side hung up
+  1    an option, device, file or model is no good; the message says which
+  2    wrong usage
+  3    the peer could not be reached, or the connection broke and did not come back
+  4    the line is busy
+  5    the peer refused: another secret, model or version
+  130  interrupted before there was a call
+"""
+_SHOW_S = 0.2
+_JSON_S = 1.0
+
+
+def add_watching_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--stats-json`` and ``--metrics``."""
+    group = parser.add_argument_group("statistics")
+    group.add_argument(
+        "--stats-json",
+        metavar="FILE",
+        help="write a line of JSON every second and one at the end; - for standard output",
+    )
+    group.add_argument(
+        "--metrics",
+        type=int,
+        metavar="PORT",
+        help="serve the numbers to Prometheus at http://127.0.0.1:PORT/metrics",
+    )
+
+
+def exit_code(closed: Closed, was_established: bool) -> int:
+    """The process's exit status for the way a call ended, see EXIT_CODES."""
+    from q2d2_stream.wire import Reason
+
+    if closed.reason in (Reason.ENDED, Reason.TAKEN_OVER):
+        return 0 if was_established else 130
+    if closed.reason in (Reason.LOST, Reason.TIMEOUT):
+        return 3
+    return 4 if closed.reason is Reason.BUSY else 5
+
+
+async def hold(party: Party, args: argparse.Namespace, display: Display) -> Closed:
+    """Run ``party`` to the end of its call, then print its report to stdout.
+
+    Raises what :meth:`q2d2_stream.call.Party.run` does.
+    """
+    from q2d2_stream.call.metrics import MetricsServer
+    from q2d2_stream.call.report import report_lines
+
+    def on_key(key: str) -> None:
+        if key == "m":
+            party.set_mute(not party.muted)
+        elif key == "q":
+            party.hang_up()
+
+    async with AsyncExitStack() as stack:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
+                loop.add_signal_handler(number, party.hang_up)
+                stack.callback(loop.remove_signal_handler, number)
+        if args.metrics is not None:
+            server = MetricsServer(args.metrics, party.stats)
+            await server.start()
+            stack.push_async_callback(server.close)
+            display.notify(f"metrics at http://127.0.0.1:{server.port}/metrics")
+        json_lines = stack.enter_context(_JsonLines(args.stats_json))
+        stack.enter_context(key_presses(on_key))
+        stack.callback(display.close)
+        if args.mute:
+            party.set_mute(True)
+        watching = asyncio.create_task(_watch(party, display, json_lines))
+        try:
+            closed = await party.run()
+        finally:
+            watching.cancel()
+        json_lines.write(party.stats())
+    if party.was_established:
+        for line in report_lines(party.stats()):
+            print(line, flush=True)
+    return closed
+
+
+async def _watch(party: Party, display: Display, json_lines: _JsonLines) -> None:
+    step = 0
+    while True:
+        await asyncio.sleep(_SHOW_S)
+        stats = party.stats()
+        display.show(stats)
+        step += 1
+        if step % round(_JSON_S / _SHOW_S) == 0:
+            json_lines.write(stats)
+
+
+class _JsonLines:
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> _JsonLines:
+        if self._path == "-":
+            self._file = sys.stdout
+        elif self._path is not None:
+            self._file = open(self._path, "w", encoding="utf-8")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None and self._path != "-":
+            self._file.close()
+
+    def write(self, stats: CallStats) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(stats.to_dict()) + "\n")
+            self._file.flush()

@@ -1,0 +1,112 @@
+"""``q2d2-loopback``: hear yourself through the codec and a simulated network."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from q2d2_stream import __version__
+from q2d2_stream.cli import call_options
+from q2d2_stream.cli.call_display import make_display
+from q2d2_stream.cli.call_runner import (
+    EXIT_CODES,
+    KEYS,
+    add_watching_arguments,
+    exit_code,
+    hold,
+)
+from q2d2_stream.cli.options import codec_of
+from q2d2_stream.errors import Q2D2Error
+
+if TYPE_CHECKING:
+    from q2d2_stream.playout import LinkSpec
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="q2d2-loopback",
+        description="Microphone, encoder, call messages, network, playout, decoder, loudspeaker: "
+        "all on this machine. Use headphones.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+    network = parser.add_argument_group("network", "each goes before what --simulate says")
+    network.add_argument("--delay", type=float, metavar="MS", help="fixed delay")
+    network.add_argument("--jitter", type=float, metavar="MS", help="random delay up to MS more")
+    network.add_argument("--loss", type=float, metavar="SHARE", help="messages lost, 0 to 1")
+    call_options.add_sound_arguments(parser)
+    add_watching_arguments(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the loopback and return the exit status; see ``q2d2-loopback --help``."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.list_devices:
+            return call_options.show_devices()
+        return asyncio.run(_loopback(args))
+    except Q2D2Error as error:
+        print(f"q2d2-loopback: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"q2d2-loopback: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _loopback(args: argparse.Namespace) -> int:
+    from q2d2_stream.call import Party
+    from q2d2_stream.call.echo import EchoLine
+    from q2d2_stream.wire import Endpoint
+
+    codec = codec_of(args)
+    endpoint = Endpoint(
+        codec.config,
+        codec.model_id,
+        codec.model_hash,
+        frames_per_message=args.frames_per_message,
+        dtx=args.dtx,
+    )
+    network = _network(args)
+    # The echo of the last word is still under way when the input ends.
+    linger_s = 0.5 + 1e-3 * (network.delay_ms + network.jitter_ms)
+    display = make_display(KEYS)
+    recorder = call_options.recorder_of(args)
+    try:
+        party = Party(
+            codec,
+            EchoLine(endpoint, network),
+            call_options.source_of(args, display.notify),
+            call_options.sink_of(args, display.notify),
+            call_options.call_options(args, hangup_at_end=True, linger_s=linger_s),
+            processor=call_options.processor_of(args),
+            recorder=recorder,
+            notify=display.notify,
+        )
+        closed = await hold(party, args, display)
+    finally:
+        display.close()
+        if recorder is not None:
+            await asyncio.to_thread(recorder.close)
+    return exit_code(closed, party.was_established)
+
+
+def _network(args: argparse.Namespace) -> LinkSpec:
+    from q2d2_stream.playout import parse_link
+
+    named = {"delay_ms": args.delay, "jitter_ms": args.jitter, "loss": args.loss}
+    given = {name: value for name, value in named.items() if value is not None}
+    return replace(parse_link(args.simulate or ""), **given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
