@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtra("matplotlib", "dev", "drawing a grid") from error
+        raise MissingExtra("matplotlib", "plot", "drawing a grid") from error
 
     latents = None
     if args.wav is None:
