@@ -187,8 +187,8 @@ class Connection:
                 if self.closed.done():
                     return
         except ConnectionError:
+            # Reading ends too, but only after what has arrived: perhaps the peer's bye.
             self._outgoing_bytes = 0
-            self._dispatch(self._session.connection_lost(time.monotonic()))
 
     async def _tick(self) -> None:
         while (deadline := self._session.deadline) is not None:
