@@ -30,7 +30,9 @@ _MODES: dict[int, tuple[int, float]] = {3200: (0, 38.0), 2400: (1, 38.0), 1200: 
 class Codec2:
     """Codec2 at one of its rates; the speech passes through 8 kHz.
 
-    It has no concealment: lost frames are silent.
+    It has no concealment: lost frames are silent. The phases of unvoiced speech come from a
+    generator inside the library that cannot be seeded, so scores vary in their third digit from
+    one process to the next.
 
     Attributes:
         bps: 3200, 2400 or 1200 bits per second.

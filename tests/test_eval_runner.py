@@ -1,0 +1,131 @@
+"""The whole of q2d2-eval on made-up speech: table, cache, what is missing, errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_eval_signal_metrics import noisy, voice
+
+from q2d2_stream.cli.eval import main, parse_peer, parse_rate
+from q2d2_stream.errors import InputError, MissingExtra
+from q2d2_stream.eval.cache import Cache
+from q2d2_stream.eval.clips import Clip, load_clips, spread
+from q2d2_stream.eval.codecs import CallableCodec, Original
+from q2d2_stream.eval.metrics import METRICS, Score, Scorer, choose_metrics
+from q2d2_stream.eval.report import to_json, to_markdown
+from q2d2_stream.eval.runner import evaluate
+
+CLIPS = [Clip("a_en_0", "a_en", voice(0.5)), Clip("b_es_1", "b_es", voice(0.6))]
+
+
+@pytest.fixture
+def distance(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replaces PESQ by a distance that needs no package; returns the clips it was asked for."""
+    asked: list[str] = []
+
+    def load() -> Scorer:
+        def score(clip: Clip, deg: np.ndarray) -> Score:
+            asked.append(clip.name)
+            return Score(float(np.abs(clip.pcm - deg).mean()))
+
+        return score
+
+    monkeypatch.setitem(METRICS, "pesq", replace(METRICS["pesq"], load=load))
+    monkeypatch.setattr("q2d2_stream.eval.runner._scorer", lambda name: METRICS[name].load())
+    return asked
+
+
+def test_evaluate_and_report(distance: list[str]) -> None:
+    codecs = [Original(), CallableCodec("hiss", lambda pcm: noisy(pcm, 0.1), kbps=2.0)]
+    evaluation = evaluate(codecs, CLIPS, choose_metrics(["pesq"]))
+    clean, hiss = (row.score(METRICS["pesq"]) for row in evaluation.rows)
+    assert clean is not None
+    assert hiss is not None
+    assert clean.value == 0 < hiss.value
+    assert evaluation.rows[1].kbps == pytest.approx(2.0)
+    assert evaluation.sources() == ["a_en", "b_es"]
+    text = to_markdown(evaluation)
+    assert "| hiss | 2.00 | 0.0 |" in text
+    assert "PESQ-WB" in text
+    assert "Lyra v2 6 kbps" in text
+    assert json.dumps(to_json(evaluation)) == json.dumps(to_json(evaluation))
+
+
+def test_cache_spares_the_second_run(distance: list[str], tmp_path: Path) -> None:
+    first = evaluate([Original()], CLIPS, choose_metrics(["pesq"]), cache=Cache(tmp_path))
+    assert distance == ["a_en_0", "b_es_1"]
+    again = evaluate([Original()], CLIPS, choose_metrics(["pesq"]), cache=Cache(tmp_path))
+    assert distance == ["a_en_0", "b_es_1"]
+    assert to_json(again) == to_json(first)
+    for damaged in tmp_path.rglob("*.json"):
+        damaged.write_text("[]")
+    evaluate([Original()], CLIPS, choose_metrics(["pesq"]), cache=Cache(tmp_path))
+    assert len(distance) == 4
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> Scorer:
+        raise MissingExtra("nowhere", "eval", "This metric")
+
+    monkeypatch.setitem(METRICS, "stoi", replace(METRICS["stoi"], load=load))
+    monkeypatch.setattr("q2d2_stream.eval.runner._scorer", lambda name: METRICS[name].load())
+    evaluation = evaluate([Original()], CLIPS, choose_metrics(["stoi"]))
+    assert evaluation.metrics == ()
+    assert "nowhere" in evaluation.missing[0]
+    assert "nowhere" in to_markdown(evaluation)
+
+
+def test_load_clips(tmp_path: Path) -> None:
+    import soundfile
+
+    stereo = np.stack([voice(0.5), voice(0.5)], axis=1)
+    for name in ("one_en_00", "one_en_01", "two_es_02"):
+        soundfile.write(tmp_path / f"{name}.wav", stereo, 48_000)
+    (tmp_path / "one_en_00.txt").write_text("hello")
+    clips = load_clips(tmp_path)
+    assert [clip.source for clip in clips] == ["one_en", "one_en", "two_es"]
+    assert [clip.english for clip in clips] == [True, True, False]
+    assert [clip.text for clip in clips] == ["hello", None, None]
+    assert clips[0].pcm.shape == (6000,)
+    assert [clip.name for clip in load_clips(tmp_path, 2)] == ["one_en_00", "two_es_02"]
+    with pytest.raises(InputError, match="not a folder"):
+        load_clips(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no speech"):
+        load_clips(tmp_path / "empty")
+
+
+def test_spread() -> None:
+    assert spread(["a", "a", "a", "b", "c"], 3) == [0, 3, 4]
+    assert spread(["a", "b"], None) == [0, 1]
+
+
+def test_names_on_the_command_line() -> None:
+    assert [parse_rate(text) for text in ("1.5", "3", "6")] == [0, 1, 2]
+    assert [parse_peer(text).name for text in ("opus6", "codec2_1200")] == ["opus6", "codec2_1200"]
+    for parse, text in ((parse_rate, "2"), (parse_peer, "lyra3"), (parse_peer, "codec2_450")):
+        with pytest.raises(InputError):
+            parse(text)
+    with pytest.raises(InputError, match="mos"):
+        choose_metrics(["mos"])
+
+
+def test_command(distance: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import soundfile
+
+    pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
+    soundfile.write(tmp_path / "one_en_00.wav", voice(0.5), 24_000)
+    command = ["--data", str(tmp_path), "--rates", "", "--peers", "", "--metrics", "pesq"]
+    command += ["--cache", str(tmp_path / "cache"), "--json", str(tmp_path / "q.json")]
+    assert main([*command, "--out", str(tmp_path / "out" / "q.md"), "--loss", "0.05"]) == 0
+    assert "| Original |" in (tmp_path / "out" / "q.md").read_text()
+    assert (tmp_path / "out" / "q.png").stat().st_size > 1000
+    assert json.loads((tmp_path / "q.json").read_text())["codecs"][0]["name"] == "original"
+    assert main(command) == 0
+    assert "# Measured quality" in capsys.readouterr().out
+    assert main([*command[2:], "--data", str(tmp_path / "nothing")]) == 1
+    assert "not a folder" in capsys.readouterr().err
