@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import ssl
 import time
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from q2d2_stream.call.address import Address
 from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.limits import ListenerLimits
 from q2d2_stream.call.line import Line
 from q2d2_stream.call.pipe import Pipe
 from q2d2_stream.call.simulated_pipe import SimulatedPipe
@@ -34,29 +35,9 @@ from q2d2_stream.wire import (
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
 
-__all__ = ["Listener", "ListenerLimits"]
+    from q2d2_stream.call.guard import GuardedConnection
 
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ListenerLimits:
-    """What strangers may do.
-
-    Attributes:
-        per_address: connections from one address.
-        connections: connections in all.
-        open_s: seconds for TLS and for the websocket's handshake; the call's own is 5 more.
-        unread_bytes: bytes that a peer may leave unread before it is cut off: answers to its
-            own pings pile up when it sends and does not read.
-        hold_s: how long a broken call keeps the line for its peer to come back.
-    """
-
-    per_address: int = 8
-    connections: int = 32
-    open_s: float = 5.0
-    unread_bytes: int = 131_072
-    hold_s: float = 10.0
+__all__ = ["Listener"]
 
 
 class Listener(Line):
@@ -72,6 +53,7 @@ class Listener(Line):
         is_open: whether to listen without a secret where others than this machine can connect.
 
     Attributes:
+        limits: as given.
         refused: connections that were cut off because of a limit.
 
     Raises InputError when it would be open to everybody and ``is_open`` does not ask for that.
@@ -98,9 +80,9 @@ class Listener(Line):
         self._endpoint = endpoint
         self._ssl = ssl_context
         self._simulate = simulate
-        self._limits = limits or ListenerLimits()
+        self.limits = limits or ListenerLimits()
         self._session_limits = session_limits or Limits()
-        self._lobby = Lobby(hold_s=self._limits.hold_s)
+        self._lobby = Lobby(hold_s=self.limits.hold_s)
         self._from: Counter[str] = Counter()
         self._server: Server | None = None
         # At most one call is on, and a further connection of it: a longer queue has no use.
@@ -119,7 +101,9 @@ class Listener(Line):
 
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address cannot be used."""
-        from websockets.asyncio.server import serve
+        from websockets.asyncio.server import ServerConnection, serve
+
+        from q2d2_stream.call.guard import GuardedConnection
 
         silent = logging.getLogger(f"{__name__}.websockets")
         silent.setLevel(logging.CRITICAL)  # strangers must not fill the terminal
@@ -129,16 +113,18 @@ class Listener(Line):
                 self._address.host,
                 self._address.port,
                 ssl=self._ssl,
-                create_connection=_guarded(self),
+                create_connection=cast(
+                    type[ServerConnection], functools.partial(GuardedConnection, self)
+                ),
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
-                open_timeout=self._limits.open_s,
+                open_timeout=self.limits.open_s,
                 close_timeout=1.0,
                 ping_interval=None,
                 server_header=None,
                 logger=silent,
                 # asyncio refuses a timeout for a handshake that there will not be
-                ssl_handshake_timeout=self._limits.open_s if self._ssl is not None else None,
+                ssl_handshake_timeout=self.limits.open_s if self._ssl is not None else None,
             )
         except OSError as error:
             raise DeviceError(
@@ -161,7 +147,7 @@ class Listener(Line):
 
     async def reopen(self, call: Call) -> Connection | Closed:
         """The next connection of ``call``, if it comes within the time that the line is held."""
-        seconds = self._limits.hold_s
+        seconds = self.limits.hold_s
         try:
             async with asyncio.timeout(seconds):
                 connection = await self.open()
@@ -175,7 +161,7 @@ class Listener(Line):
 
     def admit(self, host: str) -> bool:
         """Count a new TCP connection from ``host``; False when it is one too many."""
-        limits = self._limits
+        limits = self.limits
         if self._from[host] >= limits.per_address or self.connections >= limits.connections:
             self.refused += 1
             return False
@@ -187,11 +173,6 @@ class Listener(Line):
         self._from[host] -= 1
         if not self._from[host]:
             del self._from[host]
-
-    @property
-    def unread_bytes(self) -> int:
-        """See :class:`ListenerLimits`."""
-        return self._limits.unread_bytes
 
     async def _serve(self, websocket: ServerConnection) -> None:
         pipe = WebSocketPipe(websocket)
@@ -207,44 +188,15 @@ class Listener(Line):
             limits=self._session_limits,
         )
         connection = Connection(pipe_or_simulated, session, self._endpoint.config, link)
-        connection.established.add_done_callback(lambda done: self._announce(connection))
+        connection.established.add_done_callback(lambda done: self._announce(websocket, connection))
         await connection.run()
 
-    def _announce(self, connection: Connection) -> None:
+    def _announce(self, websocket: ServerConnection, connection: Connection) -> None:
         if connection.established.cancelled():
             return
+        cast("GuardedConnection", websocket).trust()
         try:
             self._calls.put_nowait(connection)
         except asyncio.QueueFull:
             self.refused += 1
             connection.close("the line is busy")
-
-
-def _guarded(listener: Listener) -> type[ServerConnection]:
-    """A websocket that asks ``listener`` before it costs anything."""
-    from websockets.asyncio.server import ServerConnection
-
-    class Guarded(ServerConnection):
-        _host: str | None = None
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
-            peer = transport.get_extra_info("peername")
-            host = str(peer[0]) if peer else "unknown"
-            if listener.admit(host):
-                self._host = host
-            else:
-                self.transport.abort()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            if self._host is not None:
-                listener.forget(self._host)
-                self._host = None
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            if self.transport.get_write_buffer_size() > listener.unread_bytes:
-                self.transport.abort()
-
-    return Guarded

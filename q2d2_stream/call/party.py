@@ -177,6 +177,8 @@ class Party:
                 await far  # what has arrived is heard to its end
             return closed
         finally:
+            if self._connection is not None:
+                self._connection.close()
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
