@@ -67,6 +67,10 @@ def test_cache_spares_the_second_run(distance: list[str], tmp_path: Path) -> Non
     assert len(distance) == 4
 
 
+def test_no_two_metrics_share_kept_scores() -> None:
+    assert len({metric.key() for metric in METRICS.values()}) == len(METRICS)
+
+
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def load() -> Scorer:
         raise MissingExtra("nowhere", "eval", "This metric")

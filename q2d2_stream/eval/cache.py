@@ -21,9 +21,9 @@ class Entry:
 
     Attributes:
         bits: bits that crossed the line.
-        seconds: time that coding took.
+        seconds: processor time that coding took.
         delay_ms: residual delay behind the original.
-        scores: by the metric's version; None where the metric cannot score this clip.
+        scores: by the metric's key; None where the metric cannot score this clip.
         counts: of every token of every pair; empty for codecs without tokens.
     """
 
@@ -58,8 +58,8 @@ class Cache:
         try:
             kept = json.loads(place.read_text(encoding="utf-8"))
             scores = {
-                version: None if score is None else Score(float(score[0]), float(score[1]))
-                for version, score in kept["scores"].items()
+                metric: None if score is None else Score(float(score[0]), float(score[1]))
+                for metric, score in kept["scores"].items()
             }
             return Entry(
                 float(kept["bits"]),
@@ -79,8 +79,8 @@ class Cache:
             "seconds": entry.seconds,
             "delay_ms": entry.delay_ms,
             "scores": {
-                version: None if score is None else [score.value, score.weight]
-                for version, score in entry.scores.items()
+                metric: None if score is None else [score.value, score.weight]
+                for metric, score in entry.scores.items()
             },
             "counts": entry.counts,
         }

@@ -83,12 +83,12 @@ class Codec2:
             gone = lost_frames(lost, frames, hop * SAMPLE_RATE // _RATE)
             out = np.zeros((frames, hop), np.int16)
             packet = ctypes.create_string_buffer((frame_bits + 7) // 8)
-            started = time.perf_counter()
+            started = time.process_time()
             for original, target, missing in zip(source, out, gone, strict=True):
                 library.codec2_encode(state, packet, _shorts(original))
                 if not missing:
                     library.codec2_decode(state, _shorts(target), packet)
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
         finally:
             library.codec2_destroy(state)
         decoded = fit(out.reshape(-1).astype(np.float32) / 32768.0, _DELAY, len(narrow))

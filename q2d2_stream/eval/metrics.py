@@ -65,6 +65,10 @@ class Metric:
                 found.append(f"{package} missing")
         return ", ".join(found)
 
+    def key(self) -> str:
+        """What a kept score hangs on: name and version, for one package can hold two metrics."""
+        return f"{self.name}: {self.version()}"
+
 
 def _by_arrays(
     score: Callable[[npt.NDArray[np.float32], npt.NDArray[np.float32]], float],

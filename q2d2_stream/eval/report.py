@@ -67,7 +67,7 @@ def _row_to_json(row: Row, metrics: Sequence[Metric]) -> dict[str, object]:
             clip.name: {
                 metric.name: score.value
                 for metric in metrics
-                if (score := entry.scores.get(metric.version())) is not None
+                if (score := entry.scores.get(metric.key())) is not None
             }
             for clip, entry in zip(row.clips, row.entries, strict=True)
         },
@@ -148,7 +148,7 @@ def _introduction(evaluation: Evaluation) -> str:
         f"Made by `q2d2-eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
         f"{len(evaluation.sources())} sources: {', '.join(evaluation.sources())}. "
         "Means over clips with their 95 % confidence intervals; kbps is what crossed the line, "
-        "RTF is encoding plus decoding time over the speech's length, on one thread."
+        "RTF is the processor time of encoding plus decoding over the speech's length."
     )
 
 

@@ -51,7 +51,7 @@ class Row:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of encoding and decoding per second of speech."""
+        """Processor seconds of encoding and decoding per second of speech."""
         return sum(entry.seconds for entry in self.entries) / self._seconds()
 
     @property
@@ -66,7 +66,7 @@ class Row:
             score
             for clip, entry in zip(self.clips, self.entries, strict=True)
             if source in (None, clip.source)
-            and (score := entry.scores.get(metric.version())) is not None
+            and (score := entry.scores.get(metric.key())) is not None
         ]
         return mean(scores) if scores else None
 
@@ -196,11 +196,11 @@ def _measure(task: _Task, cache: Cache | None) -> _Outcome:
     key = task.codec.key()
     place = cache.place(key, repr(task.loss), task.clip) if cache is not None and key else None
     known = cache.read(place) if cache is not None and place is not None else None
-    wanted = {name: METRICS[name].version() for name in task.metrics}
+    wanted = {name: METRICS[name].key() for name in task.metrics}
     todo = {
-        name: version
-        for name, version in wanted.items()
-        if known is None or version not in known.scores
+        name: score_key
+        for name, score_key in wanted.items()
+        if known is None or score_key not in known.scores
     }
     scorers, missing = _load(todo)
     if known is not None and not scorers:
@@ -234,7 +234,7 @@ def _code_and_score(task: _Task, scorers: dict[str, Scorer]) -> Entry:
     lost = task.loss.trace(len(clip.pcm), clip.name) if task.loss else None
     coded = task.codec.roundtrip(clip.pcm, lost)
     scores: dict[str, Score | None] = {
-        version: scorer(clip, coded.pcm) for version, scorer in scorers.items()
+        score_key: scorer(clip, coded.pcm) for score_key, scorer in scorers.items()
     }
     delay = residual_delay_ms(clip.pcm, coded.pcm)
     return Entry(coded.bits, coded.seconds, delay, scores, coded.counts)
