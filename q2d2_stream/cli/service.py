@@ -1,0 +1,110 @@
+"""``q2d2-service``: ``q2d2-call`` for a machine that nobody sits at, run by systemd."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from q2d2_stream import __version__
+from q2d2_stream.cli import call, call_options
+from q2d2_stream.cli.call_runner import EXIT_CODES, exit_code, hold
+from q2d2_stream.cli.options import codec_of
+from q2d2_stream.errors import Q2D2Error
+
+if TYPE_CHECKING:
+    from q2d2_stream.service import Notifier, ServiceConfig
+
+__all__ = ["main"]
+
+_PAUSE_S = 3.0  # before calling a peer again that has hung up
+_MAY_GO_ON = (0, 3, 4)  # ended, lost, busy: all that another call may find otherwise
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="q2d2-service",
+        description="Answers calls, or keeps one to a peer, for as long as it runs.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="see docs/raspberry_pi.md, Configuration"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="read the configuration, print the options, and end"
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until SIGTERM and return the exit status; see ``q2d2-service --help``."""
+    options = _parser().parse_args(argv)
+    try:
+        from q2d2_stream.service import Notifier, load_config
+
+        config = load_config(options.config)
+        if options.check:
+            print(" ".join(["q2d2-call", *config.to_arguments()]))
+            return 0
+        return asyncio.run(_serve(config, Notifier()))
+    except Q2D2Error as error:
+        return _fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(sentence: str) -> int:
+    print(f"q2d2-service: {sentence}", file=sys.stderr)
+    return 1
+
+
+async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
+    from q2d2_stream.call import Party
+    from q2d2_stream.service import ServiceDisplay, Watchdog, push_to_talk
+
+    args = call._parser().parse_args(config.to_arguments())
+    args.wait = math.inf  # a peer that is still starting up is dialled until it answers
+    codec = codec_of(args)
+    async with AsyncExitStack() as stack:
+        watchdog = await stack.enter_async_context(Watchdog(notifier))
+        display = ServiceDisplay(notifier, watchdog)
+        stack.callback(notifier.stopping)
+        line = await call._line(args, codec, display, stack)
+        display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
+        notifier.ready()
+        while True:
+            party = Party(
+                codec,
+                line,
+                call_options.source_of(args, display.notify),
+                call_options.sink_of(args, display.notify),
+                call_options.call_options(args, hangup_at_end=False),
+                processor=call_options.processor_of(args),
+                notify=display.notify,
+            )
+            async with AsyncExitStack() as button:
+                if config.push_to_talk is not None:
+                    button.enter_context(push_to_talk(config.push_to_talk, party.set_mute))
+                    # hold() begins with what the option says, not with the button.
+                    args.mute = party.muted
+                closed = await hold(party, args, display)
+            code = exit_code(closed, party.was_established)
+            if code in (0, 130) and not closed.by_peer:
+                return 0  # SIGTERM: this side has hung up
+            display.notify(closed.text)
+            if code not in _MAY_GO_ON:
+                return code
+            if config.peer is not None:
+                await asyncio.sleep(_PAUSE_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
