@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine.choice import available, choices, load_graph
 from q2d2_stream.engine.graph import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
-from q2d2_stream.errors import InputError, ModelError
+from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
 
 __all__ = ["MODEL_FORMAT", "Codec", "load_codec"]
 
 MODEL_FORMAT = "1"
 MODELS = Path(__file__).parent.parent / "models"
+_log = logging.getLogger(__name__)
 
 
 class Codec:
@@ -31,12 +34,15 @@ class Codec:
         model_hash: the first 8 bytes of the weights' SHA-256, which a call's two ends compare.
         info: sizes and costs: parameters_encoder, parameters_decoder, macs_per_frame_encoder,
             macs_per_frame_decoder, training.
+        engine, precision: what runs the models: "onnx" or "tflite", "fp32" or "int8".
     """
 
-    def __init__(self, load_graph: Callable[[str], Graph]) -> None:
+    def __init__(
+        self, load_graph: Callable[[str], Graph], engine: str = "other", precision: str = "fp32"
+    ) -> None:
         """``load_graph`` loads the graph of a role, "encoder" or "decoder"; the encoder's only
         when it is needed."""
-        self._load_graph = load_graph
+        self._load_graph, self.engine, self.precision = load_graph, engine, precision
         metadata = self._decoder_graph.metadata
         self.config = CodecConfig.from_json(metadata["q2d2.codec"])
         self.model_id: str = metadata["q2d2.model_id"]
@@ -83,20 +89,32 @@ def _checked(graph: Graph, role: str) -> Graph:
     return graph
 
 
-def load_codec(models: Path | str | None = None, engine: str = "auto") -> Codec:
+def load_codec(
+    models: Path | str | None = None, engine: str = "auto", precision: str = "auto"
+) -> Codec:
     """The codec of a folder of models.
 
+    All engines and precisions speak to each other: what differs is rounding.
+
     Args:
-        models: folder with ``encoder.onnx`` and ``decoder.onnx``; None for the shipped ones.
-        engine: "auto" or "onnx".
+        models: folder with the model files (docs/embedding.md); None for the shipped ones.
+        engine: "onnx" (onnxruntime), "tflite" (LiteRT) or "auto": the fastest that this machine
+            can run.
+        precision: "fp32", "int8" (the weights of the large layers) or "auto".
 
     Raises:
         ModelError: files missing, damaged, or of another format.
-        InputError: an engine that does not exist.
+        InputError: an engine or a precision that does not exist.
+        MissingExtra: the engine asked for is not installed.
     """
-    if engine not in ("auto", "onnx"):
-        raise InputError(f"engine is {engine!r}, expected auto or onnx")
-    from q2d2_stream.engine.onnx_graph import OnnxGraph
-
     folder = Path(models) if models is not None else MODELS
-    return Codec(lambda role: OnnxGraph(folder / f"{role}.onnx"))
+    wanted = choices(engine, precision)
+    fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
+    for choice in fits:
+        try:
+            return Codec(partial(load_graph, folder, choice=choice), *choice)
+        except (ModelError, MissingExtra) as error:
+            if choice == fits[-1]:
+                raise
+            _log.warning("%s; trying the next engine", error)
+    raise AssertionError("choices() is never empty")
