@@ -53,7 +53,9 @@ class CodecConfig:
         if list(self.rates) != sorted(set(self.rates)) or not self.rates:
             raise InputError(f"rates is {self.rates}, expected ascending numbers of pairs")
         if self.rates[0] < 1 or self.rates[-1] > self.pairs:
-            raise InputError(f"rates is {self.rates}, expected numbers from 1 to {self.pairs} pairs")
+            raise InputError(
+                f"rates is {self.rates}, expected numbers from 1 to {self.pairs} pairs"
+            )
 
     @property
     def pairs(self) -> int:
