@@ -74,7 +74,7 @@ class Level(q2d2_stream.engine.Graph):
 
 
 def level_codec(model_id: str = "level") -> Codec:
-    return Codec(lambda: Level("encoder", model_id), lambda: Level("decoder", model_id))
+    return Codec(lambda role: Level(role, model_id))
 
 
 @pytest.fixture
