@@ -81,14 +81,12 @@ class _Pair:
 
 
 @torch.no_grad()
-def compare(
-    net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200, same_phase: bool = False
-) -> Parity:
+def compare(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200) -> Parity:
     """Stream ``frames`` of real speech through both, at all rates and with lost frames.
 
-    The phase of the pulses is a running sum of F0. Where an engine's F0 differs from torch's in
-    the last bit, the phases part by some 1e-7 cycles per frame, which the highest harmonics show
-    a hundredfold and nobody hears; with ``same_phase`` every frame begins at torch's.
+    Every frame's pulses begin at torch's phase: it is a running sum of F0, so that where an
+    engine's F0 differs in the last bit the phases part by some 1e-7 cycles per frame, which the
+    highest harmonics show a hundredfold and nobody hears.
     """
     pcm, _ = soundfile.read(SPEECH, dtype="float32")
     encoders = _Pair(EncoderGraph(net.encoder), encoder)
@@ -107,8 +105,7 @@ def compare(
         sent = 0 if lost else 2 * config.rates[rate]
         mask = (torch.arange(points.shape[-1]) < sent).float()
         flags = torch.eye(len(config.rates) + 1)[rate]
-        if same_phase:
-            decoders.share("phase", "f0", "pulses")
+        decoders.share("phase", "f0", "pulses")
         decoders.step((points * mask)[None], flags[None, None])
     return Parity(
         frames, encoders.output_gap, decoders.output_gap,

@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             said = export_tflite(net, args.out, training)
-        report = compare(net, *_load(args.out, "fp32"), same_phase=True)
+        report = compare(net, *_load(args.out, "fp32"))
         rounding = measure_rounding(net, *_load(args.out, "int8"))
     except Q2D2Error as error:
         print(f"export.tflite: {error}", file=sys.stderr)

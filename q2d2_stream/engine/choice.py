@@ -22,8 +22,8 @@ PRECISIONS = ("auto", "fp32", "int8")
 _FASTEST: tuple[Choice, ...] = (
     ("tflite", "int8"),
     ("onnx", "int8"),
-    ("onnx", "fp32"),
     ("tflite", "fp32"),
+    ("onnx", "fp32"),
 )
 _RUNTIMES = {"onnx": ("onnxruntime",), "tflite": ("ai_edge_litert", "tflite_runtime")}
 

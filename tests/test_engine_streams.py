@@ -1,0 +1,201 @@
+"""Streams through every engine and precision that this machine can run."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from q2d2_stream.engine import Codec, load_codec
+from q2d2_stream.engine.choice import Choice, available
+from q2d2_stream.engine.codec import MODELS
+from q2d2_stream.errors import InputError
+
+CHOICES = list(available(MODELS))
+HOP = 320
+FRAMES = 60
+
+Pcm = NDArray[np.float32]
+_loaded: dict[Choice, Codec] = {}
+
+
+def load(choice: Choice) -> Codec:
+    if choice not in _loaded:
+        _loaded[choice] = load_codec(engine=choice[0], precision=choice[1])
+    return _loaded[choice]
+
+
+@pytest.fixture(params=CHOICES, ids="-".join)
+def codec(request: pytest.FixtureRequest) -> Codec:
+    return load(request.param)
+
+
+@pytest.fixture(scope="module")
+def clip(speech: Pcm) -> Pcm:
+    return speech[100 * HOP : (100 + FRAMES) * HOP]
+
+
+def spectra(pcm: Pcm) -> NDArray[np.float64]:
+    frames = np.lib.stride_tricks.sliding_window_view(pcm, 640)[::HOP] * np.hanning(640)
+    return np.abs(np.fft.rfft(frames))
+
+
+def ratio_db(signal: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(10 * np.log10((signal**2).sum() / ((signal - other) ** 2).sum()))
+
+
+def test_there_is_an_engine() -> None:
+    assert CHOICES, "no model files or no runtime: nothing below was tested"
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(CHOICES, 2)))
+def test_engines_agree(one: Choice, other: Choice, clip: Pcm) -> None:
+    mine, theirs = load(one), load(other)
+    if mine.model_id != theirs.model_id:
+        pytest.skip("the model files of these engines are of different checkpoints")
+    rounded = "int8" in (one[1], other[1])
+    latents = mine.encoder().latents(clip), theirs.encoder().latents(clip)
+    indices = mine.encoder(2).push(clip), theirs.encoder(2).push(clip)
+    if rounded:
+        assert ratio_db(*latents) > 20
+        assert (indices[0] == indices[1]).mean() > 0.9
+    else:
+        np.testing.assert_allclose(*latents, atol=1e-4)
+        np.testing.assert_array_equal(*indices)
+    sounds = mine.decoder().push(indices[0]), theirs.decoder().push(indices[0])
+    assert ratio_db(*map(spectra, sounds)) > (8 if rounded else 30)
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.permutations(CHOICES, 2)))
+def test_engines_talk_to_each_other(one: Choice, other: Choice, clip: Pcm) -> None:
+    """What one encodes the other decodes, to about the spectrum that the sender would hear."""
+    if load(one).model_id != load(other).model_id:
+        pytest.skip("the model files of these engines are of different checkpoints")
+    indices = load(one).encoder(2).push(clip)
+    assert (indices < np.array(load(other).config.codes)).all()
+    heard = load(other).decoder().push(indices)
+    assert np.isfinite(heard).all()
+    assert ratio_db(spectra(load(one).decoder().push(indices)), spectra(heard)) > 8
+
+
+def test_frame_by_frame_is_all_at_once(codec: Codec, clip: Pcm) -> None:
+    encoder, decoder = codec.encoder(2), codec.decoder()
+    whole = codec.encoder(2).push(clip)
+    pieces = np.concatenate([encoder.push(frame) for frame in clip.reshape(-1, HOP)])
+    np.testing.assert_array_equal(pieces, whole)
+    sound = np.concatenate([decoder.push(frame) for frame in whole])
+    np.testing.assert_array_equal(sound, codec.decoder().push(whole))
+
+
+def test_nothing_depends_on_the_future(codec: Codec, clip: Pcm) -> None:
+    changed = clip.copy()
+    changed[30 * HOP :] = 0.3
+    first, second = codec.encoder(2).push(clip), codec.encoder(2).push(changed)
+    np.testing.assert_array_equal(first[:30], second[:30])
+    assert (first[30:] != second[30:]).any()
+    sounds = codec.decoder().push(first), codec.decoder().push(second)
+    np.testing.assert_array_equal(sounds[0][: 30 * HOP], sounds[1][: 30 * HOP])
+
+
+def test_the_output_trails_by_what_is_said(codec: Codec) -> None:
+    """A burst comes out one frame later, as ``delay_samples`` says, and not before."""
+    assert codec.decoder().delay_samples == codec.config.lookahead == HOP
+    rng = np.random.default_rng(0)
+    pcm = np.zeros(60 * HOP, np.float32)
+    pcm[40 * HOP :] = rng.normal(0, 0.1, 20 * HOP)
+    heard = codec.decoder().push(codec.encoder(2).push(pcm))
+    power = np.square(heard.reshape(-1, HOP)).mean(-1)
+    silence = power[20:40].mean()
+    # frame 40 is only the onset of the first window that has seen the burst
+    assert power[43:].mean() > 10 * silence
+    np.testing.assert_array_equal(
+        heard[: 40 * HOP], codec.decoder().push(codec.encoder(2).push(0 * pcm))[: 40 * HOP]
+    )
+
+
+def test_streams_are_independent_and_reset(codec: Codec, clip: Pcm) -> None:
+    alone = codec.encoder(1).push(clip)
+    one, other = codec.encoder(1), codec.encoder(1)
+    mixed = []
+    for frame in clip.reshape(-1, HOP):
+        mixed.append(one.push(frame))
+        other.push(frame[::-1].copy())
+    np.testing.assert_array_equal(np.concatenate(mixed), alone)
+    one.reset()
+    np.testing.assert_array_equal(one.push(clip), alone)
+
+    sound = codec.decoder().push(alone)
+    left, right = codec.decoder(), codec.decoder()
+    mixed = []
+    for frame in alone:
+        mixed.append(left.push(frame))
+        right.push(None)
+    np.testing.assert_array_equal(np.concatenate(mixed), sound)
+    left.reset()
+    np.testing.assert_array_equal(left.push(alone), sound)
+
+
+def test_the_rate_may_change_at_any_frame(codec: Codec, clip: Pcm) -> None:
+    encoder, decoder = codec.encoder(0), codec.decoder()
+    best = codec.encoder(2).push(clip)
+    for n, frame in enumerate(clip.reshape(-1, HOP)):
+        encoder.rate = n % 3
+        (indices,) = encoder.push(frame)
+        np.testing.assert_array_equal(indices, best[n, : codec.config.rates[n % 3]])
+        pcm = decoder.push(indices)
+        assert pcm.shape == (HOP,)
+        assert np.isfinite(pcm).all()
+    with pytest.raises(InputError, match="expected 0 to 2"):
+        encoder.rate = 3
+    assert encoder.rate == (FRAMES - 1) % 3
+
+
+def test_lost_frames_are_concealed(codec: Codec, clip: Pcm) -> None:
+    indices = codec.encoder(2).push(clip)
+    decoder = codec.decoder()
+    for n, frame in enumerate(indices):
+        pcm = decoder.push(None if n % 5 == 3 else frame)
+        assert pcm.shape == (HOP,)
+        assert np.abs(pcm).max() <= 1
+    for _ in range(300):
+        pcm = decoder.push(None)
+    assert np.isfinite(pcm).all()
+    assert np.abs(pcm).max() <= 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e6])
+def test_samples_out_of_range_are_refused(codec: Codec, clip: Pcm, bad: float) -> None:
+    encoder, untouched = codec.encoder(2), codec.encoder(2)
+    encoder.push(clip[: 10 * HOP])
+    untouched.push(clip[: 10 * HOP])
+    wrong = clip[:HOP].copy()
+    wrong[17] = bad
+    with pytest.raises(InputError, match="expected finite samples between -1 and 1"):
+        encoder.push(wrong)
+    after = clip[10 * HOP : 20 * HOP]  # and the stream goes on as if nothing had been pushed
+    np.testing.assert_array_equal(encoder.push(after), untouched.push(after))
+
+
+@pytest.mark.parametrize("samples", [0, 1, 319, 321, 641])
+def test_lengths_are_checked(codec: Codec, samples: int) -> None:
+    with pytest.raises(InputError, match=r"expected whole frames of 320"):
+        codec.encoder().push(np.zeros(samples, np.float32))
+
+
+@pytest.mark.parametrize("pcm", [np.zeros(HOP), np.zeros((1, HOP), np.float32), [0.0] * HOP])
+def test_types_are_checked(codec: Codec, pcm: object) -> None:
+    with pytest.raises(InputError, match=r"expected a float32 array of shape \(n,\)"):
+        codec.encoder().push(pcm)  # type: ignore[arg-type]
+
+
+def test_indices_are_checked(codec: Codec) -> None:
+    decoder = codec.decoder()
+    with pytest.raises(InputError, match="a frame has 4 pairs"):
+        decoder.push(np.zeros(4, np.uint8))
+    with pytest.raises(InputError, match="out of range"):
+        decoder.push(np.array([144, 85, 0], np.uint8))
+    with pytest.raises(InputError, match="expected integers"):
+        decoder.push(np.zeros(3, np.float32))  # type: ignore[arg-type]
+    assert decoder.push(np.array([144, 84, 84], np.uint8)).shape == (HOP,)
