@@ -80,7 +80,7 @@ def level_codec(model_id: str = "level") -> Codec:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands in this process use the smallest codec."""
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda models=None: level_codec())
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: level_codec())
 
 
 def steps(samples: int, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""``q2d2 bench``: what a frame costs on this machine, stage by stage, on one thread."""
+"""``q2d2 bench``: what a frame costs on this machine, stage by stage, on one thread.
+
+With ``--all`` every engine and precision, side by side.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from q2d2_stream.packing import pack, unpack
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
 
-__all__ = ["HELP", "STAGES", "add_arguments", "measure", "run"]
+__all__ = ["HELP", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
 
 HELP = "measure speed, load time and memory"
 STAGES = ("encoder", "lattice", "pack", "unpack", "decoder", "concealment")
@@ -35,12 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wav", help="a sound to measure with (default: a synthetic one)")
     parser.add_argument("--seconds", type=float, default=20.0, help="how much sound (default: 20)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--all", action="store_true", help="compare every engine and precision, and Opus"
+    )
     add_rate_argument(parser)
     add_models_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Load the model, run the frames one by one, print medians and 99th percentiles."""
+    if args.all:
+        from q2d2_stream.cli.bench_engines import run_all
+
+        return run_all(args)
     start = time.perf_counter()
     codec = codec_of(args)
     codec.encoder()  # either graph is read when it is first asked for
@@ -64,9 +74,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         result = {
             "model": codec.model_id,
+            "engine": codec.engine,
+            "precision": codec.precision,
             "rate": args.rate,
             "frames": len(pcm) // config.hop,
             "stages": figures,
+            "frame": _frame_us(times),
             "real_time_factor": factor,
             "load_ms": load_ms,
             "peak_rss_mb": memory_mb,
@@ -76,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     print_facts(
         model_facts(codec)
         | {
+            "engine": f"{codec.engine} {codec.precision}",
             "load time": f"{load_ms:.0f} ms, runtime included",
             "peak memory": "unknown" if memory_mb is None else f"{memory_mb:.0f} MB resident",
             "real-time factor": f"{factor:.4f} ({1 / factor:.0f} times real time, one thread)",
@@ -126,14 +140,18 @@ def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, N
     return {stage: np.array(values) for stage, values in times.items() if values}
 
 
+def _frame_us(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Microseconds of a whole frame, encoded and decoded, lost ones left out."""
+    lost = np.arange(len(times["encoder"])) % _LOST_EVERY == _LOST_EVERY - 1
+    whole = sum(times[stage][~lost] for stage in ("encoder", "lattice", "pack", "unpack"))
+    us = np.asarray(whole + times["decoder"])
+    return {"median_us": float(np.median(us)), "p99_us": float(np.percentile(us, 99))}
+
+
 def _sound(path: str | None, sample_rate: int, samples: int) -> NDArray[np.float32]:
     """The sound in the file, repeated to the wanted length, or a buzz with pauses."""
     if path is None:
-        t = np.arange(samples) / sample_rate
-        pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / sample_rate
-        voice = sum(np.sin(k * pitch) / k for k in range(1, 20)) * (np.sin(2 * np.pi * t) > -0.5)
-        noise = np.random.default_rng(0).normal(0, 0.01, samples)
-        return np.asarray(0.1 * voice + noise, dtype=np.float32)
+        return synthetic_sound(sample_rate, samples)
     from q2d2_stream.cli.sound import open_sound
 
     blocks, held = [np.zeros(0, np.float32)], 0
@@ -144,6 +162,15 @@ def _sound(path: str | None, sample_rate: int, samples: int) -> NDArray[np.float
             if held >= samples:
                 break
     return np.resize(np.concatenate(blocks), samples)
+
+
+def synthetic_sound(sample_rate: int, samples: int) -> NDArray[np.float32]:
+    """A buzz of wandering pitch, with pauses, in a little noise."""
+    t = np.arange(samples) / sample_rate
+    pitch = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.7 * t)) / sample_rate
+    voice = sum(np.sin(k * pitch) / k for k in range(1, 20)) * (np.sin(2 * np.pi * t) > -0.5)
+    noise = np.random.default_rng(0).normal(0, 0.01, samples)
+    return np.asarray(0.1 * voice + noise, dtype=np.float32)
 
 
 def _peak_rss_mb() -> float | None:

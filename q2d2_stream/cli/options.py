@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from q2d2_stream.engine.choice import ENGINES, PRECISIONS
+
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
 
@@ -25,12 +27,24 @@ def add_rate_argument(parser: argparse.ArgumentParser, default: str = "3") -> No
 
 
 def add_models_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--models``, which :func:`codec_of` reads."""
+    """Add ``--models``, ``--engine`` and ``--precision``, which :func:`codec_of` reads."""
     parser.add_argument("--models", metavar="DIR", help="use these model files, not the shipped")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what runs the models (default: the fastest that is installed)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the models' weights (default: int8 where there is an engine for it)",
+    )
 
 
 def codec_of(args: argparse.Namespace) -> Codec:
     """The codec that the arguments ask for; raises ModelError where its files are no good."""
     from q2d2_stream.engine import load_codec
 
-    return load_codec(args.models)
+    return load_codec(args.models, args.engine, args.precision)
