@@ -24,6 +24,7 @@ __all__ = ["Drift", "check_devices", "check_streaming", "measure_drift"]
 
 _SETTLE_S = 1.0  # drivers fill their buffers at first
 _LARGE_DRIFT_PPM = 300.0  # crystals stay within 200; more is a wrong rate or a virtual device
+_NO_CLOCK_PPM = 20_000.0  # beyond what can be made good by stretching: sound is missing
 _MOST_XRUNS = 5  # about one per second is heard as a steady crackle
 
 
@@ -142,6 +143,10 @@ def measure_drift(times_s: list[float], frame_s: float) -> Drift:
 def _judge(drift: Drift) -> Finding:
     text = f"{drift.ppm:+.0f} ppm, give or take {drift.error_ppm:.0f}"
     facts = {"ppm": drift.ppm, "error_ppm": drift.error_ppm}
+    if abs(drift.ppm) > _NO_CLOCK_PPM:
+        text = f"sound comes at {100 + 1e-4 * drift.ppm:.0f} % of its nominal rate"
+        advice = "other programs take the processor, or the device is set to another rate"
+        return Finding("sound clock", Verdict.RED, text, advice, facts)
     if abs(drift.ppm) - drift.error_ppm > _LARGE_DRIFT_PPM:
         advice = "more than a crystal is off: is this a virtual device, or set to another rate?"
         return Finding("sound clock", Verdict.YELLOW, text, advice, facts)
