@@ -15,7 +15,7 @@ from typing import Any
 
 from q2d2_stream.doctor.finding import Finding, Verdict
 
-__all__ = ["Check", "run_check"]
+__all__ = ["ANSWER", "Check", "run_check"]
 
 _CHILD = "from q2d2_stream.doctor.child import main; main()"
 # The answer follows this on a line of its own: drivers write to standard output as they please.
