@@ -35,7 +35,7 @@ from q2d2_stream.errors import MissingExtra, Q2D2Error
 from q2d2_stream.training.checkpoint import load_net, read_checkpoint
 from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["export_tflite"]
+__all__ = ["export_tflite", "load_pair"]
 
 # The converter names a layer's output after the module that made it.
 _BLOCKS, _ENDS = ".*Linear_(up|down).*", ".*Linear_(project_in|project_out|head).*"
@@ -121,7 +121,8 @@ def export_tflite(net: CodecNet, folder: Path, training: str = "") -> dict[str, 
     return said
 
 
-def _load(folder: Path, precision: str) -> tuple[LitertGraph, LitertGraph]:
+def load_pair(folder: Path, precision: str) -> tuple[LitertGraph, LitertGraph]:
+    """Encoder and decoder of a folder."""
     encoder, decoder = (
         LitertGraph(model_file(folder, role, ("tflite", precision)))
         for role in ("encoder", "decoder")
@@ -143,8 +144,8 @@ def main(argv: list[str] | None = None) -> int:
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             said = export_tflite(net, args.out, training)
-        report = compare(net, *_load(args.out, "fp32"))
-        rounding = measure_rounding(net, *_load(args.out, "int8"))
+        report = compare(net, *load_pair(args.out, "fp32"))
+        rounding = measure_rounding(net, *load_pair(args.out, "int8"))
     except Q2D2Error as error:
         print(f"export.tflite: {error}", file=sys.stderr)
         return 1
