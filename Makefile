@@ -32,6 +32,10 @@ test: lint
 soak: $(VENV)/.dev
 	$(BIN)/python tools/soak.py
 
+# Needs root and Debian's qemu-user-static, debootstrap and unzip; downloads a userland.
+arm64: $(VENV)/.dev
+	tools/arm64/prove.sh $(BIN)/python
+
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel
 

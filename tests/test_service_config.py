@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from q2d2_stream.cli.call import _parser
+from q2d2_stream.cli.call import call_parser
 from q2d2_stream.cli.service import main
 from q2d2_stream.errors import InputError
 from q2d2_stream.service import ServiceConfig, load_config
@@ -38,7 +38,7 @@ def test_options_are_those_of_the_call(tmp_path: Path) -> None:
         push_to_talk = 17
         """,
     )
-    args = _parser().parse_args(config.to_arguments())
+    args = call_parser().parse_args(config.to_arguments())
     assert (args.listen, args.peer, args.keep_listening) == ("0.0.0.0:9000", None, True)
     assert (args.secret_file, args.input, args.rate) == (str(secret), "-odd name", "1.5")
     assert (args.frames_per_message, args.fixed_delay) == (4, 120.0)
@@ -52,7 +52,7 @@ def test_every_key_is_an_option_of_the_call(tmp_path: Path) -> None:
     listening = {"listen": "a:1", "tls_cert": "c", "tls_key": "k", "open": True}
     for values in (calling, listening):
         config = ServiceConfig(**values)  # type: ignore[arg-type]
-        args = _parser().parse_args(config.to_arguments())
+        args = call_parser().parse_args(config.to_arguments())
         assert {name: getattr(args, name) for name in values} == values
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
     from q2d2_stream.wire import Secret
 
-__all__ = ["main"]
+__all__ = ["call_parser", "main", "open_line"]
 
 _EXAMPLES = """\
 examples:
@@ -40,7 +40,8 @@ examples:
 """
 
 
-def _parser() -> argparse.ArgumentParser:
+def call_parser() -> argparse.ArgumentParser:
+    """The options of ``q2d2-call``, which the service shares."""
     parser = argparse.ArgumentParser(
         prog="q2d2-call",
         description="A voice call at 1.5 to 6 kbps. One side listens, the other calls it.",
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Hold a call and return the exit status; see ``q2d2-call --help``."""
-    parser = _parser()
+    parser = call_parser()
     args = parser.parse_args(argv)
     if not (args.listen or args.peer or args.list_devices):
         parser.error("one of --listen, --peer and --list-devices is needed")
@@ -115,7 +116,7 @@ async def _call(args: argparse.Namespace) -> int:
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
-        line = await _line(args, codec, display, stack)
+        line = await open_line(args, codec, display, stack)
         while True:
             source = call_options.source_of(args, display.notify)
             hangup = args.hangup_at_end
@@ -145,9 +146,13 @@ async def _call(args: argparse.Namespace) -> int:
                 return code
 
 
-async def _line(
+async def open_line(
     args: argparse.Namespace, codec: Codec, display: Display, stack: AsyncExitStack
 ) -> Line:
+    """What brings connections: a listener or a dialer, as ``args`` of :func:`call_parser` say.
+
+    It is closed with ``stack``. Raises InputError for options that do not fit together.
+    """
     from q2d2_stream.call import Dialer, DialerOptions, Listener, parse_address
     from q2d2_stream.playout import parse_link
     from q2d2_stream.wire import Endpoint

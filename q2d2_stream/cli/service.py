@@ -70,14 +70,14 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
     from q2d2_stream.call import Party
     from q2d2_stream.service import ServiceDisplay, Watchdog, push_to_talk
 
-    args = call._parser().parse_args(config.to_arguments())
+    args = call.call_parser().parse_args(config.to_arguments())
     args.wait = math.inf  # a peer that is still starting up is dialled until it answers
     codec = codec_of(args)
     async with AsyncExitStack() as stack:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
-        line = await call._line(args, codec, display, stack)
+        line = await call.open_line(args, codec, display, stack)
         display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
         notifier.ready()
         while True:

@@ -188,13 +188,15 @@ class StreamCodec:
         return {"rate": self.rate, "engine": self.engine, "models": self.models}
 
     def key(self) -> str:
-        """The weights' hash, the engine and the rate.
+        """The weights' hash, the engine and precision in use, and the rate.
 
         Raises:
             ModelError: a model file that is missing or damaged, or two that do not fit together.
         """
-        self._codec.encoder(self.rate)
-        return f"q2d2 {self._codec.model_hash.hex()} {self.engine} rate {self.rate}"
+        codec = self._codec
+        codec.encoder(self.rate)
+        engine = f"{codec.engine} {codec.precision}"
+        return f"q2d2 {codec.model_hash.hex()} {engine} rate {self.rate}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
