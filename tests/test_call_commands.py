@@ -84,8 +84,8 @@ def test_a_call_of_two_commands(tmp_path: Path) -> None:
     heard = soundfile.read(tmp_path / "heard.wav")[0]
     kept = soundfile.read(tmp_path / "kept" / "far.wav")[0]
     # A machine too busy to decode in time hears less.
-    assert len(heard) > 0.3 * len(said)
-    assert len(kept) > 0.3 * len(said)
+    assert len(heard) > 0.7 * len(said)
+    assert len(kept) > 0.7 * len(said)
     lines = [json.loads(line) for line in (tmp_path / "s.json").read_text().splitlines()]
     assert lines[-1]["state"] == "ended"
     assert lines[-1]["counters"]["sent_frames"] > 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -132,6 +133,18 @@ def test_streams_are_independent_and_reset(codec: Codec, clip: Pcm) -> None:
     np.testing.assert_array_equal(np.concatenate(mixed), sound)
     left.reset()
     np.testing.assert_array_equal(left.push(alone), sound)
+
+
+def test_streams_in_several_threads_do_not_disturb_each_other(codec: Codec, clip: Pcm) -> None:
+    def transcode(_: int) -> Pcm:
+        encoder, decoder = codec.encoder(2), codec.decoder()
+        frames = clip[: 320 * 60].reshape(-1, 320)
+        return np.concatenate([decoder.push(encoder.push(frame)) for frame in frames])
+
+    alone = transcode(0)
+    with ThreadPoolExecutor(4) as pool:
+        for together in pool.map(transcode, range(4)):
+            np.testing.assert_array_equal(together, alone)
 
 
 def test_the_rate_may_change_at_any_frame(codec: Codec, clip: Pcm) -> None:

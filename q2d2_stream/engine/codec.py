@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 class Codec:
     """A pair of models that belong together; makes encoders and decoders.
 
-    The graphs hold no state, so one codec serves any number of streams, but one thread at a time.
+    The graphs hold no state, so one codec serves any number of streams, in any threads; one
+    stream is for one thread at a time.
 
     Attributes:
         config: the bitstream's parameters.

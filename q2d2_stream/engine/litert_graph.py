@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import threading
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,7 @@ class LitertGraph:
         self._metadata = check_file(path)
         interpreter, runtime = _new_interpreter(path)
         self._interpreter = interpreter
+        self._lock = threading.Lock()  # tensors live in the interpreter, unlike onnxruntime's
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         state = [i for i in inputs if i["name"].startswith(_STATE)]
         if not state or len(outputs) != len(state) + 1:
@@ -85,10 +89,11 @@ class LitertGraph:
     def step(self, inputs: tuple[Array, ...], state: State) -> tuple[Array, State]:
         """Run one frame; see :class:`q2d2_stream.engine.graph.Graph`."""
         interpreter = self._interpreter
-        for index, value in zip(self._inputs, (*inputs, *state), strict=True):
-            interpreter.set_tensor(index, value)
-        interpreter.invoke()
-        output, *after = map(interpreter.get_tensor, self._outputs)
+        with self._lock:
+            for index, value in zip(self._inputs, (*inputs, *state), strict=True):
+                interpreter.set_tensor(index, value)
+            interpreter.invoke()
+            output, *after = map(interpreter.get_tensor, self._outputs)
         return output, tuple(after)
 
     def probe(self) -> Array:
@@ -123,6 +128,20 @@ def check_file(path: Path) -> dict[str, str]:
     return metadata
 
 
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """LiteRT greets on file descriptor 2 when it makes its first delegate, whatever its log
+    level; programs that talk over stderr do not want that. What matters it raises."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _new_interpreter(path: Path) -> tuple[Any, str]:
     """An interpreter with the file loaded, and the name of its package."""
     for name in _RUNTIMES:
@@ -132,8 +151,9 @@ def _new_interpreter(path: Path) -> tuple[Any, str]:
             continue
         package = name.partition(".")[0].replace("_", "-")
         try:
-            interpreter = module.Interpreter(model_path=str(path), num_threads=1)
-            interpreter.allocate_tensors()
+            with _without_chatter():
+                interpreter = module.Interpreter(model_path=str(path), num_threads=1)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(f"{package} cannot run {path} ({reason})") from error
