@@ -4,6 +4,7 @@
 #   tools/arm64/build_userland.sh bookworm build/arm64/bookworm      Python 3.11
 #   tools/arm64/build_userland.sh trixie   build/arm64/trixie        Python 3.13
 #
+# MIRROR is Debian's mirror; without it debootstrap takes its own default.
 # Needs debootstrap (which asks for root), qemu-user-static, unzip and pip. Nothing of it is
 # installed: every .deb and wheel is only unpacked, so no arm64 program runs while it is built.
 set -eu
