@@ -56,7 +56,8 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
     )
     codec.add_argument(
         "--dtx",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="leave silence unsent; may clip soft word beginnings in noise",
     )
     codec.add_argument(
