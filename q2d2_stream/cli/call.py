@@ -21,8 +21,9 @@ from q2d2_stream.cli.call_runner import (
     exit_code,
     hold,
 )
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
-from q2d2_stream.errors import InputError, Q2D2Error
+from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
     from q2d2_stream.call import Line
@@ -89,19 +90,11 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if not (args.listen or args.peer or args.list_devices):
         parser.error("one of --listen, --peer and --list-devices is needed")
-    try:
-        if args.list_devices:
-            return call_options.show_devices()
-        return asyncio.run(_call(args))
-    except Q2D2Error as error:
-        print(f"q2d2-call: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"q2d2-call: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+
+    def command() -> int:
+        return call_options.show_devices() if args.list_devices else asyncio.run(_call(args))
+
+    return run_command("q2d2-call", command)
 
 
 async def _call(args: argparse.Namespace) -> int:

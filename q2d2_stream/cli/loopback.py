@@ -18,8 +18,8 @@ from q2d2_stream.cli.call_runner import (
     exit_code,
     hold,
 )
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
-from q2d2_stream.errors import Q2D2Error
 
 if TYPE_CHECKING:
     from q2d2_stream.playout import LinkSpec
@@ -48,19 +48,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run the loopback and return the exit status; see ``q2d2-loopback --help``."""
     args = _parser().parse_args(argv)
-    try:
-        if args.list_devices:
-            return call_options.show_devices()
-        return asyncio.run(_loopback(args))
-    except Q2D2Error as error:
-        print(f"q2d2-loopback: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"q2d2-loopback: {where}{error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+
+    def command() -> int:
+        return call_options.show_devices() if args.list_devices else asyncio.run(_loopback(args))
+
+    return run_command("q2d2-loopback", command)
 
 
 async def _loopback(args: argparse.Namespace) -> int:

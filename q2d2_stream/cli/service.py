@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from q2d2_stream import __version__
 from q2d2_stream.cli import call, call_options
 from q2d2_stream.cli.call_runner import EXIT_CODES, exit_code, hold
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
-from q2d2_stream.errors import Q2D2Error
 
 if TYPE_CHECKING:
     from q2d2_stream.service import Notifier, ServiceConfig
@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM and return the exit status; see ``q2d2-service --help``."""
     options = _parser().parse_args(argv)
-    try:
+
+    def command() -> int:
         from q2d2_stream.service import Notifier, load_config
 
         config = load_config(options.config)
@@ -52,18 +53,8 @@ def main(argv: list[str] | None = None) -> int:
             print(" ".join(["q2d2-call", *config.to_arguments()]))
             return 0
         return asyncio.run(_serve(config, Notifier()))
-    except Q2D2Error as error:
-        return _fail(str(error))
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    except KeyboardInterrupt:
-        return 130
 
-
-def _fail(sentence: str) -> int:
-    print(f"q2d2-service: {sentence}", file=sys.stderr)
-    return 1
+    return run_command("q2d2-service", command)
 
 
 async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
