@@ -55,8 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     except Q2D2Error as error:
         print(f"export.restore: {error}", file=sys.stderr)
         return 1
-    optimizer = torch.optim.AdamW(net.parameters())
-    save_checkpoint(args.out, net, Average(net), {}, optimizer, Progress(stage=1))
+    save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
     return 0
 
 

@@ -17,7 +17,15 @@ from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
 from q2d2_stream.training.checkpoint import load_net, read_checkpoint  # noqa: E402
 from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
+from q2d2_stream.training.discriminator import (  # noqa: E402
+    Discriminator,
+    critic_loss,
+    fooling_loss,
+    matching_loss,
+)
 from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
+from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
+from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, learning_rate, train  # noqa: E402
 
 SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
@@ -125,6 +133,74 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
         for a, b in zip(net.encoder.parameters(), before.encoder.parameters(), strict=True)
     ]
     assert any(moved)  # joint: the encoder was trained on
+
+
+def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path):
+    first = TrainOptions(out=tmp_path, stage=1, minutes=0.05, batch=2, frames=60)
+    path = train(first, SMALL, corpus)
+    second = train(replace(first, stage=2, init=path, minutes=0.15), SMALL, corpus)
+    assert int(read_checkpoint(second)["stage_head"]["steps"]) > 3
+    old, new = load_net(path), load_net(second)
+    for (name, a), (_, b) in zip(old.named_parameters(), new.named_parameters(), strict=True):
+        if name.startswith("encoder."):
+            assert torch.equal(a, b), name
+    assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
+
+
+def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):
+    torch.manual_seed(0)
+    clean = torch.from_numpy(speech[24_000:57_600].copy())[None]
+    rng = np.random.default_rng(0)
+    critic = Discriminator(draw=4)
+    optimizer = torch.optim.AdamW(critic.parameters(), 2e-3)
+    for _ in range(15):
+        hissing = clean + 0.01 * torch.randn_like(clean)
+        loss = critic_loss(*critic(hissing, clean, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    fake, real = critic(clean + 0.01 * torch.randn_like(clean), clean, rng)
+    assert critic_loss(fake, real) < 1.0  # 2.0 knows nothing
+    assert fooling_loss(fake) > fooling_loss(real)
+    assert matching_loss(fake, real) > 0.0
+    assert matching_loss(real, real) == 0.0
+
+
+def test_losses_of_hearing_are_zero_for_the_same_and_grow_with_the_damage(speech):
+    clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    for loss in (LoudnessLoss(24_000), EnvelopeLoss(24_000, 320)):
+        damage = [float(loss(clean + level * noise, clean)) for level in (0.0, 0.003, 0.03)]
+        assert damage[0] < 0.01
+        assert damage[0] < damage[1] < damage[2]
+
+
+def test_loudness_loss_minds_what_was_added_more_than_what_is_missing(speech):
+    clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
+    loss = LoudnessLoss(24_000)
+    assert loss(clean * 4.0, clean) > 2.0 * loss(clean / 4.0, clean)
+
+
+def test_envelope_loss_is_the_complement_of_stoi(speech):
+    stoi = pytest.importorskip("pystoi").stoi
+    clean = speech[24_000:96_000]
+    rough = clean + 0.02 * np.random.default_rng(0).standard_normal(len(clean))
+    rough = rough.astype(np.float32)
+    lost = EnvelopeLoss(24_000, 320)(torch.from_numpy(rough)[None], torch.from_numpy(clean)[None])
+    assert 1.0 - float(lost) == pytest.approx(stoi(clean, rough, 24_000), abs=0.06)
+
+
+def test_muon_turns_a_lopsided_gradient_into_an_even_step():
+    torch.manual_seed(0)
+    for shape in ((40, 90), (90, 40)):
+        lopsided = torch.randn(shape) @ torch.diag(torch.logspace(0, -1.5, shape[1]))
+        values = torch.linalg.svdvals(orthogonalise(lopsided))
+        assert 0.5 < values.min() < values.max() < 1.3
+    weight = torch.nn.Parameter(torch.zeros(40, 90))
+    weight.grad = torch.randn(40, 90)
+    Muon([weight], lr=0.01).step()
+    rms = float(weight.detach().square().mean().sqrt())
+    assert rms == pytest.approx(0.01 * 0.2, rel=0.3)  # as large as a step of AdamW's
 
 
 def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):

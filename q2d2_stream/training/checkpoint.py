@@ -49,7 +49,7 @@ def save_checkpoint(
     net: CodecNet,
     average: Average,
     stage_head: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizers: dict[str, torch.optim.Optimizer],
     progress: Progress,
 ) -> None:
     """Write atomically, so that a run that is cut off leaves the previous checkpoint whole."""
@@ -58,7 +58,7 @@ def save_checkpoint(
         "weights": net.state_dict(),
         "average": average.shadow,
         "stage_head": stage_head,
-        "optimizer": optimizer.state_dict(),
+        "optimizers": {name: each.state_dict() for name, each in optimizers.items()},
         "progress": asdict(progress),
     }
     partial = path.with_suffix(".partial")

@@ -3,11 +3,12 @@
 0  latents: encoder and lattice, through a small head, on mel spectra, pitch and voicing. All
    matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
 1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
+2  adversarial: the decoder alone, on those losses and against a critic. The bitstream stays.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,6 +18,12 @@ from q2d2_stream.model import Decoder, Encoder, ModelConfig
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.quantizer import Quantizer
 from q2d2_stream.training.batches import Batch
+from q2d2_stream.training.discriminator import (
+    Discriminator,
+    critic_loss,
+    fooling_loss,
+    matching_loss,
+)
 from q2d2_stream.training.losses import (
     MelLoss,
     MelSpectrum,
@@ -24,8 +31,11 @@ from q2d2_stream.training.losses import (
     spectral_distance,
     voicing_loss,
 )
+from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss
 
-__all__ = ["CodecNet", "LatentStage", "WaveStage"]
+__all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Stage", "WaveStage"]
+
+Losses = dict[str, Tensor]
 
 
 class CodecNet(nn.Module):
@@ -43,7 +53,25 @@ class CodecNet(nn.Module):
         return cast(tuple[Tensor, Tensor], self.quantizer(latent))
 
 
-class LatentStage(nn.Module):
+class Stage(nn.Module):
+    """A network with what it takes to train it."""
+
+    net: CodecNet
+
+    def trained(self) -> list[list[nn.Parameter]]:
+        """Groups of parameters; the gradient of each is clipped by itself."""
+        raise NotImplementedError
+
+    def backward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> Losses:
+        """Losses by name, their gradients added to the parameters."""
+        losses: Losses = self(batch, flags, mask, rng)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        return losses
+
+
+class LatentStage(Stage):
     """Stage 0: can a small causal network tell spectrum, pitch and voicing from the points?
 
     The spectra are those of the decoder's synthesis window, the 640 samples that end with the
@@ -62,13 +90,10 @@ class LatentStage(nn.Module):
         self.stack = CausalStack(dim, 3, net.config.kernel, net.config.expansion)
         self.head = nn.Linear(dim, sum(self.bands))
 
-    def trained(self) -> list[nn.Parameter]:
+    def trained(self) -> list[list[nn.Parameter]]:
         """Encoder and head."""
-        return [
-            p
-            for m in (self.net.encoder, self.project_in, self.stack, self.head)
-            for p in m.parameters()
-        ]
+        parts = (self.net.encoder, self.project_in, self.stack, self.head)
+        return [[p for part in parts for p in part.parameters()]]
 
     def _spectra(self, pcm: Tensor) -> tuple[Tensor, Tensor]:
         padded = nn.functional.pad(pcm, (self.hop, 0))
@@ -80,7 +105,7 @@ class LatentStage(nn.Module):
 
     def forward(
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> dict[str, Tensor]:
+    ) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
         points, _ = self.net.encode(batch.pcm)
         x = self.project_in(torch.cat([points * mask, flags], -1))
@@ -96,24 +121,33 @@ class LatentStage(nn.Module):
         return {"loss": loss, "mel": mel, "time": time, "f0": f0, "voicing": voiced}
 
 
-class WaveStage(nn.Module):
+class Decoded(NamedTuple):
+    """Decoded speech beside what it should have been, and the decoder's pitch and voicing loss."""
+
+    got: Tensor
+    wanted: Tensor
+    source: Losses
+
+
+class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
         self.net, self.joint = net, joint
-        self.loss = MelLoss(net.config.codec.sample_rate)
+        codec = net.config.codec
+        self.mel = MelLoss(codec.sample_rate)
+        self.loudness = LoudnessLoss(codec.sample_rate)
+        self.envelope = EnvelopeLoss(codec.sample_rate, codec.hop)
 
-    def trained(self) -> list[nn.Parameter]:
+    def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint."""
         parts = [self.net.decoder, self.net.encoder] if self.joint else [self.net.decoder]
-        return [p for part in parts for p in part.parameters()]
+        return [[p for part in parts for p in part.parameters()]]
 
-    def forward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> dict[str, Tensor]:
-        """Losses by name; "loss" is their weighted sum."""
+    def decode(self, batch: Batch, flags: Tensor, mask: Tensor) -> Decoded:
+        """The whole codec on a batch."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
             points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
@@ -121,8 +155,71 @@ class WaveStage(nn.Module):
         filters, blocks = decoder.filters(points * mask, flags, state.blocks)
         pcm, _ = decoder.synthesize(filters, batch.f0, state, blocks)
         delay = self.net.config.codec.lookahead
-        mel = self.loss(pcm[:, delay:], batch.pcm[:, :-delay], rng)
         f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
-        voiced = voicing_loss(filters.voicing, batch.voiced)
-        loss = mel + 0.3 * f0 + 0.1 * voiced
-        return {"loss": loss, "mel": mel, "f0": f0, "voicing": voiced}
+        voicing = voicing_loss(filters.voicing, batch.voiced)
+        return Decoded(pcm[:, delay:], batch.pcm[:, :-delay], {"f0": f0, "voicing": voicing})
+
+    def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
+        """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
+        mel = self.mel(got, wanted, rng)
+        loudness, envelope = self.loudness(got, wanted), self.envelope(got, wanted)
+        loss = mel + 0.1 * loudness + 0.5 * envelope
+        return {"loss": loss, "mel": mel, "loudness": loudness, "envelope": envelope}
+
+    def forward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> Losses:
+        """Losses by name; "loss" is their weighted sum."""
+        got, wanted, source = self.decode(batch, flags, mask)
+        losses = self.likeness(got, wanted, rng) | source
+        losses["loss"] = losses["loss"] + 0.3 * source["f0"] + 0.1 * source["voicing"]
+        return losses
+
+
+class AdversarialStage(WaveStage):
+    """Stage 2: the decoder against a critic, on a frozen encoder and lattice.
+
+    Gradients are balanced where they meet, at the waveform, as EnCodec does (arXiv 2210.13438,
+    3.4): fooling the critic and matching its features get a fixed share of the size of the
+    spectral losses' gradient, whatever the scale of a loss.
+    """
+
+    fooling_share, matching_share, ramp_steps = 0.4, 0.6, 400
+    steps: Tensor
+
+    def __init__(self, net: CodecNet) -> None:
+        super().__init__(net)
+        self.critic = Discriminator()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+
+    def trained(self) -> list[list[nn.Parameter]]:
+        """The decoder; the critic."""
+        return [*super().trained(), list(self.critic.parameters())]
+
+    def backward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> Losses:
+        """One forward pass serves both sides."""
+        got, wanted, source = self.decode(batch, flags, mask)
+        losses = self.likeness(got, wanted, rng)
+        # every process draws the same resolutions: their gradients are averaged
+        drawn = np.random.default_rng(int(self.steps))
+        fake, real = self.critic(got, wanted, drawn)
+        losses |= {
+            "critic": critic_loss(fake, real),
+            "fooling": fooling_loss(fake),
+            "matching": matching_loss(fake, real),
+        }
+        ramp = min(1.0, int(self.steps) / self.ramp_steps)
+        (total,) = torch.autograd.grad(losses["loss"], got, retain_graph=True)
+        size = total.norm()
+        for name, share in (("fooling", self.fooling_share), ("matching", self.matching_share)):
+            (pull,) = torch.autograd.grad(losses[name], got, retain_graph=True)
+            total = total + pull * (ramp * share * size / (pull.norm() + 1e-12))
+        losses["critic"].backward(  # type: ignore[no-untyped-call]
+            inputs=list(self.critic.parameters()), retain_graph=True
+        )
+        side = 0.3 * source["f0"] + 0.1 * source["voicing"]
+        torch.autograd.backward([got, side], [total, torch.ones_like(side)])
+        self.steps += 1
+        return losses | source

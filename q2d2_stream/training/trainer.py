@@ -19,11 +19,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import start_processes
 
+from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
-from q2d2_stream.training.stages import CodecNet, LatentStage, WaveStage
+from q2d2_stream.training.muon import Muon
+from q2d2_stream.training.stages import (
+    AdversarialStage,
+    CodecNet,
+    LatentStage,
+    Stage,
+    WaveStage,
+)
 
 __all__ = ["TrainOptions", "train"]
 
@@ -36,7 +44,7 @@ class TrainOptions:
 
     Attributes:
         out: folder for ``last.pt`` and ``log.csv``.
-        stage: 0 latents, 1 waveform.
+        stage: 0 latents, 1 waveform, 2 adversarial.
         minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
         batch, frames: clips per process and step, and frames per clip.
@@ -113,16 +121,43 @@ class _Log:
         self.since, self.audio_since = time.monotonic(), progress.audio_seconds
 
 
+def _optimizers(
+    parameters: list[nn.Parameter], net: CodecNet, rate: float
+) -> dict[str, torch.optim.Optimizer]:
+    """Muon for the matrices inside the stacks, AdamW for all else."""
+    hidden = {
+        id(p)
+        for name, p in net.named_parameters()
+        if p.ndim == 2 and name.endswith(("up.weight", "down.weight"))
+    }
+    inner = [p for p in parameters if id(p) in hidden]
+    outer = [p for p in parameters if id(p) not in hidden]
+    adamw = torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return {"muon": Muon(inner, lr=rate), "adamw": adamw}
+
+
+def _stage(options: TrainOptions, net: CodecNet) -> Stage:
+    if options.stage == 0:
+        return LatentStage(net)
+    return WaveStage(net, options.joint) if options.stage == 1 else AdversarialStage(net)
+
+
 def _restore(
-    options: TrainOptions, net: CodecNet, stage: nn.Module, optimizer: torch.optim.Optimizer
+    options: TrainOptions,
+    net: CodecNet,
+    stage: nn.Module,
+    optimizers: dict[str, torch.optim.Optimizer],
 ) -> Progress:
     last = options.out / f"stage{options.stage}.pt"
     if last.exists():
         content = read_checkpoint(last)
+        if "optimizers" not in content:
+            raise ModelError(f"{last} is from an older trainer; give it as --init, and a new --out")
         net.load_state_dict(content["weights"])
         missing = stage.load_state_dict(content["stage_head"], strict=False)
         assert not missing.unexpected_keys
-        optimizer.load_state_dict(content["optimizer"])
+        for name, optimizer in optimizers.items():
+            optimizer.load_state_dict(content["optimizers"][name])
         return Progress(**content["progress"])
     if options.init is not None:
         content = read_checkpoint(options.init)
@@ -152,14 +187,11 @@ def train(
     options.out.mkdir(parents=True, exist_ok=True)
 
     net = CodecNet(config)
-    stage = LatentStage(net) if options.stage == 0 else WaveStage(net, options.joint)
-    stage.to(device)
-    parameters = stage.trained()
-    fused = device.type == "cuda" or torch.__version__ >= "2.4"
-    optimizer = torch.optim.AdamW(
-        parameters, lr=options.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=fused
-    )
-    progress = _restore(options, net, stage, optimizer)
+    stage = _stage(options, net).to(device)
+    groups = stage.trained()
+    parameters = [p for group in groups for p in group]
+    optimizers = _optimizers(parameters, net, options.rate)
+    progress = _restore(options, net, stage, optimizers)
     average = Average(net)
     rng = np.random.default_rng([options.seed, rank, progress.step])
     if options.compile:
@@ -177,7 +209,7 @@ def train(
     def save() -> None:
         if rank == 0:
             own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
-            save_checkpoint(path, net, average, own, optimizer, progress)
+            save_checkpoint(path, net, average, own, optimizers, progress)
 
     while True:
         elapsed = time.monotonic() - begun
@@ -187,21 +219,24 @@ def train(
         if finished.item():
             break
         rate = options.rate * learning_rate(elapsed / (options.minutes * 60), progress.step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
         drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop)
         pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate)
         batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
         flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
+        for parameter in parameters:
+            parameter.grad = None
         with torch.autocast(device.type, torch.bfloat16) if options.bf16 else nullcontext():
-            losses: dict[str, Tensor] = stage(batch, flags.to(device), mask.to(device), rng)
-        optimizer.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
+            losses = stage.backward(batch, flags.to(device), mask.to(device), rng)
         if distributed:
             _average_gradients(parameters, world)
-        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
-        if math.isfinite(float(norm)):
-            optimizer.step()
+        norms = [nn.utils.clip_grad_norm_(group, 1.0) for group in groups]
+        norm = norms[0]
+        if all(math.isfinite(float(each)) for each in norms):
+            for optimizer in optimizers.values():
+                optimizer.step()
             average.update(net)
         else:
             logger.warning("step %d has no finite gradient; skipped", progress.step)
