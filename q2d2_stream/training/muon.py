@@ -77,12 +77,9 @@ class Muon(torch.optim.Optimizer):
             if world > 1 and updates:
                 flat = torch.cat([u.reshape(-1) for u in updates])
                 dist.all_reduce(flat)
-                updates = [
-                    part.view_as(p)
-                    for part, p in zip(
-                        flat.split([p.numel() for p in matrices]), matrices, strict=True
-                    )
-                ]
+                sizes = [p.numel() for p in matrices]
+                parts = torch.split(flat, sizes)  # type: ignore[no-untyped-call]
+                updates = [part.view_as(p) for part, p in zip(parts, matrices, strict=True)]
             for p, update in zip(matrices, updates, strict=True):
                 p.mul_(1.0 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
