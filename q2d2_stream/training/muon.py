@@ -78,7 +78,7 @@ class Muon(torch.optim.Optimizer):
                 flat = torch.cat([u.reshape(-1) for u in updates])
                 dist.all_reduce(flat)
                 sizes = [p.numel() for p in matrices]
-                parts = torch.split(flat, sizes)  # type: ignore[no-untyped-call]
+                parts = torch.split(flat, sizes)
                 updates = [part.view_as(p) for part, p in zip(parts, matrices, strict=True)]
             for p, update in zip(matrices, updates, strict=True):
                 p.mul_(1.0 - group["lr"] * group["weight_decay"])
