@@ -15,7 +15,7 @@ from q2d2_stream.config import CodecConfig  # noqa: E402
 from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
-from q2d2_stream.training.checkpoint import load_net, read_checkpoint  # noqa: E402
+from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
 from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
 from q2d2_stream.training.discriminator import (  # noqa: E402
     Discriminator,
@@ -27,6 +27,7 @@ from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, learning_rate, train  # noqa: E402
+from q2d2_stream.training.validate import append_scores  # noqa: E402
 
 SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
 
@@ -201,6 +202,25 @@ def test_muon_turns_a_lopsided_gradient_into_an_even_step():
     Muon([weight], lr=0.01).step()
     rms = float(weight.detach().square().mean().sqrt())
     assert rms == pytest.approx(0.01 * 0.2, rel=0.3)  # as large as a step of AdamW's
+
+
+def test_a_checkpoint_is_saved_with_its_picture(corpus, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("q2d2_stream.training.trainer.try_curves", drawn.append)
+    train(TrainOptions(out=tmp_path, stage=1, minutes=0.0), SMALL, corpus)
+    assert drawn == [tmp_path / "stage1.csv"]
+
+
+def test_validation_scores_become_a_curve(tmp_path):
+    table = tmp_path / "scores.csv"
+    for step in (100, 200):
+        progress = Progress(stage=1, step=step, audio_seconds=36.0 * step)
+        append_scores(table, progress, {"pesq 1.50 kbps": 1.5 + step / 1000})
+    head, *rows = table.read_text().splitlines()
+    assert head == "stage,step,audio_hours,pesq 1.50 kbps"
+    assert rows == ["1,100,1.0,1.6", "1,200,2.0,1.7"]
+    pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
+    assert table.with_suffix(".png").exists()
 
 
 def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):

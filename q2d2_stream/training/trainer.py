@@ -24,6 +24,7 @@ from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
+from q2d2_stream.training.curves import try_curves
 from q2d2_stream.training.muon import Muon
 from q2d2_stream.training.stages import (
     AdversarialStage,
@@ -210,6 +211,7 @@ def train(
         if rank == 0:
             own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
             save_checkpoint(path, net, average, own, optimizers, progress)
+            try_curves(log.path)
 
     while True:
         elapsed = time.monotonic() - begun

@@ -1,12 +1,14 @@
 """``python -m q2d2_stream.training.validate CHECKPOINT``: how good is it, before any export?
 
 Scores the network itself, in torch, on a folder of clips: PESQ-WB and STOI at every rate, pitch
-error, entropy of every pair, and how much better the true F0 would do.
+error, entropy of every pair, and how much better the true F0 would do. ``--csv`` keeps them as a
+run's validation curve, with its picture.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +21,12 @@ from q2d2_stream.errors import Q2D2Error
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.quick import quick_scores
 from q2d2_stream.training.batches import fill_unvoiced
-from q2d2_stream.training.checkpoint import load_net
+from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint
 from q2d2_stream.training.corpus import voice_pitch
+from q2d2_stream.training.curves import try_curves
 from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["entropy_bits", "roundtrip"]
+__all__ = ["append_scores", "entropy_bits", "roundtrip"]
 
 Pcm = NDArray[np.float32]
 
@@ -64,6 +67,23 @@ def entropy_bits(net: CodecNet, clips: list[Pcm]) -> NDArray[np.float64]:
     return np.array(entropies)
 
 
+def append_scores(table: Path, progress: Progress, scores: dict[str, float]) -> None:
+    """Add a checkpoint's scores to a run's table (made if need be), and draw it anew."""
+    row: dict[str, float] = {
+        "stage": progress.stage,
+        "step": progress.step,
+        "audio_hours": round(progress.audio_seconds / 3600, 3),
+    }
+    row |= {name: round(value, 4) for name, value in scores.items()}
+    new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    try_curves(table)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m q2d2_stream.training.validate")
@@ -71,7 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of clips")
     parser.add_argument("--limit", type=int, default=10, help="clips, spread over the sources")
     parser.add_argument("--last", action="store_true", help="the last weights, not the average")
+    parser.add_argument("--csv", type=Path, help="add the scores there, and draw it as PNG")
     args = parser.parse_args(argv)
+    kept: dict[str, float] = {}
     try:
         net = load_net(args.checkpoint, averaged=not args.last)
         clips = [clip.pcm for clip in load_clips(args.data, limit=args.limit)]
@@ -84,6 +106,11 @@ def main(argv: list[str] | None = None) -> int:
                 print(
                     f"{kbps:.2f} kbps, {pitch}: PESQ {scores['pesq']:.3f} STOI {scores['stoi']:.3f}"
                 )
+                if not true_f0:
+                    kept |= {f"{name} {kbps:.2f} kbps": value for name, value in scores.items()}
+        if args.csv is not None:
+            progress = Progress(**read_checkpoint(args.checkpoint)["progress"])
+            append_scores(args.csv, progress, kept)
         bits = entropy_bits(net, clips)
         share = bits / np.log2(net.config.codec.codes)
         print("entropy over log2 size:", " ".join(f"{x:.2f}" for x in share))
