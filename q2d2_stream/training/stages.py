@@ -180,11 +180,11 @@ class AdversarialStage(WaveStage):
     """Stage 2: the decoder against a critic, on a frozen encoder and lattice.
 
     Gradients are balanced where they meet, at the waveform, as EnCodec does (arXiv 2210.13438,
-    3.4): fooling the critic and matching its features get a fixed share of the size of the
-    spectral losses' gradient, whatever the scale of a loss.
+    3.4): what the critic asks for gets a fixed share of the size of the spectral losses' gradient,
+    whatever the scale of a loss.
     """
 
-    fooling_share, matching_share, ramp_steps = 0.4, 0.6, 400
+    critic_share, matching_weight, ramp_steps = 0.8, 6.0, 400
     steps: Tensor
 
     def __init__(self, net: CodecNet) -> None:
@@ -204,7 +204,10 @@ class AdversarialStage(WaveStage):
         losses = self.likeness(got, wanted, rng)
         # every process draws the same resolutions: their gradients are averaged
         drawn = np.random.default_rng(int(self.steps))
-        fake, real = self.critic(got, wanted, drawn)
+        # half of each clip: the critic costs more than the decoder
+        start = int(drawn.integers(0, got.shape[1] // 2 + 1))
+        part = slice(start, start + got.shape[1] // 2)
+        fake, real = self.critic(got[:, part], wanted[:, part], drawn)
         losses |= {
             "critic": critic_loss(fake, real),
             "fooling": fooling_loss(fake),
@@ -212,10 +215,10 @@ class AdversarialStage(WaveStage):
         }
         ramp = min(1.0, int(self.steps) / self.ramp_steps)
         (total,) = torch.autograd.grad(losses["loss"], got, retain_graph=True)
-        size = total.norm()
-        for name, share in (("fooling", self.fooling_share), ("matching", self.matching_share)):
-            (pull,) = torch.autograd.grad(losses[name], got, retain_graph=True)
-            total = total + pull * (ramp * share * size / (pull.norm() + 1e-12))
+        size = total[:, part].norm()
+        critic = losses["fooling"] + self.matching_weight * losses["matching"]
+        (pull,) = torch.autograd.grad(critic, got, retain_graph=True)
+        total = total + pull * (ramp * self.critic_share * size / (pull.norm() + 1e-12))
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters()), retain_graph=True
         )
