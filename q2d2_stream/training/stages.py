@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from q2d2_stream.model import Decoder, Encoder, ModelConfig
+from q2d2_stream.model.decoder import Filters
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.quantizer import Quantizer
 from q2d2_stream.training.batches import Batch
@@ -146,6 +147,10 @@ class WaveStage(Stage):
         parts = [self.net.decoder, self.net.encoder] if self.joint else [self.net.decoder]
         return [[p for part in parts for p in part.parameters()]]
 
+    def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
+        """The F0 that drives the pulses, ``(batch, frames)``."""
+        return true_f0
+
     def decode(self, batch: Batch, flags: Tensor, mask: Tensor) -> Decoded:
         """The whole codec on a batch."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
@@ -153,7 +158,7 @@ class WaveStage(Stage):
         decoder: Decoder = self.net.decoder
         state = decoder.initial_state(points.shape[0])
         filters, blocks = decoder.filters(points * mask, flags, state.blocks)
-        pcm, _ = decoder.synthesize(filters, batch.f0, state, blocks)
+        pcm, _ = decoder.synthesize(filters, self.pitch(filters, batch.f0), state, blocks)
         delay = self.net.config.codec.lookahead
         f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
         voicing = voicing_loss(filters.voicing, batch.voiced)
@@ -195,6 +200,12 @@ class AdversarialStage(WaveStage):
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder; the critic."""
         return [*super().trained(), list(self.critic.parameters())]
+
+    def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
+        """The decoded F0, as in a call, for every other clip."""
+        decoded = self.net.decoder.pitch_to_f0(filters.pitch.detach())
+        odd = torch.arange(len(true_f0), device=true_f0.device)[:, None] % 2 == 1
+        return torch.where(odd, decoded, true_f0)
 
     def backward(
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
