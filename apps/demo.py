@@ -20,6 +20,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from q2d2_stream.audio.resample import StreamResampler, to_mono
+from q2d2_stream.errors import MissingExtra
+from q2d2_stream.eval.spectrogram import save_spectrograms
 
 SPEECH = Path(__file__).parent / "speech"
 SAID = {"alice": SPEECH / "kathleen_en_0.flac", "bob": SPEECH / "s2i_en_3.flac"}
@@ -81,24 +83,11 @@ def load(path: Path) -> NDArray[np.float32]:
 
 def draw(out: Path) -> None:
     """Spectrograms, what was said above what was heard, for both directions."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(4, 1, figsize=(12, 12), sharex=True, layout="constrained")
-    for pair, (speaker, listener) in enumerate((("alice", "bob"), ("bob", "alice"))):
-        sounds = {
-            f"{speaker} said": load(SAID[speaker]),
-            f"{listener} heard": load(out / f"{listener}_heard.wav"),
-        }
-        for axis, (title, pcm) in zip(axes[2 * pair :], sounds.items(), strict=False):
-            # Digital silence has no logarithm; noise at -120 dBFS does.
-            floor = 1e-6 * np.random.default_rng(0).standard_normal(len(pcm))
-            axis.specgram(pcm + floor, NFFT=512, Fs=RATE, noverlap=384, vmin=-140, vmax=-40)
-            axis.set(title=title, ylabel="Hz", ylim=(0, 12_000))
-    axes[-1].set(xlabel="s")
-    figure.savefig(out / "spectrogram.png", dpi=80)
+    sounds = {}
+    for speaker, listener in (("alice", "bob"), ("bob", "alice")):
+        sounds[f"{speaker} said"] = load(SAID[speaker])
+        sounds[f"{listener} heard"] = load(out / f"{listener}_heard.wav")
+    save_spectrograms(sounds, out / "spectrogram.png", sample_rate=RATE)
 
 
 def main() -> int:
@@ -115,8 +104,8 @@ def main() -> int:
         print(facts(args.out, name))
     try:
         draw(args.out)
-    except ImportError:
-        print("no picture: matplotlib is not installed")
+    except MissingExtra as error:
+        print(f"no picture: {error}")
     print(f"in {args.out}/:", ", ".join(sorted(path.name for path in args.out.iterdir())))
     return 0
 

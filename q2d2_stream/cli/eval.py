@@ -19,6 +19,7 @@ from q2d2_stream.eval.opus import OpusCodec
 from q2d2_stream.eval.plot import save_rate_quality_plot
 from q2d2_stream.eval.report import to_json, to_markdown
 from q2d2_stream.eval.runner import MAX_JOBS, Evaluation, evaluate
+from q2d2_stream.eval.samples import make_samples
 
 __all__ = ["main", "parse_peer", "parse_rate"]
 
@@ -55,6 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.samples is not None:
+        page = make_samples(
+            load_clips(options.data),
+            options.samples,
+            engine=options.engine,
+            models=options.models,
+            progress=lambda clip: print(clip, file=sys.stderr, flush=True),
+        )
+        print(f"wrote {page}", file=sys.stderr)
+        return
     limit, chosen = options.limit, options.metrics
     if options.quick:
         limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
@@ -160,6 +171,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
     parser.add_argument(
         "--out", type=Path, help="report to write, with a picture beside it (default: print it)"
+    )
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        metavar="FOLDER",
+        help="measure nothing, but write a page of sound examples and spectrograms there",
     )
     parser.add_argument("--json", type=Path, help="all scores as JSON")
     return parser
