@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from q2d2_stream.errors import InputError, Q2D2Error
 from q2d2_stream.eval.cache import Cache, default_folder
@@ -56,6 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.from_json is not None:
+        if options.plot is None:
+            raise InputError("--from-json measures nothing: say with --plot where to draw")
+        save_rate_quality_plot(_read_results(options.from_json), options.plot)
+        print(f"wrote {options.plot}", file=sys.stderr)
+        return
+    if options.data is None:
+        raise InputError("there is nothing to measure: give a folder of speech files with --data")
     if options.samples is not None:
         page = make_samples(
             load_clips(options.data),
@@ -86,6 +95,18 @@ def _run(options: argparse.Namespace) -> None:
         progress=_show_progress,
     )
     _write(evaluation, options.out, options.json)
+    if options.plot is not None:
+        save_rate_quality_plot(to_json(evaluation), options.plot)
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no JSON ({error}), expected what --json writes") from error
+    if not isinstance(results, dict):
+        raise InputError(f"{path} holds a {type(results).__name__}, expected what --json writes")
+    return results
 
 
 def _write(evaluation: Evaluation, out: Path | None, data: Path | None) -> None:
@@ -98,7 +119,7 @@ def _write(evaluation: Evaluation, out: Path | None, data: Path | None) -> None:
         print(to_markdown(evaluation), end="")
         return
     picture = out.with_suffix(".png")
-    save_rate_quality_plot(evaluation, picture)
+    save_rate_quality_plot(to_json(evaluation), picture)
     out.write_text(to_markdown(evaluation, plot=picture.name), encoding="utf-8")
     print(f"wrote {out} and {picture}", file=sys.stderr)
 
@@ -135,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure the codec beside its peers on a folder of speech. Metrics and peers "
         "that are not installed are named and left out. Nothing is fetched.",
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of speech files")
+    parser.add_argument("--data", type=Path, help="folder of speech files")
     parser.add_argument(
         "--rates", default="1.5,3,6", help="our rates; an empty text for none (default %(default)s)"
     )
@@ -179,6 +200,13 @@ def _parser() -> argparse.ArgumentParser:
         help="measure nothing, but write a page of sound examples and spectrograms there",
     )
     parser.add_argument("--json", type=Path, help="all scores as JSON")
+    parser.add_argument("--plot", type=Path, help="quality against bitrate as PNG")
+    parser.add_argument(
+        "--from-json",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing, but draw --plot from what --json wrote",
+    )
     return parser
 
 

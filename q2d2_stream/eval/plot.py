@@ -2,70 +2,144 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from q2d2_stream.errors import InputError, MissingExtra
+from q2d2_stream.eval.metrics import METRICS
 from q2d2_stream.eval.quoted import QUOTED
-from q2d2_stream.eval.runner import Evaluation
+from q2d2_stream.eval.targets import TARGETS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["save_rate_quality_plot"]
 
+_QUOTED_LABEL = "quoted, other clips"
+_MARKERS = "sD^vP*Xp"
+_TICKS = (1, 2, 3, 6, 12)
 
-def save_rate_quality_plot(evaluation: Evaluation, path: Path) -> None:
+
+@dataclass(frozen=True)
+class _Codec:
+    """One row of the results that has no loss: its mean and half width by metric."""
+
+    name: str
+    family: str
+    kbps: float
+    means: dict[str, tuple[float, float]]
+
+
+def save_rate_quality_plot(results: Mapping[str, Any], path: Path) -> None:
     """One panel per metric: kbps on a logarithmic axis, a line per family of codecs.
 
-    Measured means are solid with their 95 % confidence intervals, quoted ones dashed, the
-    original's score a grey line.
+    Measured means are solid with their 95 % confidence intervals, quoted ones hollow, our targets
+    black bars, the original's score a grey line.
+
+    Args:
+        results: what :func:`q2d2_stream.eval.report.to_json` gives, or ``json.load`` of it.
+        path: the PNG to write; its folder is made.
 
     Raises:
         MissingExtra: matplotlib is not installed.
-        InputError: nothing was measured.
+        InputError: these are no results, or nothing was measured.
     """
+    names, codecs = _read(results)
+    if not names or not codecs:
+        raise InputError("there is nothing to plot, expected one metric and one codec at least")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("matplotlib", "eval", "The rate-quality plot") from error
-    metrics = evaluation.metrics
-    clean = [row for row in evaluation.rows if not row.loss]
-    if not metrics or not clean:
-        raise InputError("there is nothing to plot, expected one metric and one codec at least")
-    columns = min(4, len(metrics))
-    lines = -(-len(metrics) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.2 * lines), layout="constrained")
-    panels = figure.subplots(lines, columns, squeeze=False).flat
-    for metric, axes in zip(metrics, panels, strict=False):
-        families: dict[str, list[tuple[float, float, float]]] = {}
-        for row in clean:
-            mean = row.score(metric)
-            if mean is None:
-                continue
-            if row.kbps == 0:
-                axes.axhline(mean.value, color="0.7", linewidth=1)
-                continue
-            family = row.title.split()[0]
-            families.setdefault(family, []).append((row.kbps, mean.value, mean.half_width))
-        for family, points in families.items():
-            kbps, values, widths = zip(*sorted(points), strict=True)
-            axes.errorbar(kbps, values, widths, marker="o", capsize=2, label=family)
-        for family in ("Lyra", "EVS"):
-            quoted = [
-                (peer.kbps, peer.scores[metric.name])
-                for peer in QUOTED
-                if peer.title.startswith(family) and metric.name in peer.scores
-            ]
-            if quoted:
-                axes.plot(
-                    *zip(*quoted, strict=True), "--s", markersize=3, label=f"{family} (quoted)"
-                )
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3.4 * lines + 0.6), layout="constrained")
+    handles: dict[str, Any] = {}
+    for place, name in enumerate(names, start=1):
+        axes = figure.add_subplot(lines, columns, place)
+        _draw_measured(axes, name, codecs)
+        _draw_quoted(axes, name)
+        _draw_targets(axes, name, codecs)
         axes.set_xscale("log")
-        axes.set_xticks([1, 2, 3, 6, 12], labels=["1", "2", "3", "6", "12"])
+        axes.set_xticks(_TICKS, labels=[str(tick) for tick in _TICKS])
         axes.minorticks_off()
-        axes.set_title(metric.title)
+        axes.set_title(METRICS[name].title if name in METRICS else name)
         axes.set_xlabel("kbps")
         axes.grid(alpha=0.3)
-        if metric is metrics[0]:
-            axes.legend(fontsize="small")
-    for axes in list(panels):
-        axes.set_visible(False)
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=6, fontsize="small"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, format="png", dpi=100)
+
+
+def _read(results: Mapping[str, Any]) -> tuple[list[str], list[_Codec]]:
+    """Names of the metrics, and the codecs without loss."""
+    try:
+        codecs = [
+            _Codec(
+                str(row["name"]),
+                str(row["title"]).split()[0],
+                float(row["kbps"]),
+                {
+                    name: (float(mean["value"]), float(mean["half_width"]))
+                    for name, mean in row["mean"].items()
+                },
+            )
+            for row in results["codecs"]
+            if not row["loss"]
+        ]
+        return list(results["metrics"]), codecs
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"these are no results of an evaluation ({error!r}), expected what --json writes"
+        ) from error
+
+
+def _draw_measured(axes: Axes, name: str, codecs: list[_Codec]) -> None:
+    families: dict[str, list[tuple[float, float, float]]] = {}
+    for codec in codecs:
+        if name not in codec.means:
+            continue
+        value, half_width = codec.means[name]
+        if codec.kbps == 0:
+            axes.axhline(value, color="0.7", linewidth=1, label=codec.family)
+        else:
+            families.setdefault(codec.family, []).append((codec.kbps, value, half_width))
+    for family, points in families.items():
+        kbps, values, widths = zip(*sorted(points), strict=True)
+        axes.errorbar(kbps, values, widths, marker="o", capsize=2, label=family)
+
+
+def _draw_quoted(axes: Axes, name: str) -> None:
+    families: dict[str, list[tuple[float, float]]] = {}
+    for peer in QUOTED:
+        if name in peer.scores:
+            families.setdefault(peer.family, []).append((peer.kbps, peer.scores[name]))
+    for marker, (family, points) in zip(_MARKERS, families.items(), strict=False):
+        axes.plot(
+            *zip(*points, strict=True),
+            linestyle=":",
+            linewidth=1,
+            color="0.45",
+            marker=marker,
+            markersize=5,
+            markerfacecolor="none",
+            label=f"{family} ({_QUOTED_LABEL})",
+        )
+
+
+def _draw_targets(axes: Axes, name: str, codecs: list[_Codec]) -> None:
+    points = [
+        (codec.kbps, TARGETS[codec.name][name])
+        for codec in codecs
+        if name in TARGETS.get(codec.name, {})
+    ]
+    if points:
+        axes.plot(
+            *zip(*points, strict=True), "_k", markersize=14, markeredgewidth=2, label="our target"
+        )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from q2d2_stream.eval.metrics import Metric
 from q2d2_stream.eval.quoted import QUOTED
 from q2d2_stream.eval.runner import Evaluation, Row
+from q2d2_stream.eval.targets import TARGETS
 
 __all__ = ["to_json", "to_markdown"]
 
@@ -22,6 +23,8 @@ def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
     parts = ["# Measured quality", _introduction(evaluation), _main_table(evaluation, 0.0)]
     if plot is not None:
         parts.append(f"![Quality against bitrate]({plot})")
+    if wanted := _target_table(evaluation):
+        parts += ["## Against the targets", wanted]
     for loss in sorted({row.loss for row in evaluation.rows} - {0.0}):
         parts += [f"## With {loss:.0%} of packets lost", _LOSS_NOTE, _main_table(evaluation, loss)]
     used = [row for row in evaluation.rows if row.tokens() and not row.loss]
@@ -98,6 +101,29 @@ def _main_table(evaluation: Evaluation, loss: float) -> str:
     return _table(head, body)
 
 
+def _target_table(evaluation: Evaluation) -> str:
+    """What is reached of what is wanted, and how much is missing; empty without targets."""
+    names = {name for scores in TARGETS.values() for name in scores}
+    shown = [metric for metric in evaluation.metrics if metric.name in names]
+    body = []
+    for row in evaluation.rows:
+        if row.loss or row.name not in TARGETS:
+            continue
+        cells = [_distance(row, metric) for metric in shown]
+        body.append([row.title, *cells])
+    return _table(["codec", *(metric.title for metric in shown)], body) if body and shown else ""
+
+
+def _distance(row: Row, metric: Metric) -> str:
+    target, mean = TARGETS[row.name].get(metric.name), row.score(metric)
+    if target is None or mean is None:
+        return ""
+    digits = metric.decimals
+    short = round(target, digits) - round(mean.value, digits)
+    rest = f"{short:.{digits}f} short" if short > 0 else "met"
+    return f"{mean.value:.{digits}f} of {target:.{digits}f}: {rest}"
+
+
 def _source_table(evaluation: Evaluation, metric: Metric) -> str:
     sources = evaluation.sources()
     body = []
@@ -132,11 +158,12 @@ def _quoted_table(metrics: Sequence[Metric]) -> str:
             peer.title,
             f"{peer.kbps:g}",
             f"{peer.latency_ms:g}",
+            peer.clips,
             *(f"{peer.scores[metric.name]:.{metric.decimals}f}" for metric in shown),
         ]
         for peer in QUOTED
     ]
-    return _table(["codec", "kbps", "latency ms", *(metric.title for metric in shown)], body)
+    return _table(["codec", "kbps", "latency ms", "on", *(metric.title for metric in shown)], body)
 
 
 def _introduction(evaluation: Evaluation) -> str:
@@ -188,7 +215,6 @@ _TOKEN_NOTE = (
     "paid for without being used, under 60 % is a defect."
 )
 _QUOTED_NOTE = (
-    "These codecs do not run in this script. The figures are means over 20 other English clips "
-    "at 24 kHz, measured with the same metrics: good for an order of magnitude, not to be "
-    "compared by the second digit."
+    "These codecs do not run in this script. The figures are means over other clips, with the "
+    "same metrics: good for an order of magnitude, not to be compared by the second digit."
 )
