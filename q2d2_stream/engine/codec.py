@@ -13,13 +13,17 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.choice import available, choices, load_graph
 from q2d2_stream.engine.graph import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
+from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
 
-__all__ = ["MODEL_FORMAT", "Codec", "load_codec"]
+__all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec"]
 
 MODEL_FORMAT = "1"
 MODELS = Path(__file__).parent.parent / "models"
+TABLES_FILE = "indices.tables"
+"""Name of the entropy tables beside the model files."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -39,10 +43,15 @@ class Codec:
     """
 
     def __init__(
-        self, load_graph: Callable[[str], Graph], engine: str = "other", precision: str = "fp32"
+        self,
+        load_graph: Callable[[str], Graph],
+        engine: str = "other",
+        precision: str = "fp32",
+        tables: Path | None = None,
     ) -> None:
         """``load_graph`` loads the graph of a role, "encoder" or "decoder"; the encoder's only
-        when it is needed."""
+        when it is needed, and so with ``tables``, the file of entropy tables."""
+        self._tables = tables
         self._load_graph, self.engine, self.precision = load_graph, engine, precision
         metadata = self._decoder_graph.metadata
         self.config = CodecConfig.from_json(metadata["q2d2.codec"])
@@ -65,6 +74,29 @@ class Codec:
                 "reinstall, or export both from one checkpoint"
             )
         return graph
+
+    @cached_property
+    def coder(self) -> IndexCoder | None:
+        """Codes this model's indices in fewer bytes; None without tables that belong to it, and
+        then indices are packed at their fixed size."""
+        path = self._tables
+        if path is None or not path.exists():
+            return None
+        try:
+            tables = Tables.from_bytes(path.read_bytes(), self.config)
+        except (ModelError, OSError) as error:
+            _log.warning("%s cannot be used, indices keep their fixed size: %s", path.name, error)
+            return None
+        if tables.model_hash != self.model_hash:
+            _log.warning(
+                "%s belongs to other weights (%s), not to these (%s): indices keep their fixed "
+                "size; make it again with python -m export.entropy",
+                path.name,
+                tables.model_hash.hex(),
+                self.model_hash.hex(),
+            )
+            return None
+        return IndexCoder(self.config, tables)
 
     @property
     def lattice(self) -> Lattice:
@@ -113,7 +145,8 @@ def load_codec(
     fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
     for choice in fits:
         try:
-            return Codec(partial(load_graph, folder, choice=choice), *choice)
+            load = partial(load_graph, folder, choice=choice)
+            return Codec(load, *choice, tables=folder / TABLES_FILE)
         except (ModelError, MissingExtra) as error:
             if choice == fits[-1]:
                 raise

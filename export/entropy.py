@@ -1,0 +1,184 @@
+"""``python -m export.entropy --data SPEECH``: the tables that entropy coding of indices needs.
+
+Encodes speech with the exported encoder and fits a linear prediction and histograms to its
+indices. Run it after every export: tables belong to one model's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine import Codec, load_codec
+from q2d2_stream.engine.codec import MODELS, TABLES_FILE
+from q2d2_stream.entropy import Mode, Tables
+from q2d2_stream.entropy.coder import TOTAL
+from q2d2_stream.entropy.coordinates import Coordinates
+from q2d2_stream.entropy.tables import SHIFT
+from q2d2_stream.errors import InputError, Q2D2Error
+
+__all__ = ["encoded_clips", "fit"]
+
+Points = NDArray[np.int64]
+
+_CLIP_FRAMES = 600  # 8 s
+_GAIN_DB = (-9.0, 3.0)  # calls are not levelled as corpora are
+_RIDGE = 1e-3  # of a coordinate that never changes
+_NEIGHBOUR = 0.5  # what a neighbouring bin's count is worth
+_PRIOR = 0.03  # count of what never came
+
+
+def fit(clips: Sequence[NDArray[np.uint8]], config: CodecConfig, model_hash: bytes) -> Tables:
+    """Tables for the indices of ``clips``.
+
+    Args:
+        clips: runs of frames at the highest rate, uint8 ``(frames, pairs)``, two frames or more.
+        config: that they are of.
+        model_hash: 8 bytes.
+
+    Raises InputError where there is nothing to fit to.
+    """
+    coordinates = Coordinates(config)
+    runs = [coordinates.of(clip) for clip in clips if len(clip) > 1]
+    if not runs:
+        raise InputError("there are no clips of two frames or more, expected speech")
+    last = np.concatenate([run[:-1] for run in runs])
+    points = np.concatenate([run[1:] for run in runs])
+    # A message may begin anywhere, so every frame is an example of a first one.
+    first = _fit_mode(np.zeros_like(last), points, config, coordinates)
+    return Tables(model_hash, first, _fit_mode(last, points, config, coordinates))
+
+
+def _fit_mode(last: Points, points: Points, config: CodecConfig, coordinates: Coordinates) -> Mode:
+    dims = points.shape[1]
+    one = np.ones((len(points), 1))
+    given = np.concatenate([last, points, one], axis=1, dtype=np.float64)
+    moments = given.T @ given
+    before, within = np.zeros((dims, dims)), np.zeros((dims, dims))
+    bias = np.zeros(dims)
+    for k in range(dims):
+        # Only what a sender of the lowest rate that has this coordinate sends, too.
+        known = 2 * min(pairs for pairs in config.rates if 2 * pairs > k)
+        use = np.concatenate([np.arange(known), dims + np.arange(k), [2 * dims]])
+        square = moments[np.ix_(use, use)] + _RIDGE * np.eye(len(use))
+        weights = np.linalg.solve(square, moments[use, dims + k])
+        before[k, :known] = weights[:known]
+        within[k, :k] = weights[known:-1]
+        bias[k] = weights[-1]
+    scale = 2.0 * (1 << SHIFT)
+    mode = Mode(
+        _rounded(scale * before, np.int16),
+        _rounded(scale * within, np.int16),
+        _rounded(scale * bias + (1 << SHIFT - 1), np.int32),
+        (),
+        np.zeros(len(config.rates), np.uint16),
+    )
+    highest = np.array(coordinates.highest)
+    bins = mode.bins(last, points).clip(0, 2 * highest)
+    sizes: list[NDArray[np.uint16]] = []
+    bits = np.zeros(dims)  # of all frames, for every coordinate
+    for pair, (xs, *ys) in enumerate(coordinates.symbols):
+        k = 2 * pair
+        x, y = points[:, k], points[:, k + 1]
+        alphabets = [(k, xs, x, np.ones(len(x), bool))]
+        for coset, steps in enumerate(ys):
+            of_coset = x % coordinates.cosets == coset
+            alphabets.append((k + 1, steps, y // coordinates.cosets, of_coset))
+        for axis, symbols, symbol, where in alphabets:
+            count = np.zeros((2 * highest[axis] + 1, symbols))
+            np.add.at(count, (bins[where, axis], symbol[where]), 1.0)
+            table = _slots(count)
+            bits[axis] += (count * np.log2(TOTAL / table)).sum()
+            sizes.append(table)
+    for rate, pairs in enumerate(config.rates):
+        mode.bits[rate] = round(100 * bits[: 2 * pairs].sum() / len(points))
+    return Mode(mode.before, mode.within, mode.bias, tuple(sizes), mode.bits)
+
+
+def _rounded(
+    values: NDArray[np.float64], kind: type[np.signedinteger]
+) -> NDArray[np.signedinteger]:
+    limits = np.iinfo(kind)
+    return np.rint(values).clip(limits.min, limits.max).astype(kind)
+
+
+def _slots(count: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """Counts ``(bins, symbols)`` to slots: rows of TOTAL, none 0."""
+    smooth = count + _PRIOR
+    smooth[1:] += _NEIGHBOUR * count[:-1]
+    smooth[:-1] += _NEIGHBOUR * count[1:]
+    spare = TOTAL - count.shape[1]
+    slots = 1 + np.floor(spare * smooth / smooth.sum(axis=1, keepdims=True)).astype(np.int64)
+    slots[np.arange(len(slots)), smooth.argmax(axis=1)] += TOTAL - slots.sum(axis=1)
+    table: NDArray[np.uint16] = slots.astype(np.uint16)
+    return table
+
+
+def encoded_clips(
+    codec: Codec, data: Path, cache: Path, frames: int, seed: int = 0
+) -> Iterator[NDArray[np.uint8]]:
+    """Indices ``(600, pairs)`` of clips drawn as the trainer draws them, ``frames`` in all.
+
+    Args:
+        codec: encodes, at its highest rate.
+        data: folder of speech, of which every first folder or file name prefix is a source.
+        cache: where the trainer keeps its decoded sound; what is missing is added.
+        frames: how many, rounded up to whole clips.
+        seed: of the drawing.
+
+    Raises InputError when the folder has no speech.
+    """
+    from q2d2_stream.training.corpus import open_corpus
+
+    config = codec.config
+    corpus = open_corpus(data, cache, config.sample_rate, config.hop)
+    random = np.random.default_rng(seed)
+    encoder = codec.encoder(len(config.rates) - 1)
+    length = _CLIP_FRAMES * config.hop
+    for _ in range(-(-frames // _CLIP_FRAMES)):
+        source = corpus.sources[random.choice(len(corpus.sources), p=corpus.weights)]
+        start = int(random.integers(max(1, len(source.pcm) - length)))
+        pcm = source.pcm[start : start + length].astype(np.float32) / 32768.0
+        gain = 10 ** (random.uniform(*_GAIN_DB) / 20)
+        pcm = np.clip(gain * pcm[: len(pcm) // config.hop * config.hop], -1.0, 1.0)
+        encoder.reset()
+        yield encoder.push(pcm.astype(np.float32))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m export.entropy", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="as q2d2-train's")
+    parser.add_argument("--frames", type=int, default=100_000, help="to learn from")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the model files")
+    parser.add_argument("--engine", default="onnx", help="that encodes (default: onnx)")
+    args = parser.parse_args(argv)
+    try:
+        codec = load_codec(args.models, args.engine)
+        clips = list(encoded_clips(codec, args.data, args.cache, args.frames))
+        tables = fit(clips, codec.config, codec.model_hash)
+        tables.check(codec.config)
+    except Q2D2Error as error:
+        print(f"export.entropy: {error}", file=sys.stderr)
+        return 1
+    data = tables.to_bytes()
+    (args.models / TABLES_FILE).write_bytes(data)
+    print(f"{codec.model_id}: tables {tables.checksum:08x}, {len(data)} bytes")
+    for rate in range(len(codec.config.rates)):
+        bits = [mode.frame_bits(rate) for mode in (tables.first, tables.following)]
+        print(
+            f"rate {rate}: {codec.config.bits_per_frame(rate):.2f} bits a frame; coded, the first "
+            f"of a run {bits[0]:.2f}, following {bits[1]:.2f}"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

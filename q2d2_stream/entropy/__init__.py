@@ -1,0 +1,8 @@
+"""Lossless coding of indices with the statistics of speech, sans-I/O; see docs/file_format.md."""
+
+from __future__ import annotations
+
+from q2d2_stream.entropy.indices import IndexCoder
+from q2d2_stream.entropy.tables import Mode, Tables
+
+__all__ = ["IndexCoder", "Mode", "Tables"]

@@ -1,0 +1,189 @@
+"""What is known of a model's indices before they come: a prediction, and tables around it.
+
+Every coordinate of a frame is predicted from those of the frame before and from the earlier ones
+of its own frame, in integers, so that all machines agree. The prediction chooses the table:
+
+    bin = (bias + before . last frame + within . this frame) >> SHIFT, cut to 0 .. 2 * highest
+
+A *mode* is one set of all this. The first frame of a message or block has a mode of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.entropy.coder import TOTAL
+from q2d2_stream.entropy.coordinates import Coordinates
+from q2d2_stream.errors import InputError, ModelError
+
+__all__ = ["SHIFT", "Mode", "Tables"]
+
+SHIFT = 12
+"""Fixed-point places of the weights: a prediction counts half coordinates."""
+
+_MAGIC = b"Q2D2TABS"
+_VERSION = 1
+_HEADER = struct.Struct("<8sB8s")  # magic, version, model hash
+_CRC = struct.Struct("<I")
+_BITS_UNIT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """Prediction and tables of one kind of frame; D coordinates, rates R.
+
+    Attributes:
+        before: weights of the last frame's coordinates, int16 ``(D, D)``, target first.
+        within: weights of this frame's, of the same shape, zero on and above the diagonal.
+        bias: int32 ``(D,)``, within 2**30.
+        sizes: slots of every symbol, one uint16 array ``(bins, symbols)`` to every alphabet of
+            :attr:`Coordinates.symbols`, pair by pair; every row sums to TOTAL, none is 0.
+        bits: mean bits of a frame at every rate, uint16 ``(R,)`` in hundredths.
+    """
+
+    before: NDArray[np.int16]
+    within: NDArray[np.int16]
+    bias: NDArray[np.int32]
+    sizes: tuple[NDArray[np.uint16], ...]
+    bits: NDArray[np.uint16]
+
+    def arrays(self) -> Iterator[NDArray[np.generic]]:
+        """All arrays, in the order of the file."""
+        yield self.before
+        yield self.within
+        yield self.bias
+        yield self.bits
+        yield from self.sizes
+
+    def bins(self, last: NDArray[np.int64], points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Predictions in half coordinates, not cut yet: the table of every coordinate.
+
+        Args:
+            last: coordinates of the frame before each of ``points``, ``(frames, dims)``.
+            points: ``(frames, dims)``; ``dims`` may be fewer than D.
+        """
+        dims = points.shape[1]
+        sums = last @ self.before[:dims, :dims].T.astype(np.int64)
+        sums += points @ self.within[:dims, :dims].T.astype(np.int64)
+        sums += self.bias[:dims]
+        return sums >> SHIFT
+
+    def frame_bits(self, rate: int) -> float:
+        """Mean bits of a frame at ``rate``."""
+        return float(self.bits[rate]) * _BITS_UNIT
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The modes of one model.
+
+    Attributes:
+        model_hash: 8 bytes, of the weights that make such indices.
+        first: for a frame without a frame before it.
+        following: for every other frame.
+    """
+
+    model_hash: bytes
+    first: Mode
+    following: Mode
+
+    @cached_property
+    def checksum(self) -> int:
+        """CRC-32 of the content, never 0: two sides with the same have the same tables."""
+        return zlib.crc32(self._content(), zlib.crc32(self._header())) or 1
+
+    def to_bytes(self) -> bytes:
+        """The bytes of a tables file."""
+        return self._header() + _CRC.pack(self.checksum) + zlib.compress(self._content(), 9)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, config: CodecConfig) -> Tables:
+        """Inverse of :meth:`to_bytes`, for the indices of ``config``.
+
+        Raises:
+            ModelError: not a tables file, damaged, of another version or another lattice.
+        """
+        start = _HEADER.size + _CRC.size
+        if len(data) < start or data[: len(_MAGIC)] != _MAGIC:
+            raise ModelError("this is not a file of entropy tables: its magic bytes are missing")
+        _, version, model_hash = _HEADER.unpack_from(data)
+        if version != _VERSION:
+            raise ModelError(
+                f"the entropy tables are of version {version}, this package reads {_VERSION}"
+            )
+        shapes = [shape for _ in range(2) for shape in _shapes(config)]
+        wanted = sum(kind.itemsize * int(np.prod(shape)) for kind, shape in shapes)
+        try:
+            content = zlib.decompressobj().decompress(data[start:], wanted + 1)
+        except zlib.error as error:
+            raise ModelError(f"the entropy tables are damaged: {error}") from error
+        if len(content) != wanted:
+            raise ModelError(
+                f"the entropy tables hold {len(content)} bytes, expected {wanted}: "
+                "they are damaged, or of another lattice"
+            )
+        arrays = []
+        at = 0
+        for kind, shape in shapes:
+            array = np.frombuffer(content, kind, int(np.prod(shape)), at).reshape(shape)
+            at += array.nbytes
+            arrays.append(array)
+        half = len(arrays) // 2
+        modes = [
+            Mode(before, within, bias, tuple(sizes), bits)
+            for before, within, bias, bits, *sizes in (arrays[:half], arrays[half:])
+        ]
+        tables = cls(model_hash, *modes)
+        if _CRC.unpack_from(data, _HEADER.size)[0] != tables.checksum:
+            raise ModelError("the entropy tables are damaged: their checksum is wrong")
+        try:
+            tables.check(config)
+        except InputError as error:
+            raise ModelError(f"the entropy tables make no sense: {error}") from error
+        return tables
+
+    def check(self, config: CodecConfig) -> None:
+        """Raise InputError unless these tables can code every index of ``config``."""
+        if len(self.model_hash) != 8:
+            raise InputError(f"the model hash has {len(self.model_hash)} bytes, expected 8")
+        for mode in (self.first, self.following):
+            found = [(array.dtype, array.shape) for array in mode.arrays()]
+            if found != [(kind, shape) for kind, shape in _shapes(config)]:
+                raise InputError("the entropy tables do not have the shapes of this lattice")
+            if abs(mode.bias.astype(np.int64)).max() > 1 << 30:
+                raise InputError("a bias of the entropy tables is beyond 2**30")
+            if np.triu(mode.within).any():
+                raise InputError("the entropy tables predict a coordinate from a later one")
+            for sizes in mode.sizes:
+                if sizes.min() < 1 or (sizes.sum(axis=1, dtype=np.int64) != TOTAL).any():
+                    raise InputError(f"a row of the entropy tables does not sum to {TOTAL}")
+
+    def _header(self) -> bytes:
+        return _HEADER.pack(_MAGIC, _VERSION, self.model_hash)
+
+    def _content(self) -> bytes:
+        modes = (self.first, self.following)
+        return b"".join(array.tobytes() for mode in modes for array in mode.arrays())
+
+
+def _shapes(config: CodecConfig) -> Iterator[tuple[np.dtype[np.generic], tuple[int, ...]]]:
+    """Type and shape of every array of a mode."""
+    coordinates = Coordinates(config)
+    dims = 2 * coordinates.pairs
+    half, whole, unsigned = np.dtype("<i2"), np.dtype("<i4"), np.dtype("<u2")
+    yield half, (dims, dims)
+    yield half, (dims, dims)
+    yield whole, (dims,)
+    yield unsigned, (len(config.rates),)
+    for pair, (x, *y) in enumerate(coordinates.symbols):
+        yield unsigned, (2 * coordinates.highest[2 * pair] + 1, x)
+        for steps in y:
+            yield unsigned, (2 * coordinates.highest[2 * pair + 1] + 1, steps)

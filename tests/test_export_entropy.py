@@ -1,0 +1,87 @@
+"""Fitting tables, and what the engine makes of the file of them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from entropy_lab import CONFIGS, HASH, random_tables, smooth_indices
+
+from export.entropy import fit
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine import Codec, load_codec
+from q2d2_stream.engine.codec import TABLES_FILE
+from q2d2_stream.entropy import IndexCoder
+from q2d2_stream.errors import InputError, ModelError
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_fitted_tables_are_legal_and_save_bits(name: str) -> None:
+    config = CONFIGS[name]
+    tables = fit([smooth_indices(config, 300, seed) for seed in range(3)], config, HASH)
+    tables.check(config)
+    for rate in range(len(config.rates)):
+        first, following = tables.first.frame_bits(rate), tables.following.frame_bits(rate)
+        assert 0 < following < first < config.bits_per_frame(rate)
+
+
+def test_a_prediction_uses_only_what_its_rate_sends() -> None:
+    config = CodecConfig()
+    tables = fit([smooth_indices(config, 300)], config, HASH)
+    assert not tables.following.before[:6, 6:].any()
+    assert not tables.following.before[6:12, 12:].any()
+
+
+def test_sound_that_never_changes_can_be_fitted() -> None:
+    config = CodecConfig()
+    constant = np.full((10, 12), 3, np.uint8)
+    coder = IndexCoder(config, fit([constant], config, HASH))
+    coded = coder.encode(constant)
+    assert coded is not None
+    assert (coder.decode(coded, 2, 10) == constant).all()
+
+
+def test_nothing_cannot_be_fitted() -> None:
+    with pytest.raises(InputError, match="no clips of two frames"):
+        fit([np.zeros((1, 12), np.uint8)], CodecConfig(), HASH)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Codec:
+    try:
+        return load_codec()
+    except ModelError as error:
+        pytest.skip(f"there are no model weights here: {error}")
+
+
+def codec_with(shipped: Codec, path: Path) -> Codec:
+    return Codec(lambda role: shipped._decoder_graph, tables=path)
+
+
+def test_the_engine_takes_tables_of_its_own_weights(shipped: Codec, tmp_path: Path) -> None:
+    tables = replace(random_tables(shipped.config), model_hash=shipped.model_hash)
+    (tmp_path / TABLES_FILE).write_bytes(tables.to_bytes())
+    coder = codec_with(shipped, tmp_path / TABLES_FILE).coder
+    assert coder is not None
+    assert coder.checksum == tables.checksum
+
+
+@pytest.mark.parametrize("what", ["missing", "damaged", "of other weights"])
+def test_the_engine_does_without_other_tables(
+    shipped: Codec, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    path = tmp_path / TABLES_FILE
+    data = random_tables(shipped.config).to_bytes()  # hash: 00 01 02 ...
+    if what != "missing":
+        path.write_bytes(data if what == "of other weights" else data[:-9])
+    with caplog.at_level(logging.WARNING):
+        assert codec_with(shipped, path).coder is None
+    if what == "missing":
+        assert not caplog.messages
+    else:
+        (sentence,) = caplog.messages
+        assert sentence.startswith("indices.tables ")
+        assert "fixed size" in sentence
