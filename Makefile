@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint soak arm64 wheel clean
+.PHONY: demo test lint soak arm64 systemd wheel clean
 
 # The runtime alone, and what draws the demo's picture: under a minute.
 $(VENV)/.runtime: pyproject.toml
@@ -35,6 +35,10 @@ soak: $(VENV)/.dev
 # Needs root and Debian's qemu-user-static, debootstrap and unzip; downloads a userland.
 arm64: $(VENV)/.dev
 	tools/arm64/prove.sh $(BIN)/python
+
+# Needs root and debootstrap; boots a Debian container and lets systemd run the service in it.
+systemd: $(VENV)/.dev
+	$(BIN)/python tools/systemd/prove.py build/systemd
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel
