@@ -88,11 +88,17 @@ def build(folder: Path, mirror: str | None) -> None:
     """Debian root with the package's wheels and installer in it."""
     root = folder / "root"
     if not (root / "lib/systemd/systemd").exists():
-        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", root]
+        command = [
+            "debootstrap",
+            "--variant=minbase",
+            f"--include={PACKAGES}",
+            "bookworm",
+            str(root),
+        ]
         subprocess.run([*command, *([mirror] if mirror else [])], check=True)
     lab = root / "root/lab"
     shutil.rmtree(lab, ignore_errors=True)
-    wheels = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", lab / "wheels"]
+    wheels = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", f"{lab}/wheels"]
     subprocess.run([*wheels, f"{PROJECT}[tflite]", "pip"], check=True)
     shutil.copytree(PROJECT / "apps/pi", lab / "pi")
 
