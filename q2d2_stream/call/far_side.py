@@ -52,6 +52,7 @@ class FarSide:
     ) -> None:
         self.meter = LevelMeter()
         self.inbox_dropped = 0
+        self.first_sound_s: float | None = None
         self._sink = sink
         self._thread = thread
         self._processor = processor
@@ -94,6 +95,8 @@ class FarSide:
             await self._sink.ready()
             pcm = await self._thread.run(self._pull, time.monotonic())
             self._sink.write(pcm)
+            if self.first_sound_s is None and self._playout.played:
+                self.first_sound_s = time.monotonic()
 
     def _is_drained(self) -> bool:
         if self._drain_until is None:

@@ -49,6 +49,8 @@ class Party:
         processor: cleans the microphone, or None.
         recorder: keeps both sides, or None.
         notify: called with a sentence when something happens that a user should know.
+        begun_s: since when the user has been waiting for the first sound, on the clock of
+            ``time.monotonic``; None for since the call is established.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Party:
         processor: VoiceProcessor | None = None,
         recorder: Recorder | None = None,
         notify: Callable[[str], None] | None = None,
+        begun_s: float | None = None,
     ) -> None:
         options = options or CallOptions()
         self._codec = codec
@@ -77,6 +80,7 @@ class Party:
         self._lag = LagMeter()
         self._call: Call | None = None
         self._connection: Connection | None = None
+        self._begun_s = begun_s
         self._state = "waiting"
         self._peer = ""
         self._peer_muted = False
@@ -131,6 +135,7 @@ class Party:
         return CallStats(
             state=self._state,
             seconds=traffic.seconds,
+            first_sound_ms=self._first_sound_ms(),
             peer=self._peer,
             connections=traffic.connections,
             rate_kbps=rate_bps / 1000,
@@ -158,6 +163,11 @@ class Party:
             loop_lag_max_ms=self._lag.worst_ms,
             cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
         )
+
+    def _first_sound_ms(self) -> float | None:
+        if self._begun_s is None or self._far.first_sound_s is None:
+            return None
+        return 1000 * (self._far.first_sound_s - self._begun_s)
 
     async def _run(self) -> Closed:
         await self._thread.run(self._warm_up)
@@ -246,6 +256,8 @@ class Party:
         established = connection.established.result()
         is_first = self._call is None
         self._call = established.call
+        if self._begun_s is None:
+            self._begun_s = time.monotonic()
         self._connection = connection
         self._peer = connection.remote
         self._state = "talking"

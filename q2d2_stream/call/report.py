@@ -46,6 +46,8 @@ def report_lines(stats: CallStats) -> list[str]:
 def _length(stats: CallStats) -> str:
     minutes, seconds = divmod(stats.seconds, 60)
     text = f"{minutes:.0f} min {seconds:.1f} s with {stats.peer or 'nobody'}"
+    if stats.first_sound_ms is not None:
+        text += f", the first sound after {stats.first_sound_ms / 1000:.2f} s"
     if stats.connections > 1:
         text += f", {stats.connections} connections"
     return text

@@ -36,6 +36,9 @@ class CallStats:
     Attributes:
         state: "waiting", "talking", "reconnecting" or "ended".
         seconds: since the call was established.
+        first_sound_ms: until the first received frame was given to the sound device or file, from
+            the start of the program that called, or from the connection to the one that was
+            called; None before.
         peer: the peer's address, empty before the call.
         connections: connections that have carried the call.
         rate_kbps: the codec's rate being sent.
@@ -58,6 +61,7 @@ class CallStats:
 
     state: str
     seconds: float
+    first_sound_ms: float | None
     peer: str
     connections: int
     rate_kbps: float

@@ -23,6 +23,7 @@ from q2d2_stream.cli.call_runner import (
 )
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
+from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ async def _call(args: argparse.Namespace) -> int:
                     processor=call_options.processor_of(args),
                     recorder=recorder,
                     notify=display.notify,
+                    begun_s=process_start_s() if args.peer else None,
                 )
                 closed = await hold(party, args, display)
             finally:

@@ -20,6 +20,7 @@ from q2d2_stream.cli.call_runner import (
 )
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
+from q2d2_stream.cli.process_start import process_start_s
 
 if TYPE_CHECKING:
     from q2d2_stream.playout import LinkSpec
@@ -83,6 +84,7 @@ async def _loopback(args: argparse.Namespace) -> int:
             processor=call_options.processor_of(args),
             recorder=recorder,
             notify=display.notify,
+            begun_s=process_start_s(),
         )
         closed = await hold(party, args, display)
     finally:

@@ -399,6 +399,11 @@ class Playout:
 
     # -- report ---------------------------------------------------------------------------------
 
+    @property
+    def played(self) -> int:
+        """Frames decoded as they were received."""
+        return self._played
+
     def progress(self) -> tuple[float, float, int]:
         """Target and actual delay in milliseconds and concealed frames: cheap, for a live plot."""
         return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._concealed
