@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from entropy_lab import coder as fitted_coder
+from entropy_lab import smooth_indices
 from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader, Writer
 from q2d2_stream.container.layout import MAX_BLOCK_BYTES, SYNC, block_bytes, trailer_bytes
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import FormatError, InputError, ModelError
 
 CONFIG = CodecConfig()
@@ -31,8 +34,8 @@ def samples_of(frames: int) -> int:
     return max(0, frames * CONFIG.hop - CONFIG.lookahead - 100)
 
 
-def file_of(*runs: np.ndarray, block_frames: int = 5) -> bytes:
-    writer = Writer(CONFIG, MODEL_ID, MODEL_HASH, block_frames)
+def file_of(*runs: np.ndarray, block_frames: int = 5, coder: IndexCoder | None = None) -> bytes:
+    writer = Writer(CONFIG, MODEL_ID, MODEL_HASH, block_frames, coder)
     body = b"".join(writer.push(run) for run in runs)
     return writer.header() + body + writer.finish(samples_of(writer.frames))
 
@@ -49,13 +52,16 @@ def unpacked(events: list[Event]) -> list[tuple[int, ...] | None]:
     frames: list[tuple[int, ...] | None] = []
     for event in events:
         if isinstance(event, Block):
-            frames += [tuple(row) for row in event.indices(CONFIG).tolist()]
+            frames += [tuple(row) for row in event.indices(CONFIG, CODER).tolist()]
         elif isinstance(event, Lost):
             frames += [None] * event.frames
     return frames
 
 
 FILE = file_of(frames_of(0, 12), frames_of(2, 7), frames_of(1, 11))
+CODER = fitted_coder(CONFIG)
+SMOOTH = smooth_indices(CONFIG, 40)
+CODED_FILE = file_of(SMOOTH[:12, :3], frames_of(2, 7), SMOOTH[12:24, :6], SMOOTH, coder=CODER)
 BLOCKS = [m.start() for m in re.finditer(re.escape(SYNC), FILE)]
 
 
@@ -73,31 +79,57 @@ def test_what_is_written_is_read(runs: list[tuple[int, int]], block_frames: int)
     assert unpacked(events) == [tuple(row) for run in written for row in run.tolist()]
 
 
-@given(st.data())
-def test_the_events_do_not_depend_on_the_cuts(data: st.DataObject) -> None:
-    mangled = bytearray(FILE)
-    for at in data.draw(st.lists(st.integers(len(HEADER), len(FILE) - 1), max_size=4)):
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 20)), min_size=1, max_size=6),
+    st.integers(1, 30),
+)
+def test_what_is_coded_is_read(runs: list[tuple[int, int]], block_frames: int) -> None:
+    written = [smooth_indices(CONFIG, n, n)[:, : CONFIG.rates[rate]] for rate, n in runs]
+    data = file_of(*written, block_frames=block_frames, coder=CODER)
+    events = read(data)
+    assert events[0] == Header.of(CONFIG, MODEL_ID, MODEL_HASH, tables=CODER.checksum)
+    assert unpacked(events) == [tuple(row) for run in written for row in run.tolist()]
+    assert len(data) <= len(file_of(*written, block_frames=block_frames)) + 4
+
+
+def test_blocks_are_coded_where_that_is_shorter() -> None:
+    events = read(CODED_FILE)
+    blocks = [event for event in events if isinstance(event, Block)]
+    assert {block.coded for block in blocks if 12 <= block.first_frame < 19} == {False}
+    assert {block.coded for block in blocks if block.frames == 5 and block.rate == 1} == {True}
+    assert CODED_FILE[8] == 2
+    assert FILE[8] == 1
+    assert len(CODED_FILE) < 0.9 * len(
+        file_of(SMOOTH[:12, :3], frames_of(2, 7), SMOOTH[12:24, :6], SMOOTH)
+    )
+
+
+@given(st.sampled_from([FILE, CODED_FILE]), st.data())
+def test_the_events_do_not_depend_on_the_cuts(file: bytes, data: st.DataObject) -> None:
+    mangled = bytearray(file)
+    for at in data.draw(st.lists(st.integers(len(HEADER) + 4, len(file) - 1), max_size=4)):
         mangled[at] ^= data.draw(st.integers(1, 255))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(FILE)), max_size=8)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(file)), max_size=8)))
     assert read(bytes(mangled), *cuts) == read(bytes(mangled))
 
 
-@given(st.integers(0, len(FILE) * 8 - 1))
-def test_one_flipped_bit_costs_the_frames_of_one_block(bit: int) -> None:
-    mangled = bytearray(FILE)
+@given(st.sampled_from([FILE, CODED_FILE]), st.data())
+def test_one_flipped_bit_costs_the_frames_of_one_block(file: bytes, data: st.DataObject) -> None:
+    bit = data.draw(st.integers(0, len(file) * 8 - 1))
+    mangled = bytearray(file)
     mangled[bit // 8] ^= 1 << bit % 8
     try:
         events = read(bytes(mangled))
     except FormatError:
-        assert bit // 8 < len(HEADER)
+        assert bit // 8 < len(HEADER) + 4 * (file is CODED_FILE)
         return
-    whole, got = unpacked(read(FILE)), unpacked(events)
+    whole, got = unpacked(read(file)), unpacked(events)
     end = events[-1]
     assert isinstance(end, End)
     if end.complete:
         assert len(got) == len(whole)
     else:  # the trailer was hit
-        assert bit // 8 >= len(FILE) - 22
+        assert bit // 8 >= len(file) - 22
     assert got.count(None) <= 5
     assert all(a in (b, None) for a, b in zip(got, whole, strict=True))
 
@@ -144,10 +176,11 @@ def test_foreign_bytes_are_skipped(at: int, junk: bytes) -> None:
 
 block_like = st.builds(
     block_bytes,
-    rate=st.integers(0, 255),
+    rate=st.integers(0, 127),
     frames=st.integers(0, 255),
     first_frame=st.integers(0, 2**32 - 1) | st.integers(0, 300),
     payload=st.binary(max_size=30),
+    coded=st.booleans(),
 )
 trailer_like = st.builds(trailer_bytes, st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1))
 hostile = st.lists(block_like | trailer_like | st.binary(max_size=40), max_size=12).map(b"".join)
@@ -169,7 +202,7 @@ def test_hostile_bytes_are_refused_or_reported(start: bytes, rest: bytes, cuts: 
         position += event.frames + (event.cut if isinstance(event, Lost) else 0)
         if isinstance(event, Block):
             try:
-                assert event.indices(CONFIG).shape[0] == event.frames
+                assert event.indices(CONFIG, CODER).shape[0] == event.frames
             except FormatError:
                 continue
     assert position == events[-1].frames
@@ -224,7 +257,9 @@ def test_a_block_of_another_codec_is_refused_by_its_indices() -> None:
         (b"", "ends within its header, after 0 bytes"),
         (b"RIFF....WAVE", "not a .q2d2 file"),
         (HEADER.replace(b"\r\n", b"\n"), "not a .q2d2 file"),
-        (HEADER[:8] + b"\x02" + HEADER[9:], "is of version 2, this package reads version 1"),
+        (HEADER[:8] + b"\x03" + HEADER[9:], "is of version 3, this package reads versions 1 and 2"),
+        (HEADER[:8] + b"\x00" + HEADER[9:], "is of version 0, this package"),
+        (HEADER[:8] + b"\x02" + HEADER[9:], "ends within its header"),
         (HEADER[:20] + b"\xff" + HEADER[21:], "its checksum is wrong"),
         (HEADER[:9] + b"\xff" + HEADER[10:], "its model id is too long"),
     ],
@@ -241,6 +276,22 @@ def test_another_model_is_refused_naming_both() -> None:
         header.require(CONFIG, "other", b"xxxxxxxx")
     with pytest.raises(ModelError, match="says 24000 Hz, frames of 320"):
         header.require(CodecConfig(hop=640), MODEL_ID, MODEL_HASH)
+
+
+def test_other_tables_are_refused_naming_both() -> None:
+    header = Header.of(CONFIG, MODEL_ID, MODEL_HASH, tables=0xABC)
+    header.require(CONFIG, MODEL_ID, MODEL_HASH, 0xABC)
+    with pytest.raises(ModelError, match=r"tables 00000abc, but those here are 00000001"):
+        header.require(CONFIG, MODEL_ID, MODEL_HASH, 1)
+    with pytest.raises(ModelError, match=r"tables 00000abc, but there are none here"):
+        header.require(CONFIG, MODEL_ID, MODEL_HASH)
+    Header.of(CONFIG, MODEL_ID, MODEL_HASH).require(CONFIG, MODEL_ID, MODEL_HASH, 1)
+
+
+def test_a_coded_block_needs_its_coder() -> None:
+    block = next(event for event in read(CODED_FILE) if isinstance(event, Block))
+    with pytest.raises(FormatError, match="block at frame 0 makes no sense: it is entropy coded"):
+        block.indices(CONFIG)
 
 
 def test_the_header_may_be_filled_in_later() -> None:
@@ -282,5 +333,8 @@ def documented_example() -> bytes:
 
 def test_the_document_shows_the_bytes_that_the_code_writes() -> None:
     document = Path(__file__).parents[1] / "docs" / "file_format.md"
-    (example,) = re.findall(r"```\n([0-9a-f \n]+)```", document.read_text())
-    assert bytes.fromhex(example) == documented_example()
+    plain, coded = re.findall(r"```\n([0-9a-f \n]+)```", document.read_text())
+    assert bytes.fromhex(plain) == documented_example()
+    header = Header.of(CONFIG, MODEL_ID, MODEL_HASH, 500, tables=0x01020304)
+    block = block_bytes(0, 3, 0, bytes.fromhex("b5d00b"), coded=True)
+    assert bytes.fromhex(coded) == header.to_bytes() + block + trailer_bytes(3, 500)

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="wav, flac or ogg of any rate and channels, - for stdin")
     parser.add_argument("output", help="the .q2d2 file, - for stdout")
     add_rate_argument(parser)
+    parser.add_argument(
+        "--fixed", action="store_true", help="no entropy coding: version 1, a third larger or more"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary")
     add_models_argument(parser)
 
@@ -31,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     codec = codec_of(args)
     sample_rate = codec.config.sample_rate
-    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate))
+    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate), args.fixed)
     size = 0
     start = time.perf_counter()
     with (

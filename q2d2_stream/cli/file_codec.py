@@ -13,6 +13,7 @@ from q2d2_stream.errors import FormatError
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
+    from q2d2_stream.entropy import IndexCoder
 
 __all__ = ["FileDecoder", "FileEncoder"]
 
@@ -26,11 +27,13 @@ class FileEncoder:
         samples: samples pushed so far.
     """
 
-    def __init__(self, codec: Codec, rate: int) -> None:
+    def __init__(self, codec: Codec, rate: int, fixed: bool = False) -> None:
+        """``fixed``: pack all indices at their fixed size, as files of version 1 do."""
         self.samples = 0
         self._config = codec.config
         self._encoder = codec.encoder(rate=rate)
-        self._writer = Writer(codec.config, codec.model_id, codec.model_hash)
+        coder = None if fixed else codec.coder
+        self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
         self._rest = np.zeros(0, dtype=np.float32)
 
     def header(self) -> bytes:
@@ -71,6 +74,7 @@ class FileDecoder:
         self.warnings: list[str] = []
         self.damages = 0
         self._codec = codec
+        self._coder: IndexCoder | None = None
         self._decoder = codec.decoder()
         self._reader = Reader()
         self._frame = 0
@@ -95,15 +99,19 @@ class FileDecoder:
             yield from self._take(event)
 
     def _take(self, event: Event) -> Iterator[NDArray[np.float32]]:
-        config = self._codec.config
+        codec, config = self._codec, self._codec.config
         match event:
             case Header():
-                event.require(config, self._codec.model_id, self._codec.model_hash)
+                # Tables that are here but not needed are not even read.
+                coder = codec.coder if event.tables else None
+                tables = coder.checksum if coder is not None else 0
+                event.require(config, codec.model_id, codec.model_hash, tables)
+                self._coder = coder
                 self.header = event
             case Block():
                 frames: list[NDArray[np.uint8] | None]
                 try:
-                    frames = list(event.indices(config))
+                    frames = list(event.indices(config, self._coder))
                 except FormatError as error:
                     self._warn(str(error))
                     frames = [None] * event.frames

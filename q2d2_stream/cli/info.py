@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from q2d2_stream.cli.decode import open_input, pieces
 from q2d2_stream.cli.facts import model_facts, print_facts
 from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, codec_of
+from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -48,6 +49,9 @@ class _Summary:
     header: Header | None = None
     end: End | None = None
     frames_at: Counter[int] = field(default_factory=Counter)
+    blocks: int = 0
+    coded_blocks: int = 0
+    payload_bytes: int = 0
     lost_frames: int = 0
     skipped_bytes: int = 0
 
@@ -57,6 +61,9 @@ class _Summary:
                 self.header = event
             case Block():
                 self.frames_at[event.rate] += event.frames
+                self.blocks += 1
+                self.coded_blocks += event.coded
+                self.payload_bytes += len(event.payload)
             case Lost():
                 self.lost_frames += event.frames + event.cut
                 self.skipped_bytes += event.skipped_bytes
@@ -78,8 +85,27 @@ class _Summary:
             "size": f"{self.bytes} bytes{kbps}",
             "frames": f"{end.frames} of {1000 * header.hop / header.sample_rate:.1f} ms"
             + (f": {', '.join(rates)}" if rates else ""),
+            "bitrate": self._bitrate(header),
             "damage": self._damage(end),
         }
+
+    def _bitrate(self, header: Header) -> str:
+        """What the indices take, and what they would take at their fixed size."""
+        frames = self.frames_at.total()
+        if not frames:
+            return "no frames"
+        seconds = frames * header.hop / header.sample_rate
+        real = f"{8e-3 * self.payload_bytes / seconds:.2f} kbps"
+        if not header.tables:
+            return f"{real}, fixed size"
+        config = CodecConfig()
+        known = all(rate < len(config.rates) for rate in self.frames_at)
+        bits = sum(config.bits_per_frame(r) * n for r, n in self.frames_at.items()) if known else 0
+        nominal = f", nominally {1e-3 * bits / seconds:.2f}" if known else ""
+        return (
+            f"{real}{nominal}; {self.coded_blocks} of {self.blocks} blocks entropy coded, "
+            f"tables {header.tables:08x}"
+        )
 
     def _damage(self, end: End) -> str:
         found = []

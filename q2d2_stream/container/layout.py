@@ -18,6 +18,7 @@ __all__ = [
     "MAX_HEADER_BYTES",
     "MAX_PAYLOAD_BYTES",
     "MIN_HEADER_BYTES",
+    "PLAIN_VERSION",
     "SYNC",
     "UNKNOWN_SAMPLES",
     "VERSION",
@@ -33,7 +34,8 @@ __all__ = [
 
 # As in PNG: a byte above 127, line ends and a DOS end-of-file show what mangled the file.
 MAGIC = b"\x89Q2D2\r\n\x1a"
-VERSION = 1
+PLAIN_VERSION = 1  # no tables, as every file before there were any
+VERSION = 2
 SYNC = b"\xd2\xb2"
 UNKNOWN_SAMPLES = 2**64 - 1
 MAX_BLOCK_FRAMES = 255
@@ -44,9 +46,11 @@ _HEADER = struct.Struct("<8sBBIHH8sQ")  # magic, version, id length, rate, hop, 
 _BLOCK = struct.Struct("<2sBBIH")  # sync, rate, frames, first frame, payload length
 _CRC = struct.Struct("<I")
 _SAMPLES = struct.Struct("<Q")
+_TABLES = struct.Struct("<I")  # from version 2 on, after the model id
+_CODED = 0x80  # of the byte that holds a block's rate
 
 MIN_HEADER_BYTES = _HEADER.size + _CRC.size
-MAX_HEADER_BYTES = MIN_HEADER_BYTES + _MAX_MODEL_ID
+MAX_HEADER_BYTES = MIN_HEADER_BYTES + _MAX_MODEL_ID + _TABLES.size
 BLOCK_FIXED_BYTES = _BLOCK.size + _CRC.size
 MAX_BLOCK_BYTES = BLOCK_FIXED_BYTES + MAX_PAYLOAD_BYTES
 
@@ -62,6 +66,7 @@ class Header:
         hop: samples per frame.
         lookahead: samples by which the decoder's output trails its input.
         samples: length of the sound, or None where the writer could not know it yet.
+        tables: checksum of the entropy tables that its coded blocks need; 0 where there are none.
     """
 
     model_id: str
@@ -70,6 +75,7 @@ class Header:
     hop: int
     lookahead: int
     samples: int | None
+    tables: int = 0
 
     def __post_init__(self) -> None:
         name = self.model_id
@@ -89,16 +95,26 @@ class Header:
             raise InputError(f"the look-ahead is {self.lookahead} samples, expected 16 bits")
         if self.samples is not None and not 0 <= self.samples < UNKNOWN_SAMPLES:
             raise InputError(f"{self.samples} samples cannot be stored, expected 64 bits")
+        if not 0 <= self.tables < 2**32:
+            raise InputError(f"the tables' checksum is {self.tables}, expected 32 bits")
 
     @classmethod
     def of(
-        cls, config: CodecConfig, model_id: str, model_hash: bytes, samples: int | None = None
+        cls,
+        config: CodecConfig,
+        model_id: str,
+        model_hash: bytes,
+        samples: int | None = None,
+        tables: int = 0,
     ) -> Header:
         """The header of a file made with ``config``; raises InputError as the class does."""
-        return cls(model_id, model_hash, config.sample_rate, config.hop, config.lookahead, samples)
+        rate, hop, lookahead = config.sample_rate, config.hop, config.lookahead
+        return cls(model_id, model_hash, rate, hop, lookahead, samples, tables)
 
-    def require(self, config: CodecConfig, model_id: str, model_hash: bytes) -> None:
-        """Raise ModelError unless the file was made by this very model."""
+    def require(
+        self, config: CodecConfig, model_id: str, model_hash: bytes, tables: int = 0
+    ) -> None:
+        """Raise ModelError unless the file was made by this very model and its ``tables``."""
         if self.model_hash != model_hash:
             raise ModelError(
                 f"this file was made by model {self.model_id} ({self.model_hash.hex()}), but the "
@@ -111,6 +127,12 @@ class Header:
                 f"this file says {self.sample_rate} Hz, frames of {self.hop} and a look-ahead of "
                 f"{self.lookahead} samples, but its model has {mine[0]}, {mine[1]} and {mine[2]}"
             )
+        if self.tables not in (0, tables):
+            here = f"those here are {tables:08x}" if tables else "there are none here"
+            raise ModelError(
+                f"this file was coded with the entropy tables {self.tables:08x}, but {here}: "
+                "decode it with a release that has them"
+            )
 
     def frames(self, samples: int) -> int:
         """Frames that carry ``samples`` samples and the look-ahead after them."""
@@ -122,7 +144,7 @@ class Header:
         samples = UNKNOWN_SAMPLES if self.samples is None else self.samples
         body = _HEADER.pack(
             MAGIC,
-            VERSION,
+            VERSION if self.tables else PLAIN_VERSION,
             len(name),
             self.sample_rate,
             self.hop,
@@ -130,7 +152,8 @@ class Header:
             self.model_hash,
             samples,
         )
-        return body + name + _CRC.pack(zlib.crc32(body + name))
+        body += name + (_TABLES.pack(self.tables) if self.tables else b"")
+        return body + _CRC.pack(zlib.crc32(body))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Header:
@@ -142,15 +165,17 @@ class Header:
         body = data[: -_CRC.size]
         if _CRC.unpack(data[-_CRC.size :])[0] != zlib.crc32(body):
             raise FormatError("the header of this .q2d2 file is damaged: its checksum is wrong")
-        _, _, _, rate, hop, lookahead, model_hash, samples = _HEADER.unpack(body[: _HEADER.size])
+        _, version, name, rate, hop, lookahead, model_hash, samples = _HEADER.unpack_from(body)
+        end = _HEADER.size + name
         try:
             return cls(
-                body[_HEADER.size :].decode("latin-1"),
+                body[_HEADER.size : end].decode("latin-1"),
                 model_hash,
                 rate,
                 hop,
                 lookahead,
                 None if samples == UNKNOWN_SAMPLES else samples,
+                0 if version == PLAIN_VERSION else _TABLES.unpack_from(body, end)[0],
             )
         except InputError as error:
             raise FormatError(f"the header of this .q2d2 file makes no sense: {error}") from error
@@ -163,6 +188,7 @@ class RawBlock(NamedTuple):
     frames: int
     first_frame: int
     payload: bytes
+    coded: bool = False
 
 
 def header_length(data: bytes | bytearray) -> int | None:
@@ -177,18 +203,25 @@ def header_length(data: bytes | bytearray) -> int | None:
     if len(data) < len(MAGIC) + 2:
         return None
     version, name = data[len(MAGIC)], data[len(MAGIC) + 1]
-    if version != VERSION:
+    if not PLAIN_VERSION <= version <= VERSION:
         raise FormatError(
-            f"this .q2d2 file is of version {version}, this package reads version {VERSION}"
+            f"this .q2d2 file is of version {version}, this package reads versions "
+            f"{PLAIN_VERSION} and {VERSION}"
         )
     if name > _MAX_MODEL_ID:
         raise FormatError("the header of this .q2d2 file is damaged: its model id is too long")
-    return MIN_HEADER_BYTES + name
+    return MIN_HEADER_BYTES + name + (0 if version == PLAIN_VERSION else _TABLES.size)
 
 
-def block_bytes(rate: int, frames: int, first_frame: int, payload: bytes) -> bytes:
-    """One block: ``frames`` frames from number ``first_frame`` on, packed into ``payload``."""
-    body = _BLOCK.pack(SYNC, rate, frames, first_frame, len(payload)) + payload
+def block_bytes(
+    rate: int, frames: int, first_frame: int, payload: bytes, coded: bool = False
+) -> bytes:
+    """One block: ``frames`` frames from number ``first_frame`` on, in ``payload``.
+
+    ``coded`` says that the payload is entropy coded, else it is packed.
+    """
+    marked = rate | _CODED if coded else rate
+    body = _BLOCK.pack(SYNC, marked, frames, first_frame, len(payload)) + payload
     return body + _CRC.pack(zlib.crc32(body))
 
 
@@ -215,7 +248,8 @@ def parse_block(data: bytes | bytearray, at: int, length: int) -> RawBlock | Non
         if _CRC.unpack_from(data, end)[0] != zlib.crc32(body):
             return None
     _, rate, frames, first_frame, _ = _BLOCK.unpack_from(data, at)
-    return RawBlock(rate, frames, first_frame, bytes(data[at + _BLOCK.size : end]))
+    payload = bytes(data[at + _BLOCK.size : end])
+    return RawBlock(rate & ~_CODED, frames, first_frame, payload, bool(rate & _CODED))
 
 
 def trailer_samples(block: RawBlock) -> int:

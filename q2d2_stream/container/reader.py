@@ -18,6 +18,7 @@ from q2d2_stream.container.layout import (
     parse_block,
     trailer_samples,
 )
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import FormatError, InputError
 from q2d2_stream.packing import unpack
 
@@ -36,21 +37,32 @@ class Block:
         first_frame: number of the first frame in the file.
         frames: how many frames, 1 to 255.
         rate: index into the codec's rates.
-        payload: the packed indices.
+        payload: the packed or coded indices.
+        coded: whether they are entropy coded.
     """
 
     first_frame: int
     frames: int
     rate: int
     payload: bytes
+    coded: bool = False
 
-    def indices(self, config: CodecConfig) -> NDArray[np.uint8]:
+    def indices(self, config: CodecConfig, coder: IndexCoder | None = None) -> NDArray[np.uint8]:
         """The indices, shape ``(frames, pairs)``.
 
+        Args:
+            config: the codec that made them.
+            coder: has the tables that the file's header names; coded blocks need it.
+
         Raises:
-            FormatError: the checksum was right, but the codec ``config`` makes no such bytes.
+            FormatError: the checksum was right, but the codec ``config`` makes no such bytes, or
+                the block is coded and there is no coder.
         """
         try:
+            if self.coded:
+                if coder is None:
+                    raise InputError("it is entropy coded, and its tables are not here")
+                return coder.decode(self.payload, self.rate, self.frames)
             return unpack(self.payload, config, self.rate, self.frames)
         except InputError as error:
             raise FormatError(
@@ -191,7 +203,9 @@ class Reader:
             self._samples = trailer_samples(block)
             self._ended = True
             return
-        events.append(Block(block.first_frame, block.frames, block.rate, block.payload))
+        events.append(
+            Block(block.first_frame, block.frames, block.rate, block.payload, block.coded)
+        )
         self._next += block.frames
 
     def _fits(self, trailer: RawBlock) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ from q2d2_stream.container.layout import (
     block_bytes,
     trailer_bytes,
 )
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.packing import pack, packed_bytes
 
@@ -36,6 +39,7 @@ class Writer:
         model_id: str,
         model_hash: bytes,
         block_frames: int = BLOCK_FRAMES,
+        coder: IndexCoder | None = None,
     ) -> None:
         """Raises InputError where the model id or hash, or a block of that many frames, do not fit.
 
@@ -44,6 +48,7 @@ class Writer:
             model_id: up to 64 printable ASCII characters.
             model_hash: 8 bytes.
             block_frames: frames to a block, 1 to 255; a change of rate ends a block earlier.
+            coder: codes blocks where that is shorter than packing; None packs all of them.
         """
         if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
             raise InputError(f"a block has {block_frames} frames, expected 1 to {MAX_BLOCK_FRAMES}")
@@ -53,7 +58,9 @@ class Writer:
                 "expected fewer frames"
             )
         self._config = config
-        self._header = Header.of(config, model_id, model_hash)
+        self._coder = coder
+        tables = coder.checksum if coder is not None else 0
+        self._header = Header.of(config, model_id, model_hash, tables=tables)
         self._block_frames = block_frames
         self._pending: list[NDArray[np.uint8]] = []
         self._written = 0
@@ -65,8 +72,7 @@ class Writer:
 
     def header(self, samples: int | None = None) -> bytes:
         """The file's first bytes, of a length that does not depend on ``samples``."""
-        h = self._header
-        return Header.of(self._config, h.model_id, h.model_hash, samples).to_bytes()
+        return replace(self._header, samples=samples).to_bytes()
 
     def push(self, indices: NDArray[np.uint8]) -> bytes:
         """Take frames ``(n, pairs)`` and return the bytes of every block they complete.
@@ -112,7 +118,9 @@ class Writer:
             return b""
         frames = np.stack(self._pending)
         rate = self._config.rate_of_pairs(frames.shape[1])
-        block = block_bytes(rate, len(frames), self._written, pack(frames, self._config))
+        coded = self._coder.encode(frames) if self._coder is not None else None
+        payload = coded if coded is not None else pack(frames, self._config)
+        block = block_bytes(rate, len(frames), self._written, payload, coded is not None)
         self._written += len(frames)
         self._pending.clear()
         return block
