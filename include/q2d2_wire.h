@@ -55,7 +55,9 @@ enum {
     Q2D2_KIND_PONG = 18,
     Q2D2_KIND_REPORT = 19,
     Q2D2_KIND_MUTE = 20,
-    Q2D2_KIND_TEXT = 21
+    Q2D2_KIND_TEXT = 21,
+    Q2D2_KIND_AUDIO_CODED = 22 /* entropy coded AUDIO; sent only to a peer whose HELLO told the
+                                * tables' checksum, which this header's HELLO never does */
 };
 
 enum { Q2D2_CLIENT = 0, Q2D2_SERVER = 1 };

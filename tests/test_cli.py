@@ -10,11 +10,13 @@ import sys
 import threading
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from entropy_lab import coder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,6 +204,34 @@ def test_a_file_tells_its_length_in_its_header(tmp_path: Path) -> None:
     assert main(["encode", str(tmp_path / "a.wav"), str(tmp_path / "a.q2d2")]) == 0
     (header, *_) = Reader().feed((tmp_path / "a.q2d2").read_bytes())
     assert header.samples == 5000  # type: ignore[union-attr]
+
+
+def test_entropy_coding_changes_the_size_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.tables").write_bytes(replace(coder()._tables, model_hash=b"level---").to_bytes())
+    codec = Codec(Level, tables=tmp_path / "t.tables")
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: codec)
+    wav, small, fixed = (str(tmp_path / name) for name in ("a.wav", "s.q2d2", "f.q2d2"))
+    soundfile.write(wav, 0.0 * steps(48_000), 24_000)
+    assert main(["encode", "-q", wav, small, "--rate", "6"]) == 0
+    assert main(["encode", "-q", wav, fixed, "--rate", "6", "--fixed"]) == 0
+    assert 2 * Path(small).stat().st_size < Path(fixed).stat().st_size
+    sounds = []
+    for path in (small, fixed):
+        assert main(["decode", "-q", path, str(tmp_path / "b.wav")]) == 0
+        sounds.append((tmp_path / "b.wav").read_bytes())
+    assert sounds[0] == sounds[1]
+    capsys.readouterr()
+    assert main(["info", small]) == 0
+    assert f"nominally 5.83; 3 of 3 blocks entropy coded, tables {codec.coder.checksum:08x}" in (
+        capsys.readouterr().out
+    )
+    assert main(["info", fixed]) == 0
+    assert " kbps, fixed size\n" in capsys.readouterr().out
+    codec = level_codec()
+    assert main(["decode", "-q", small, str(tmp_path / "b.wav")]) == 1
+    assert "there are none here" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from entropy_lab import coder as fitted_coder
 from wire_peers import CONFIG
 
 from q2d2_stream.errors import InputError
@@ -231,13 +232,24 @@ def test_wire_bytes_count_every_header() -> None:
     assert pacer().wire_bps(3, 0) == pytest.approx(15_200)
 
 
+def test_what_a_coded_message_costs_is_known_in_advance() -> None:
+    coder = fitted_coder(CONFIG)
+    coded = Pacer(CONFIG, (0, 1, 2), 2, 1, LINK, coder)
+    for rate, frames in ((0, 3), (1, 1), (2, 8)):
+        message = LINK.wire_bytes(AUDIO_HEADER_BYTES + coder.typical_bytes(rate, frames))
+        assert coded.wire_bps(frames, rate) == pytest.approx(8 * message * 75 / frames)
+        assert coded.wire_bps(frames, rate) <= Pacer(CONFIG, (0, 1, 2), 2, 1, LINK).wire_bps(
+            frames, rate
+        )
+
+
 def test_the_meter_shows_codec_and_wire_rates() -> None:
     meter = WireMeter(LINK, 100.0)
     for i in range(500):
-        meter.count(18, 100.0 + i * 0.04, codec_bits=60)
+        meter.count(18, 100.0 + i * 0.04, payload_bytes=6, nominal_bits=60)
     codec, wire = meter.kbps(120.0)
-    assert codec == pytest.approx(1.5, rel=0.02)
+    assert codec == pytest.approx(1.2, rel=0.02)
     assert wire == pytest.approx(15.2, rel=0.02)
     assert meter.kbps(200.0) == (0.0, 0.0)
-    assert meter.total_kbps(120.0)[1] == pytest.approx(15.2)
+    assert meter.total_kbps(120.0) == pytest.approx((1.2, 15.2, 1.5))
     assert meter.wire_bytes == 500 * 76

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from entropy_lab import coder as fitted_coder
+from entropy_lab import random_tables, smooth_indices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_peers import CONFIG, HASH, SECRET, Peers, endpoint, frames_of
 
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.wire import (
     AudioFrames,
@@ -29,7 +33,7 @@ from q2d2_stream.wire import (
 )
 from q2d2_stream.wire.hello import Bye, Hello, Proof, Refuse
 from q2d2_stream.wire.kinds import Capability, Kind
-from q2d2_stream.wire.messages import Audio, Ping, Pong, decode, encode
+from q2d2_stream.wire.messages import Audio, AudioCoded, Ping, Pong, decode, encode
 
 
 def established(**arguments: object) -> Peers:
@@ -253,6 +257,7 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
     message = {
         Kind.PROOF: Proof(bytes(32)),
         Kind.AUDIO: frames_of(0).to_message(CONFIG),
+        Kind.AUDIO_CODED: AudioCoded(0, 0, 0, 1, b""),
         Kind.PING: Ping(1),
         Kind.PONG: Pong(1),
         Kind.REPORT: ReceiverReport(*[0] * 7),
@@ -517,3 +522,53 @@ def test_a_session_needs_what_its_role_needs() -> None:
         endpoint(rates=(7,))
     with pytest.raises(InputError):
         endpoint(model_id="x" * 65)
+
+
+TABLES = IndexCoder(CONFIG, random_tables(CONFIG)), fitted_coder(CONFIG)
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_audio_is_coded_when_both_sides_have_the_same_tables(secret: str | None) -> None:
+    peers = Peers(endpoint(secret, coder=TABLES[1]), endpoint(secret, coder=TABLES[1]))
+    peers.settle()
+    smooth = smooth_indices(CONFIG, 6)
+    sent = [AudioFrames(0, 0, smooth), frames_of(6, rate=2)]  # the second cannot be shortened
+    kinds = []
+    for frames in sent:
+        assert peers.client.send_audio(frames)
+        peers.collect()
+        kinds.append(peers.to_server[-1][0])
+    peers.settle()
+    heard = [event for event in peers.server_events if isinstance(event, AudioFrames)]
+    assert kinds == [Kind.AUDIO_CODED, Kind.AUDIO]
+    for before, after in zip(sent, heard, strict=True):
+        assert (before.indices == after.indices).all()
+
+
+@pytest.mark.parametrize("coders", [(None, None), (TABLES[1], None), (None, TABLES[1]), TABLES])
+def test_audio_is_packed_when_the_tables_differ(coders: tuple[IndexCoder | None, ...]) -> None:
+    peers = Peers(endpoint(coder=coders[0]), endpoint(coder=coders[1]))
+    peers.settle()
+    frames = AudioFrames(0, 0, smooth_indices(CONFIG, 6))
+    for session, queue in ((peers.client, peers.to_server), (peers.server, peers.to_client)):
+        assert session.send_audio(frames)
+        peers.collect()
+        assert queue[-1][0] == Kind.AUDIO
+    peers.settle()
+    coded = frames.to_message(CONFIG, TABLES[1])
+    assert coded.KIND is Kind.AUDIO_CODED
+    malformed = peers.server.counters.malformed
+    assert peers.server.receive_data(encode(replace(coded, sequence=6)), peers.now) == []
+    assert peers.server.counters.malformed == malformed + 1
+
+
+@given(st.integers(0, 2), st.integers(1, 8), st.binary(max_size=90))
+def test_coded_noise_is_heard_or_malformed(rate: int, frames: int, payload: bytes) -> None:
+    peers = Peers(endpoint(coder=TABLES[0]), endpoint(coder=TABLES[0]))
+    peers.settle()
+    message = AudioCoded(0, 0, rate, frames, payload)
+    events = peers.server.receive_data(encode(message), peers.now)
+    assert len(events) + peers.server.counters.malformed == 1
+    for event in events:
+        assert isinstance(event, AudioFrames)
+        assert event.to_message(CONFIG, TABLES[0]) == message

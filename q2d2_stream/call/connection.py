@@ -22,6 +22,7 @@ from q2d2_stream.wire import (
     State,
     Text,
     WireMeter,
+    audio_size,
 )
 
 __all__ = ["Connection"]
@@ -69,7 +70,6 @@ class Connection:
         self._attached = asyncio.Event()
         self._outgoing = asyncio.Event()
         self._outgoing_bytes = 0
-        self._audio_bits = 0.0
 
     @property
     def remote(self) -> str:
@@ -101,12 +101,9 @@ class Connection:
 
     def send_audio(self, frames: AudioFrames) -> bool:
         """Send frames; False, and nothing sent, unless the session is established."""
-        if not self._session.send_audio(frames):
-            return False
-        rate = self._config.rate_of_pairs(frames.indices.shape[1])
-        self._audio_bits += self._config.bits_per_frame(rate) * len(frames.indices)
+        sent = self._session.send_audio(frames)
         self._flush()
-        return True
+        return sent
 
     def send(self, message: ReceiverReport | Mute | Text) -> bool:
         """Send a message; False, and nothing sent, unless the session is established."""
@@ -159,8 +156,8 @@ class Connection:
                 data = await self._pipe.recv()
                 now = time.monotonic()
                 events = self._session.receive_data(data, now)
-                bits = sum(self._bits(event) for event in events)
-                self.received.count(len(data), now, bits)
+                is_audio = any(isinstance(event, AudioFrames) for event in events)
+                self._count(self.received, data, is_audio)
                 rtt_s = self._session.rtt_s
                 if rtt_s is not None:
                     self.rtt_min_s = min(rtt_s, self.rtt_min_s or rtt_s)
@@ -182,22 +179,25 @@ class Connection:
                 for data in messages:
                     await self._pipe.send(data)
                     self._outgoing_bytes -= len(data)
-                    self.sent.count(len(data), time.monotonic(), self._audio_bits)
-                    self._audio_bits = 0.0
+                    self._count(self.sent, data)
                 if self.closed.done():
                     return
         except ConnectionError:
             # Reading ends too, but only after what has arrived: perhaps the peer's bye.
             self._outgoing_bytes = 0
 
+    def _count(self, meter: WireMeter, data: bytes | str, is_audio: bool = True) -> None:
+        """Count a message; ``is_audio`` False: it was dropped, or is none."""
+        now = time.monotonic()
+        audio = audio_size(data) if is_audio and isinstance(data, bytes) else None
+        if audio is None:
+            meter.count(len(data), now)
+        else:
+            nominal = self._config.bits_per_frame(audio.rate) * audio.frames
+            meter.count(len(data), now, audio.payload_bytes, nominal)
+
     async def _tick(self) -> None:
         while (deadline := self._session.deadline) is not None:
             await asyncio.sleep(min(max(0.0, deadline - time.monotonic()), _TICK_S))
             self._dispatch(self._session.tick(time.monotonic()))
             self._flush()
-
-    def _bits(self, event: Event) -> float:
-        if not isinstance(event, AudioFrames):
-            return 0.0
-        rate = self._config.rate_of_pairs(event.indices.shape[1])
-        return self._config.bits_per_frame(rate) * len(event.indices)

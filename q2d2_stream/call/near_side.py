@@ -133,6 +133,7 @@ class NearSide:
             self._options.rate,
             established.frames_per_message,
             connection.link,
+            established.coder,
         )
         self._frames_per_message = established.frames_per_message
         self._encoder.rate = max(

@@ -56,7 +56,8 @@ def _length(stats: CallStats) -> str:
 def _sent(stats: CallStats) -> str:
     sent = stats.sent
     text = (
-        f"{sent.mean_codec_kbps:.2f} kbps codec, {sent.mean_wire_kbps:.1f} kbps on the wire, "
+        f"{sent.mean_codec_kbps:.2f} kbps codec (nominally {sent.mean_nominal_kbps:.2f}), "
+        f"{sent.mean_wire_kbps:.1f} kbps on the wire, "
         f"{stats.counters.sent_frames} frames in {stats.counters.sent} messages"
     )
     if stats.dropped_frames:
@@ -67,8 +68,9 @@ def _sent(stats: CallStats) -> str:
 def _received(stats: CallStats) -> str:
     received = stats.received
     return (
-        f"{received.mean_codec_kbps:.2f} kbps codec, {received.mean_wire_kbps:.1f} kbps on the "
-        f"wire, {stats.counters.received_frames} frames in {stats.counters.received} messages"
+        f"{received.mean_codec_kbps:.2f} kbps codec (nominally "
+        f"{received.mean_nominal_kbps:.2f}), {received.mean_wire_kbps:.1f} kbps on the wire, "
+        f"{stats.counters.received_frames} frames in {stats.counters.received} messages"
     )
 
 

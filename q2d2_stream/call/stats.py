@@ -18,7 +18,9 @@ class DirectionStats:
 
     Attributes:
         codec_kbps, wire_kbps: over the last five seconds; the wire counts all headers.
-        mean_codec_kbps, mean_wire_kbps: since the connections were made.
+        mean_codec_kbps, mean_wire_kbps: since the connections were made; the codec's is of the
+            bytes that its indices took, entropy coded or packed.
+        mean_nominal_kbps: what the same frames come to at the codec's nominal bits per frame.
         wire_bytes: since the call began.
     """
 
@@ -26,6 +28,7 @@ class DirectionStats:
     wire_kbps: float
     mean_codec_kbps: float
     mean_wire_kbps: float
+    mean_nominal_kbps: float
     wire_bytes: int
 
 

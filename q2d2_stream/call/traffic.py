@@ -25,7 +25,8 @@ class Traffic:
         self._counters = Counters()
         self._began = time.monotonic()
         self._ended: float | None = None
-        self._past = {"sent": [0.0, 0.0, 0], "received": [0.0, 0.0, 0]}
+        # kilobits of codec, wire and nominal, and bytes on the wire
+        self._past = {"sent": [0.0, 0.0, 0.0, 0], "received": [0.0, 0.0, 0.0, 0]}
 
     def attach(self, connection: Connection) -> None:
         """Count ``connection`` from now on."""
@@ -63,7 +64,7 @@ class Traffic:
 
     def direction(self, name: str) -> DirectionStats:
         """Of "sent" or "received"."""
-        codec_kbit, wire_kbit, wire_bytes = self._past[name]
+        codec_kbit, wire_kbit, nominal_kbit, wire_bytes = self._past[name]
         codec_kbps = wire_kbps = 0.0
         if self._current is not None:
             now = time.monotonic()
@@ -71,10 +72,16 @@ class Traffic:
             codec_kbps, wire_kbps = meter.kbps(now)
             more = _totals(meter, self._current, now)
             codec_kbit, wire_kbit = codec_kbit + more[0], wire_kbit + more[1]
+            nominal_kbit += more[2]
             wire_bytes += meter.wire_bytes
         elapsed = max(1.0, self.seconds)
         return DirectionStats(
-            codec_kbps, wire_kbps, codec_kbit / elapsed, wire_kbit / elapsed, int(wire_bytes)
+            codec_kbps,
+            wire_kbps,
+            codec_kbit / elapsed,
+            wire_kbit / elapsed,
+            nominal_kbit / elapsed,
+            int(wire_bytes),
         )
 
     def _settle(self) -> None:
@@ -84,17 +91,16 @@ class Traffic:
         now = time.monotonic()
         for name, past in self._past.items():
             meter: WireMeter = getattr(self._current, name)
-            codec_kbit, wire_kbit = _totals(meter, self._current, now)
-            past[0] += codec_kbit
-            past[1] += wire_kbit
-            past[2] += meter.wire_bytes
+            for which, kbit in enumerate(_totals(meter, self._current, now)):
+                past[which] += kbit
+            past[3] += meter.wire_bytes
 
 
-def _totals(meter: WireMeter, connection: Connection, now: float) -> tuple[float, float]:
-    """Kilobits of codec and wire that a meter has counted."""
-    codec, wire = meter.total_kbps(now)
+def _totals(meter: WireMeter, connection: Connection, now: float) -> tuple[float, float, float]:
+    """Kilobits of codec, wire and nominal that a meter has counted."""
+    codec, wire, nominal = meter.total_kbps(now)
     elapsed = max(1.0, now - connection.began)
-    return codec * elapsed, wire * elapsed
+    return codec * elapsed, wire * elapsed, nominal * elapsed
 
 
 def _sum(first: Counters, second: Counters) -> Counters:

@@ -159,6 +159,7 @@ async def open_line(
         frames_per_message=args.frames_per_message,
         dtx=args.dtx,
         secret=_secret(args),
+        coder=codec.coder,
     )
     simulate = parse_link(args.simulate) if args.simulate is not None else None
     address = parse_address(args.listen or args.peer)

@@ -113,7 +113,8 @@ def _table(stats: CallStats, keys: str) -> Table:
         "me": _meter(stats.near_rms_db, stats.near_peak_db) + muted,
         "peer": _meter(stats.far_rms_db, stats.far_peak_db) + peer_muted,
         "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f} on the wire; rate "
-        f"{stats.rate_kbps:.2f}, {stats.frames_per_message} frames per message{down}{drops}",
+        f"{stats.rate_kbps:.2f} nominally, {stats.frames_per_message} frames per message"
+        f"{down}{drops}",
         "received": f"{received.codec_kbps:.2f} kbps, {received.wire_kbps:.1f} on the wire",
         "network": f"rtt {_rtt(stats)}, jitter {playout.jitter_ms:.0f} ms, {playout.lost} lost, "
         f"{playout.stalls} stalls, drift {playout.drift_ppm:+.0f} ppm",

@@ -68,6 +68,7 @@ async def _loopback(args: argparse.Namespace) -> int:
         codec.model_hash,
         frames_per_message=args.frames_per_message,
         dtx=args.dtx,
+        coder=codec.coder,
     )
     network = _network(args)
     # The echo of the last word is still under way when the input ends.

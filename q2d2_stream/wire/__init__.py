@@ -10,7 +10,7 @@ from q2d2_stream.wire.handshake import Endpoint
 from q2d2_stream.wire.kinds import Capability, Reason, Role
 from q2d2_stream.wire.limits import MAX_MESSAGE_BYTES, Limits
 from q2d2_stream.wire.lobby import Call, Lobby
-from q2d2_stream.wire.messages import Mute, ReceiverReport, Text
+from q2d2_stream.wire.messages import Mute, ReceiverReport, Text, audio_size
 from q2d2_stream.wire.overhead import Link, WireMeter
 from q2d2_stream.wire.pacing import Pace, Pacer, SendState
 from q2d2_stream.wire.send_queue import SendQueue
@@ -46,4 +46,5 @@ __all__ = [
     "Text",
     "VoiceDetector",
     "WireMeter",
+    "audio_size",
 ]

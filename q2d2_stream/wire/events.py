@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError, WireError
 from q2d2_stream.packing import pack, packed_bytes, unpack
 from q2d2_stream.wire.hello import Hello
 from q2d2_stream.wire.kinds import Reason
 from q2d2_stream.wire.lobby import Call
-from q2d2_stream.wire.messages import Audio, Mute, ReceiverReport, Text
+from q2d2_stream.wire.messages import Audio, AudioCoded, Mute, ReceiverReport, Text
 
 __all__ = ["AudioFrames", "Closed", "Established", "Event"]
 
@@ -39,31 +40,47 @@ class AudioFrames:
     end: bool = False
     dtx: bool = False
 
-    def to_message(self, config: CodecConfig) -> Audio:
-        """The message that carries these frames; InputError when they do not fit ``config``."""
+    def to_message(self, config: CodecConfig, coder: IndexCoder | None = None) -> Audio:
+        """The message that carries these frames; InputError when they do not fit ``config``.
+
+        With a ``coder``, which the peer must have too, it is coded where that is shorter.
+        """
         frames, pairs = self.indices.shape
-        return Audio(
+        coded = coder.encode(self.indices) if coder is not None else None
+        kind = Audio if coded is None else AudioCoded
+        return kind(
             sequence=self.sequence,
             timestamp=self.timestamp,
             rate=config.rate_of_pairs(pairs),
             frames=frames,
-            payload=pack(self.indices, config),
+            payload=pack(self.indices, config) if coded is None else coded,
             start=self.start,
             end=self.end,
             dtx=self.dtx,
         )
 
     @classmethod
-    def from_message(cls, message: Audio, config: CodecConfig) -> AudioFrames:
-        """Inverse of :meth:`to_message`; WireError when the payload does not fit ``config``."""
+    def from_message(
+        cls, message: Audio, config: CodecConfig, coder: IndexCoder | None = None
+    ) -> AudioFrames:
+        """Inverse of :meth:`to_message`; WireError when the payload does not fit ``config``, or
+        is coded and both sides have not the same tables."""
+        payload, rate, frames = message.payload, message.rate, message.frames
         try:
-            expected = packed_bytes(config, message.rate, message.frames)
-            if len(message.payload) != expected:
-                raise WireError(
-                    f"audio message carries {len(message.payload)} bytes, expected {expected} "
-                    f"for {message.frames} frames of rate {message.rate}"
-                )
-            indices = unpack(message.payload, config, message.rate, message.frames)
+            if isinstance(message, AudioCoded):
+                if coder is None:
+                    raise WireError(
+                        "audio came entropy coded, but the two sides have not the same tables"
+                    )
+                indices = coder.decode(payload, rate, frames)
+            else:
+                expected = packed_bytes(config, rate, frames)
+                if len(payload) != expected:
+                    raise WireError(
+                        f"audio message carries {len(payload)} bytes, expected {expected} "
+                        f"for {frames} frames of rate {rate}"
+                    )
+                indices = unpack(payload, config, rate, frames)
         except InputError as error:
             raise WireError(f"audio message does not fit the codec: {error}") from error
         return cls(
@@ -86,6 +103,7 @@ class Established:
         rates: rates that the peer can decode and this side can encode, ascending.
         frames_per_message: frames per message to begin with: the larger of both wishes.
         resumed: the peer's sequence numbers go on from an earlier connection.
+        coder: codes audio in both directions, as both sides have its tables; None: all is packed.
     """
 
     call: Call
@@ -93,6 +111,7 @@ class Established:
     rates: tuple[int, ...]
     frames_per_message: int
     resumed: bool
+    coder: IndexCoder | None = None
 
 
 @dataclass(frozen=True)

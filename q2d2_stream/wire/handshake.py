@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import HandshakeError, InputError
 from q2d2_stream.wire.auth import Secret
 from q2d2_stream.wire.events import Established
@@ -29,6 +30,7 @@ class Endpoint:
         frames_per_message: frames per audio message to begin with, 1 to 8.
         dtx: whether silence may be left unsent.
         secret: what both sides must prove to know; None for an open call.
+        coder: codes audio for a peer that has the same tables, as ``codec.coder``; None: never.
 
     Raises InputError when a field is out of range.
     """
@@ -40,6 +42,7 @@ class Endpoint:
     frames_per_message: int = 3
     dtx: bool = False
     secret: Secret | None = field(default=None, repr=False)
+    coder: IndexCoder | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         ladder = tuple(range(len(self.config.rates)))
@@ -72,6 +75,7 @@ class Endpoint:
             nonce=nonce,
             sequence=call.next_sequence,
             capabilities=capabilities,
+            tables=self.coder.checksum if self.coder is not None else 0,
         )
 
 
@@ -199,12 +203,14 @@ class Handshake:
         if not resumed:
             call.window.restart(peer.sequence)
         call.connections += 1
+        coder = self._endpoint.coder
         return Established(
             call=call,
             peer=peer,
             rates=self._common_rates(peer),
             frames_per_message=max(self._endpoint.frames_per_message, peer.frames_per_message),
             resumed=resumed,
+            coder=coder if coder is not None and coder.checksum == peer.tables else None,
         )
 
     def _common_rates(self, peer: Hello) -> tuple[int, ...]:

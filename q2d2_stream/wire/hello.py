@@ -21,6 +21,7 @@ _NO_CAPABILITY = Capability(0)
 
 _HELLO = struct.Struct("<4sBBBBHI8s16s16s")
 _HELLO_START = struct.Struct("<4sB")
+_TABLES = struct.Struct("<I")
 _PROOF = struct.Struct("<32s")
 _REASON = struct.Struct("<B")
 
@@ -39,6 +40,7 @@ class Hello:
         nonce: 16 random bytes, new for every connection.
         sequence: sequence number that the sender's next frame will have.
         capabilities: see :class:`Capability`.
+        tables: checksum of the entropy tables the sender has; 0 for none, and then not sent.
     """
 
     KIND: ClassVar[Kind] = Kind.HELLO
@@ -51,6 +53,7 @@ class Hello:
     nonce: bytes
     sequence: int = 0
     capabilities: Capability = _NO_CAPABILITY
+    tables: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model_id", printable(self.model_id, _MAX_MODEL_ID_BYTES))
@@ -65,6 +68,7 @@ class Hello:
         check_range("frames_per_message", self.frames_per_message, 1, MAX_FRAMES_PER_MESSAGE)
         check_range("sequence", self.sequence, 0, U32_MAX)
         check_range("capabilities", self.capabilities, 0, 0xFFFF)
+        check_range("tables", self.tables, 0, U32_MAX)
 
     def to_body(self) -> bytes:
         """Bytes after the kind."""
@@ -80,7 +84,8 @@ class Hello:
             self.call_id,
             self.nonce,
         )
-        return fields + put_text(self.model_id)
+        tables = _TABLES.pack(self.tables) if self.tables else b""
+        return fields + put_text(self.model_id) + tables
 
     @classmethod
     def from_body(cls, body: bytes) -> Hello:
@@ -97,9 +102,12 @@ class Hello:
             raise WireError(f"hello has {len(body)} bytes, expected at least {_HELLO.size}")
         _, _, role, rates, frames, capabilities, sequence, model_hash, call_id, nonce = values
         check_range("role", role, 0, 1)
+        text = body[_HELLO.size :]
+        model_id = take_text(text, _MAX_MODEL_ID_BYTES, "hello")
+        more = text[len(put_text(model_id)) :]
         return cls(
             role=Role(role),
-            model_id=take_text(body[_HELLO.size :], _MAX_MODEL_ID_BYTES, "hello"),
+            model_id=model_id,
             model_hash=model_hash,
             rates=tuple(rate for rate in range(8) if rates >> rate & 1),
             frames_per_message=frames,
@@ -107,6 +115,7 @@ class Hello:
             nonce=nonce,
             sequence=sequence,
             capabilities=Capability(capabilities),
+            tables=_TABLES.unpack_from(more)[0] if len(more) >= _TABLES.size else 0,
         )
 
 

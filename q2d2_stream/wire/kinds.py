@@ -20,6 +20,7 @@ class Kind(IntEnum):
     REPORT = 19
     MUTE = 20
     TEXT = 21
+    AUDIO_CODED = 22
 
 
 class Role(IntEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 from q2d2_stream.errors import InputError, WireError
 from q2d2_stream.wire.fields import U32_MAX, check_range, printable, put_text, take, take_text
@@ -19,6 +19,8 @@ __all__ = [
     "AUDIO_HEADER_BYTES",
     "MAX_TEXT_BYTES",
     "Audio",
+    "AudioCoded",
+    "AudioSize",
     "Message",
     "Mute",
     "Ping",
@@ -26,6 +28,7 @@ __all__ = [
     "ReceiverReport",
     "Text",
     "Unknown",
+    "audio_size",
     "decode",
     "encode",
 ]
@@ -80,7 +83,7 @@ class Audio:
         return _AUDIO.pack(head, self.sequence, self.timestamp) + self.payload
 
     @classmethod
-    def from_body(cls, body: bytes) -> Audio:
+    def from_body(cls, body: bytes) -> Self:
         """Inverse of :meth:`to_body`; whether the payload fits is checked by the session."""
         head, sequence, timestamp = take(_AUDIO, body, "audio")
         return cls(
@@ -93,6 +96,16 @@ class Audio:
             end=bool(head >> 6 & 1),
             dtx=bool(head >> 7 & 1),
         )
+
+
+@dataclass(frozen=True)
+class AudioCoded(Audio):
+    """As :class:`Audio`, but the payload is entropy coded: :mod:`q2d2_stream.entropy`.
+
+    For a peer whose hello told the same tables.
+    """
+
+    KIND: ClassVar[Kind] = Kind.AUDIO_CODED
 
 
 @dataclass(frozen=True)
@@ -230,13 +243,15 @@ class Unknown:
 
 
 Message: TypeAlias = (
-    Hello | Proof | Refuse | Bye | Audio | Ping | Pong | ReceiverReport | Mute | Text
+    Hello | Proof | Refuse | Bye | Audio | AudioCoded | Ping | Pong | ReceiverReport | Mute | Text
 )
 
 _CLASSES: dict[int, type[Message]] = {
     cls.KIND: cls
-    for cls in (Hello, Proof, Refuse, Bye, Audio, Ping, Pong, ReceiverReport, Mute, Text)
-}
+    for cls in (
+        Hello, Proof, Refuse, Bye, Audio, AudioCoded, Ping, Pong, ReceiverReport, Mute, Text
+    )
+}  # fmt: skip
 
 
 def encode(message: Message) -> bytes:
@@ -258,3 +273,18 @@ def decode(data: bytes) -> Message | Unknown:
         return cls.from_body(bytes(data[1:]))
     except InputError as error:
         raise WireError(f"{Kind(data[0]).name.lower()} message is malformed: {error}") from error
+
+
+class AudioSize(NamedTuple):
+    """What an audio message carries: frames of a rate, in so many bytes after its header."""
+
+    rate: int
+    frames: int
+    payload_bytes: int
+
+
+def audio_size(data: bytes) -> AudioSize | None:
+    """What is in a message as it is on the wire; None for all but audio."""
+    if len(data) < AUDIO_HEADER_BYTES or data[0] not in (Kind.AUDIO, Kind.AUDIO_CODED):
+        return None
+    return AudioSize(data[1] >> 3 & 3, (data[1] & 7) + 1, len(data) - AUDIO_HEADER_BYTES)

@@ -65,12 +65,25 @@ class WireMeter:
     def __init__(self, link: Link, now: float) -> None:
         self._link = link
         self._started = now
-        self._codec_bits = 0.0
+        self._codec_bits = 0
+        self._nominal_bits = 0.0
         self._wire_bits = 0
         self._seconds: deque[list[float]] = deque(maxlen=_WINDOW_S + 1)  # second, codec, wire
 
-    def count(self, message_bytes: int, now: float, codec_bits: float = 0.0) -> None:
-        """Count a message; ``codec_bits`` is ``bits_per_frame(rate) * frames`` for audio."""
+    def count(
+        self, message_bytes: int, now: float, payload_bytes: int = 0, nominal_bits: float = 0.0
+    ) -> None:
+        """Count a message.
+
+        Args:
+            message_bytes: its length.
+            now: when.
+            payload_bytes: how many of it are indices, which count as the codec's.
+            nominal_bits: what their frames come to at ``bits_per_frame``, neither coded nor
+                rounded to bytes.
+        """
+        self._nominal_bits += nominal_bits
+        codec_bits = 8 * payload_bytes
         wire_bits = 8 * self._link.wire_bytes(message_bytes)
         self._codec_bits += codec_bits
         self._wire_bits += wire_bits
@@ -88,10 +101,11 @@ class WireMeter:
         codec = sum(entry[1] for entry in recent) / elapsed / 1000
         return codec, sum(entry[2] for entry in recent) / elapsed / 1000
 
-    def total_kbps(self, now: float) -> tuple[float, float]:
-        """Codec and wire kbps since the meter was made."""
-        elapsed = max(1.0, now - self._started)
-        return self._codec_bits / elapsed / 1000, self._wire_bits / elapsed / 1000
+    def total_kbps(self, now: float) -> tuple[float, float, float]:
+        """Codec, wire and nominal kbps since the meter was made."""
+        per_kbps = 1000 * max(1.0, now - self._started)
+        codec, wire, nominal = self._codec_bits, self._wire_bits, self._nominal_bits
+        return codec / per_kbps, wire / per_kbps, nominal / per_kbps
 
     @property
     def wire_bytes(self) -> int:

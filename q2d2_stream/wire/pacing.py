@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.packing import packed_bytes
 from q2d2_stream.wire.hello import MAX_FRAMES_PER_MESSAGE
@@ -94,6 +95,7 @@ class Pacer:
         rate: the rate wanted; the highest common one up to it is the best that is used.
         frames_per_message: the fewest frames per message, 1 to 8.
         link: the layers below, for what a message costs.
+        coder: what codes the payload; None: it is packed.
 
     Raises InputError when an argument is out of range.
     """
@@ -105,6 +107,7 @@ class Pacer:
         rate: int,
         frames_per_message: int,
         link: Link,
+        coder: IndexCoder | None = None,
     ) -> None:
         if not rates:
             raise InputError("rates is empty, expected the rates that both ends support")
@@ -115,6 +118,7 @@ class Pacer:
             )
         self._config = config
         self._link = link
+        self._coder = coder
         best = max((r for r in rates if r <= rate), default=min(rates))
         frames = [frames_per_message, *(n for n in _FRAMES_LADDER if n > frames_per_message)]
         lower = [r for r in sorted(rates, reverse=True) if r < best]
@@ -137,8 +141,11 @@ class Pacer:
         return self._rung
 
     def wire_bps(self, frames_per_message: int, rate: int) -> float:
-        """Bits per second on the wire of audio sent so, headers included."""
-        payload = packed_bytes(self._config, rate, frames_per_message)
+        """Bits per second on the wire of speech sent so, headers included."""
+        if self._coder is not None:
+            payload = self._coder.typical_bytes(rate, frames_per_message)
+        else:
+            payload = packed_bytes(self._config, rate, frames_per_message)
         message = self._link.wire_bytes(AUDIO_HEADER_BYTES + payload)
         return 8 * message * self._config.frame_rate / frames_per_message
 

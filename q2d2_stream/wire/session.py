@@ -173,7 +173,8 @@ class Session:
 
         Raises InputError when the frames do not fit the configuration.
         """
-        message = frames.to_message(self._config)
+        coder = self._established.coder if self._established is not None else None
+        message = frames.to_message(self._config, coder)
         if self._state is not State.ESTABLISHED or not self._send(message):
             return False
         self.counters.sent_frames += message.frames
@@ -278,8 +279,8 @@ class Session:
             return []
         if message.rate not in self._rates:
             raise WireError(f"audio has rate {message.rate}, expected one of {self._rates}")
-        frames = AudioFrames.from_message(message, self._config)
         assert self._established is not None
+        frames = AudioFrames.from_message(message, self._config, self._established.coder)
         verdict = self._established.call.window.accept(message.sequence, message.frames)
         if verdict is Verdict.DUPLICATE:
             self.counters.duplicate += 1
