@@ -1,4 +1,4 @@
-"""Indices to bytes and back: the only place where bits are laid out.
+"""Indices to bytes of a fixed size and back; :mod:`q2d2_stream.entropy` makes fewer of them.
 
 All the indices of a call form one number in mixed radix, so that no frame and no pair is rounded
 up to whole bits; only the whole is rounded up to whole bytes.

@@ -73,11 +73,13 @@ class IndexCoder:
             raise InputError(f"an index is out of range, expected below {self._codes[:pairs]}")
         if not frames:
             return None
-        points = self._coordinates.of(indices)
-        starts, sizes = self._first.slots(np.zeros_like(points[:1]), points[:1])
-        if frames > 1:
-            more = self._following.slots(points[:-1], points[1:])
-            starts, sizes = starts + more[0], sizes + more[1]
+        points = self._coordinates.of(indices).tolist()
+        symbols: list[tuple[int, int]] = []
+        predictor, last = self._first, [0] * (2 * pairs)
+        for point in points:
+            predictor.put(symbols, last, point)
+            predictor, last = self._following, point
+        starts, sizes = zip(*symbols, strict=True)
         data = encode(starts, sizes)
         return data if len(data) < fixed else None
 
@@ -107,71 +109,59 @@ class IndexCoder:
 
 
 class _Predictor:
-    """A mode, laid out for coding: whole runs as arrays, single symbols as Python numbers."""
+    """A mode as Python numbers: runs are short, and half of the way is symbol by symbol anyway."""
 
     def __init__(self, mode: Mode, coordinates: Coordinates) -> None:
         self._coordinates = coordinates
-        self._cosets = coordinates.cosets
-        dims = 2 * coordinates.pairs
-        self._mode = mode
         self._before = np.ascontiguousarray(mode.before.T.astype(np.int64))
+        self._bias = mode.bias.astype(np.int64)
+        dims = len(mode.bias)
         self._within: list[list[int]] = [mode.within[k, :k].tolist() for k in range(dims)]
-        self._last_bin = np.array([2 * highest for highest in coordinates.highest])
-        self._last_bins: list[int] = self._last_bin.tolist()
-        # Edges of all alphabets' rows, one after the other, each row with its TOTAL at the end.
-        edges = [_edges(sizes) for sizes in mode.sizes]
-        self._edges = np.concatenate([e.reshape(-1) for e in edges])
-        self._rows: list[list[tuple[int, ...]]] = [list(map(tuple, e.tolist())) for e in edges]
-        sizes = np.array([e.size for e in edges]).cumsum()
-        shape = (coordinates.pairs, 1 + self._cosets)
-        self._offset = np.concatenate(([0], sizes[:-1])).reshape(shape)
-        self._width = np.array([e.shape[1] for e in edges]).reshape(shape)
+        self._last_bin = [2 * highest for highest in coordinates.highest]
+        self._tables: list[list[tuple[int, ...]]] = [_edges(sizes) for sizes in mode.sizes]
 
-    def slots(
-        self, last: NDArray[np.int64], points: NDArray[np.int64]
-    ) -> tuple[list[int], list[int]]:
-        """Starts and sizes of all coordinates of ``points``, frame by frame.
-
-        Args:
-            last: the frame before each of them, ``(frames, 2 * pairs)``.
-            points: of the same shape.
-        """
-        dims = points.shape[1]
-        bins = self._mode.bins(last, points).clip(0, self._last_bin[:dims])
-        pair = np.arange(dims // 2)
-        coset = points[:, 0::2] % self._cosets
-        at = np.empty_like(points)  # of the symbol's first slot within the edges
-        at[:, 0::2] = self._offset[pair, 0] + bins[:, 0::2] * self._width[pair, 0]
-        at[:, 0::2] += points[:, 0::2]
-        at[:, 1::2] = self._offset[pair, 1 + coset] + bins[:, 1::2] * self._width[pair, 1 + coset]
-        at[:, 1::2] += points[:, 1::2] // self._cosets
-        flat = at.reshape(-1)
-        starts = self._edges[flat]
-        return starts.tolist(), (self._edges[flat + 1] - starts).tolist()
+    def put(self, symbols: list[tuple[int, int]], last: list[int], point: list[int]) -> None:
+        """Append first slot and slots of all coordinates of ``point``, which follows ``last``."""
+        cosets, sums = self._coordinates.cosets, self._sums(last)
+        for k in range(0, len(point), 2):
+            x, y = point[k], point[k + 1]
+            alphabet = k // 2 * (1 + cosets)
+            edges = self._edges(alphabet, k, sums, point)
+            symbols.append((edges[x], edges[x + 1] - edges[x]))
+            edges = self._edges(alphabet + 1 + x % cosets, k + 1, sums, point)
+            start = edges[y // cosets]
+            symbols.append((start, edges[y // cosets + 1] - start))
 
     def take(self, decoder: Decoder, last: list[int]) -> tuple[list[int], list[int]]:
         """The next frame's indices and coordinates, after a frame of the coordinates ``last``."""
-        dims = len(last)
-        cosets, rows, weights, last_bin = self._cosets, self._rows, self._within, self._last_bins
-        sums = np.array(last) @ self._before[:dims, :dims] + self._mode.bias[:dims]
-        sum_of: list[int] = sums.tolist()
+        cosets, sums = self._coordinates.cosets, self._sums(last)
         indices: list[int] = []
         point: list[int] = []
-        for pair in range(dims // 2):
-            alphabet, k = pair * (1 + cosets), 2 * pair
-            bin_x = (sum_of[k] + sum(map(mul, weights[k], point))) >> SHIFT
-            x = decoder.take(rows[alphabet][min(max(bin_x, 0), last_bin[k])])
+        for k in range(0, len(last), 2):
+            alphabet = k // 2 * (1 + cosets)
+            x = decoder.take(self._edges(alphabet, k, sums, point))
             point.append(x)
             coset = x % cosets
-            bin_y = (sum_of[k + 1] + sum(map(mul, weights[k + 1], point))) >> SHIFT
-            y = decoder.take(rows[alphabet + 1 + coset][min(max(bin_y, 0), last_bin[k + 1])])
+            y = decoder.take(self._edges(alphabet + 1 + coset, k + 1, sums, point))
             point.append(cosets * y + coset)
-            indices.append(self._coordinates.index[pair][x][y])
+            indices.append(self._coordinates.index[k // 2][x][y])
         return indices, point
 
+    def _sums(self, last: list[int]) -> list[int]:
+        """What the frame before says of every coordinate."""
+        dims = len(last)
+        sums: list[int] = (np.array(last) @ self._before[:dims, :dims] + self._bias[:dims]).tolist()
+        return sums
 
-def _edges(sizes: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """First slots of every row's symbols, and TOTAL: ``(bins, symbols + 1)``."""
+    def _edges(self, alphabet: int, k: int, sums: list[int], point: list[int]) -> tuple[int, ...]:
+        """The row of coordinate ``k``; of ``point`` only the coordinates before it are used."""
+        bin_: int = (sums[k] + sum(map(mul, self._within[k], point))) >> SHIFT
+        row = min(max(bin_, 0), self._last_bin[k])
+        return self._tables[alphabet][row]
+
+
+def _edges(sizes: NDArray[np.uint16]) -> list[tuple[int, ...]]:
+    """First slots of every row's symbols, and TOTAL."""
     edges = np.zeros((sizes.shape[0], sizes.shape[1] + 1), np.int64)
     np.cumsum(sizes, axis=1, out=edges[:, 1:])
-    return edges
+    return [tuple(row) for row in edges.tolist()]
