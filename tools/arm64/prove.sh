@@ -24,4 +24,5 @@ for suite in "$@"; do
     "$python" tools/arm64/transcode.py $clip "$folder/x86.npz"
     tools/arm64/in_userland.sh "$folder" tools/arm64/transcode.py $clip "$folder/arm64.npz"
     "$python" tools/arm64/compare.py "$folder/x86.npz" "$folder/arm64.npz"
+    "$python" tools/arm64/call.py "$folder"
 done
