@@ -73,14 +73,15 @@ def message(kind: Kind, number: int) -> bytes:
     return bytes([kind]) + number.to_bytes(2, "big")
 
 
-def test_a_simulated_pipe_loses_audio_and_nothing_else() -> None:
+@pytest.mark.parametrize("kind", [Kind.AUDIO, Kind.AUDIO_CODED])
+def test_a_simulated_pipe_loses_audio_and_nothing_else(kind: Kind) -> None:
     async def main() -> None:
         near, far = MemoryPipe.pair()
         pipe = SimulatedPipe(near, parse_link("loss=0.5,delay=5,seed=1"))
         await far.send(message(Kind.HELLO, 0))
         assert await pipe.recv() == message(Kind.HELLO, 0)
         for number in range(60):
-            await far.send(message(Kind.AUDIO, number))
+            await far.send(message(kind, number))
             await far.send(message(Kind.PING, number))
         began = time.monotonic()
         await far.close()
@@ -92,7 +93,7 @@ def test_a_simulated_pipe_loses_audio_and_nothing_else() -> None:
         assert [m for m in received if m[0] == Kind.PING] == [
             message(Kind.PING, number) for number in range(60)
         ]
-        assert 10 < sum(m[0] == Kind.AUDIO for m in received) < 50
+        assert 10 < sum(m[0] == kind for m in received) < 50
         await pipe.close()
 
     run(main())

@@ -86,7 +86,7 @@ class SimulatedPipe(Pipe):
         if kind in _HANDSHAKE:
             self._ready.append(data)
             return
-        if kind == Kind.AUDIO:
+        if kind in (Kind.AUDIO, Kind.AUDIO_CODED):
             self._loss.send(data, now)
             if not self._loss.receive(now):
                 return
