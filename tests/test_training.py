@@ -118,16 +118,21 @@ def test_learning_rate_warms_up_holds_and_falls():
     assert learning_rate(0.9, 5000) == pytest.approx(0.1 / 0.35 + 0.01)
 
 
+def after(steps):
+    """Ends a run after so many steps: a wall-clock budget means little on a busy machine."""
+    left = iter(range(steps))
+    return lambda: next(left, None) is None
+
+
 def test_both_stages_learn_resume_and_save(corpus, tmp_path):
-    first = TrainOptions(out=tmp_path, stage=0, minutes=0.15, batch=2, frames=40)
-    path = train(first, SMALL, corpus)
-    begun = read_checkpoint(path)["progress"]
-    assert begun["step"] > 3
-    train(replace(first, minutes=0.03), SMALL, corpus)
-    assert read_checkpoint(path)["progress"]["step"] > begun["step"]
+    first = TrainOptions(out=tmp_path, stage=0, minutes=60, batch=2, frames=40)
+    path = train(first, SMALL, corpus, stop=after(5))
+    assert read_checkpoint(path)["progress"]["step"] == 5
+    train(first, SMALL, corpus, stop=after(2))
+    assert read_checkpoint(path)["progress"]["step"] == 7
 
     second = replace(first, stage=1, init=path, joint=True)
-    net = load_net(train(second, SMALL, corpus))
+    net = load_net(train(second, SMALL, corpus, stop=after(2)))
     before = load_net(path)
     moved = [
         not torch.equal(a, b)
@@ -137,10 +142,10 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
 
 
 def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path):
-    first = TrainOptions(out=tmp_path, stage=1, minutes=0.05, batch=2, frames=60)
-    path = train(first, SMALL, corpus)
-    second = train(replace(first, stage=2, init=path, minutes=0.15), SMALL, corpus)
-    assert int(read_checkpoint(second)["stage_head"]["steps"]) > 3
+    first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
+    path = train(first, SMALL, corpus, stop=after(1))
+    second = train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(4))
+    assert int(read_checkpoint(second)["stage_head"]["steps"]) == 4
     old, new = load_net(path), load_net(second)
     for (name, a), (_, b) in zip(old.named_parameters(), new.named_parameters(), strict=True):
         if name.startswith("encoder."):
