@@ -26,7 +26,7 @@ from q2d2_stream.training.discriminator import (  # noqa: E402
 from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
-from q2d2_stream.training.trainer import TrainOptions, learning_rate, train  # noqa: E402
+from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
 from q2d2_stream.training.validate import append_scores  # noqa: E402
 
 SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
@@ -233,3 +233,13 @@ def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match="is not a q2d2-stream checkpoint"):
         read_checkpoint(path)
+
+
+def test_a_log_of_other_losses_is_kept_aside(tmp_path):
+    path = tmp_path / "stage1.csv"
+    progress = Progress(stage=1, step=100)
+    for losses in ({"mel": 1.0}, {"mel": 2.0}, {"mel": 3.0, "f0": 1.0}):
+        _Log(path).add({k: torch.tensor(v) for k, v in losses.items()}, progress, 1e-3)
+    assert len(path.read_text().splitlines()) == 2
+    (aside,) = set(tmp_path.glob("*.csv")) - {path}
+    assert len(aside.read_text().splitlines()) == 3

@@ -111,6 +111,10 @@ class _Log:
             "rate": round(rate, 7),
         }
         row |= {name: round(total / self.count, 4) for name, total in self.sums.items()}
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                if next(csv.reader(file), None) != list(row):  # a run of other losses
+                    self.path.rename(self.path.with_suffix(f".until{progress.step}.csv"))
         new = not self.path.exists()
         with self.path.open("a", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
