@@ -19,7 +19,7 @@ for suite in "$@"; do
         "import sys, platform; print(platform.machine(), 'Python', sys.version.split()[0])"
     # shellcheck disable=SC2046
     tools/arm64/in_userland.sh "$folder" -m pytest -q -p no:cacheprovider --hypothesis-profile=ci \
-        tests/test_lattice.py tests/test_packing.py tests/test_wire_*.py tests/test_container.py \
+        tests/test_lattice.py tests/test_packing.py tests/test_wire_*.py tests/test_container.py tests/test_entropy_*.py \
         $(find tests -name 'test_engine*.py')
     "$python" tools/arm64/transcode.py $clip "$folder/x86.npz"
     tools/arm64/in_userland.sh "$folder" tools/arm64/transcode.py $clip "$folder/arm64.npz"
