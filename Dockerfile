@@ -8,7 +8,7 @@
 #     q2d2-stream q2d2-call --listen 0.0.0.0:9000 --secret-file /run/secret
 FROM python:3.13-slim-trixie AS build
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY q2d2_stream q2d2_stream
 RUN pip install --no-cache-dir build && python -m build --wheel
 

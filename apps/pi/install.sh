@@ -110,7 +110,8 @@ if [ -d "$package" ]; then
     # From a copy, so that root leaves nothing in the checkout.
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' EXIT
-    cp -r "$package/pyproject.toml" "$package/README.md" "$package/q2d2_stream" "$copy"
+    cp -r "$package/pyproject.toml" "$package/README.md" "$package/LICENSE" \
+        "$package/q2d2_stream" "$copy"
     package=$copy
 fi
 # By force: a new build of the same version must replace the old one. Its dependencies stay.
