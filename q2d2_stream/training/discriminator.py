@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from q2d2_stream.model.layers import CausalStack
+from q2d2_stream.training.losses import power_spectrum
 
 __all__ = ["Discriminator", "Verdict", "critic_loss", "fooling_loss", "matching_loss"]
 
@@ -47,9 +48,8 @@ class _Resolution(nn.Module):
 
     def forward(self, pcm: Tensor) -> Verdict:
         """``(batch, samples)`` of unit level -> a verdict."""
-        frames = pcm.unfold(-1, self.size, self.size // 4) * self.window
-        parts = torch.view_as_real(torch.fft.rfft(frames)[..., 1:])
-        log = 0.5 * torch.log(parts[..., 0].square() + parts[..., 1].square() + 1e-6)
+        power = power_spectrum(pcm, self.window, self.size // 4)[..., 1:]
+        log = 0.5 * torch.log(power + 1e-6)
         batch, count = log.shape[:2]
         banded = (log * 0.3 + 0.5).view(batch, count, self.bands, self.width).transpose(1, 2)
         x = (torch.matmul(banded, self.project) + self.bias).flatten(0, 1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MelLoss", "MelSpectrum", "pitch_loss", "voicing_loss"]
+__all__ = ["MelLoss", "MelSpectrum", "pitch_loss", "power_spectrum", "voicing_loss"]
 
 SCALES = ((256, 40), (512, 80), (1024, 128), (2048, 256))  # window, bands
 
@@ -30,6 +30,15 @@ def _mel_bank(size: int, bands: int, sample_rate: int) -> NDArray[np.float32]:
     return normalised
 
 
+def power_spectrum(pcm: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Squared magnitudes of windowed spectra, ``(batch, samples)`` -> ``(batch, windows, bins)``.
+
+    The sum of squares of a real view is several times cheaper than complex abs.
+    """
+    parts = torch.view_as_real(torch.fft.rfft(pcm.unfold(-1, len(window), hop) * window))
+    return parts[..., 0].square() + parts[..., 1].square()
+
+
 class MelSpectrum(nn.Module):
     """Mel magnitudes, ``(batch, samples)`` -> ``(batch, windows, bands)``; a sine of amplitude A
     has magnitude A in its bin."""
@@ -39,17 +48,14 @@ class MelSpectrum(nn.Module):
 
     def __init__(self, size: int, bands: int, hop: int, sample_rate: int) -> None:
         super().__init__()
-        self.size, self.hop = size, hop
+        self.hop = hop
         window = torch.hann_window(size)
         self.register_buffer("window", window / window.sum() * 2.0, persistent=False)
         bank = torch.from_numpy(_mel_bank(size, bands, sample_rate).T.copy())
         self.register_buffer("bank", bank, persistent=False)
 
     def forward(self, pcm: Tensor) -> Tensor:
-        frames = pcm.unfold(-1, self.size, self.hop) * self.window
-        parts = torch.view_as_real(torch.fft.rfft(frames))
-        # The square root of a sum of squares is several times cheaper than complex abs.
-        power = parts[..., 0].square() + parts[..., 1].square()
+        power = power_spectrum(pcm, self.window, self.hop)
         return torch.sqrt(power + 1e-12) @ self.bank
 
 

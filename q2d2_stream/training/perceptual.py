@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from q2d2_stream.training.losses import power_spectrum
+
 __all__ = ["EnvelopeLoss", "LoudnessLoss"]
 
 
@@ -24,7 +26,7 @@ class _Power(nn.Module):
 
     def __init__(self, size: int, hop: int, bank: NDArray[np.float64]) -> None:
         super().__init__()
-        self.size, self.hop = size, hop
+        self.hop = hop
         window = torch.hann_window(size)
         # a signal of mean square 1 has a total power of 1 over all bins
         scale = math.sqrt(2.0 / size / float(window.square().sum()))
@@ -32,9 +34,7 @@ class _Power(nn.Module):
         self.register_buffer("bank", torch.from_numpy(bank.T).float(), persistent=False)
 
     def forward(self, pcm: Tensor) -> Tensor:
-        frames = pcm.unfold(-1, self.size, self.hop) * self.window
-        parts = torch.view_as_real(torch.fft.rfft(frames))
-        return (parts[..., 0].square() + parts[..., 1].square()) @ self.bank
+        return power_spectrum(pcm, self.window, self.hop) @ self.bank
 
 
 def _bark(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,24 +68,21 @@ class LoudnessLoss(nn.Module):
     25(11), 2018) do, without PESQ's equalisation, on a clip brought to 79 dB SPL.
     """
 
-    band_hz = 0.5  # Bark
+    band_bark = 0.5
     speech_db_spl = 79.0
     faint = 10.0**2.3  # power added to faint bands before their ratio is taken: 23 dB SPL
     threshold: Tensor
-    width: Tensor
 
     def __init__(self, sample_rate: int) -> None:
         super().__init__()
         size = sample_rate * 32 // 1000
         grid = np.arange(0.0, sample_rate / 2 + 1.0)
-        barks = np.arange(_bark(grid[:1])[0], _bark(grid[-1:])[0], self.band_hz)
+        barks = np.arange(_bark(grid[:1])[0], _bark(grid[-1:])[0], self.band_bark)
         edges = np.interp(barks, _bark(grid), grid)
         self.power = _Power(size, size // 2, _share(edges, size, sample_rate))
         centre = 0.5 * (edges[1:] + edges[:-1])
         threshold = 10.0 ** (_threshold_db(centre) / 10.0)
         self.register_buffer("threshold", torch.from_numpy(threshold).float(), persistent=False)
-        width = torch.full((len(centre),), self.band_hz)
-        self.register_buffer("width", width, persistent=False)
 
     def _loudness(self, power: Tensor) -> Tensor:
         above = (0.5 + 0.5 * power / self.threshold) ** 0.23 - 1.0
@@ -104,8 +101,8 @@ class LoudnessLoss(nn.Module):
         error = (torch.abs(loud - loud_target) - masked).clamp(min=0.0)
         added = ((power + self.faint) / (target + self.faint)) ** 1.2
         added = torch.where(added < 3.0, torch.zeros_like(added), added.clamp(max=12.0))
-        symmetric = torch.sqrt((error.square() * self.width).sum(-1) + 1e-6)
-        asymmetric = (error * added * self.width).sum(-1)
+        symmetric = torch.sqrt((error.square() * self.band_bark).sum(-1) + 1e-6)
+        asymmetric = (error * added * self.band_bark).sum(-1)
         # loud frames count a little less, as in P.862
         weight = (target.sum(-1) / scale[..., 0] / level[:, None].square() + 0.01) ** -0.04
         lost: Tensor = (0.1 * symmetric + 0.0309 * asymmetric) * weight
