@@ -7,18 +7,28 @@ import csv
 import functools
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from q2d2_stream.errors import InputError, MissingExtra, Q2D2Error
 
-__all__ = ["save_curves", "try_curves"]
+__all__ = ["append_row", "save_curves", "try_curves"]
 
 logger = logging.getLogger(__name__)
 
 _ACROSS = "audio_hours"
 _NOT_DRAWN = frozenset({"stage", "step", "minutes", "audio_per_second", _ACROSS})
 _COLUMNS = 4
+
+
+def append_row(table: Path, row: Mapping[str, float]) -> None:
+    """Add a row to a CSV, under a head that is written with the first."""
+    new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def save_curves(table: Path, picture: Path) -> None:

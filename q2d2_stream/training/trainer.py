@@ -24,7 +24,7 @@ from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
-from q2d2_stream.training.curves import try_curves
+from q2d2_stream.training.curves import append_row, try_curves
 from q2d2_stream.training.muon import Muon
 from q2d2_stream.training.stages import (
     AdversarialStage,
@@ -115,12 +115,7 @@ class _Log:
             with self.path.open(newline="") as file:
                 if next(csv.reader(file), None) != list(row):  # a run of other losses
                     self.path.rename(self.path.with_suffix(f".until{progress.step}.csv"))
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        append_row(self.path, row)
         logger.info(" ".join(f"{name}={value:g}" for name, value in row.items()))
         self.sums, self.count = {}, 0
         self.since, self.audio_since = time.monotonic(), progress.audio_seconds

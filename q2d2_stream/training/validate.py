@@ -8,7 +8,6 @@ run's validation curve, with its picture.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from q2d2_stream.eval.quick import quick_scores
 from q2d2_stream.training.batches import fill_unvoiced
 from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint
 from q2d2_stream.training.corpus import voice_pitch
-from q2d2_stream.training.curves import try_curves
+from q2d2_stream.training.curves import append_row, try_curves
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = ["append_scores", "entropy_bits", "roundtrip"]
@@ -75,12 +74,7 @@ def append_scores(table: Path, progress: Progress, scores: dict[str, float]) -> 
         "audio_hours": round(progress.audio_seconds / 3600, 3),
     }
     row |= {name: round(value, 4) for name, value in scores.items()}
-    new = not table.exists()
-    with table.open("a", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append_row(table, row)
     try_curves(table)
 
 
