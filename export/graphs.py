@@ -6,8 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from q2d2_stream.model import Decoder, DecoderState, Encoder, EncoderState
+from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["DecoderGraph", "EncoderGraph", "count_macs", "count_parameters"]
+__all__ = [
+    "DecoderGraph",
+    "EncoderGraph",
+    "count_macs",
+    "count_parameters",
+    "graphs_by_role",
+    "nets_by_role",
+]
 
 
 class EncoderGraph(nn.Module):
@@ -56,6 +64,28 @@ class DecoderGraph(nn.Module):
         pcm, after = self.decoder(points, flags, DecoderState(state[5:], *state[:5]))
         blocks, *sources = after
         return pcm, *sources, *blocks
+
+
+def graphs_by_role(
+    net: CodecNet, denoiser: Encoder | None = None
+) -> dict[str, EncoderGraph | DecoderGraph]:
+    """What a folder of models holds: encoder, decoder, and denoiser where there is one."""
+    graphs: dict[str, EncoderGraph | DecoderGraph] = {
+        "encoder": EncoderGraph(net.encoder),
+        "decoder": DecoderGraph(net.decoder),
+    }
+    if denoiser is not None:
+        graphs["denoiser"] = EncoderGraph(denoiser)
+    return graphs
+
+
+def nets_by_role(net: CodecNet, denoiser: Encoder | None = None) -> dict[str, CodecNet]:
+    """The whole codec with either encoder, by the encoder's role: what an export is checked on."""
+    if denoiser is None:
+        return {"encoder": net}
+    denoising = CodecNet(net.config)
+    denoising.encoder, denoising.decoder = denoiser, net.decoder
+    return {"encoder": net, "denoiser": denoising}
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -1,5 +1,7 @@
 """``python -m export.onnx CHECKPOINT``: checkpoint -> encoder.onnx and decoder.onnx, checked.
 
+With ``--denoiser``, a checkpoint of stage 3, denoiser.onnx too.
+
 Weights are rounded to fp16 first and stored so, with a Cast that onnxruntime folds at load:
 half the file at the speed of fp32. The tables of the transforms stay fp32.
 """
@@ -20,12 +22,21 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from export.graphs import DecoderGraph, EncoderGraph, count_macs, count_parameters
+from export.graphs import (
+    DecoderGraph,
+    EncoderGraph,
+    count_macs,
+    count_parameters,
+    graphs_by_role,
+    nets_by_role,
+)
 from export.parity import compare
 from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
 from q2d2_stream.engine.onnx_graph import OnnxGraph
 from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.model import Encoder
 from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.denoising import load_denoiser
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = ["export_onnx", "metadata", "round_to_half"]
@@ -40,12 +51,22 @@ def round_to_half(net: nn.Module) -> None:
         parameter.copy_(parameter.half().float())
 
 
-def metadata(net: CodecNet, training: str) -> dict[str, str]:
-    """What every model file says of itself, whatever its format; see docs/embedding.md."""
-    encoder, decoder = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
-    digest = hashlib.sha256(net.config.to_json().encode())
+def _digest(net: nn.Module, text: str = "") -> str:
+    digest = hashlib.sha256(text.encode())
     for name, value in sorted(net.state_dict().items()):
         digest.update(name.encode() + value.detach().half().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def metadata(
+    net: CodecNet, training: str, role: str, denoiser: Encoder | None = None
+) -> dict[str, str]:
+    """What every model file says of itself, whatever its format; see docs/embedding.md.
+
+    The denoiser has a hash of its own: another one serves the same decoder.
+    """
+    encoder, decoder = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
+    digest = _digest(net, net.config.to_json())
     info = {
         "parameters_encoder": count_parameters(encoder),
         "parameters_decoder": count_parameters(decoder),
@@ -57,10 +78,11 @@ def metadata(net: CodecNet, training: str) -> dict[str, str]:
         "q2d2.format": MODEL_FORMAT,
         "q2d2.codec": net.config.codec.to_json(),
         "q2d2.model": net.config.to_json(),
-        "q2d2.model_id": f"q2d2-24k-{digest.hexdigest()[:8]}",
-        "q2d2.model_hash": digest.hexdigest()[:16],
+        "q2d2.model_id": f"q2d2-24k-{digest[:8]}",
+        "q2d2.model_hash": digest[:16],
         "q2d2.info": json.dumps(info, sort_keys=True),
-    }
+        "q2d2.role": role,
+    } | ({"q2d2.denoiser_hash": _digest(denoiser)[:16]} if denoiser and role == "denoiser" else {})
 
 
 def _restore_names(model: onnx.ModelProto, graph: nn.Module) -> None:
@@ -96,7 +118,7 @@ def _halve(model: onnx.ModelProto, parameters: set[str]) -> None:
         model.graph.node.insert(0, cast)
 
 
-def _write(graph: EncoderGraph | DecoderGraph, role: str, path: Path, said: dict[str, str]) -> None:
+def _write(graph: EncoderGraph | DecoderGraph, path: Path, said: dict[str, str]) -> None:
     names = [*graph.input_names, *(f"state.{name}" for name in graph.state_names)]
     outputs = [graph.output_name, *(f"next.{name}" for name in graph.state_names)]
     with warnings.catch_warnings():
@@ -109,7 +131,7 @@ def _write(graph: EncoderGraph | DecoderGraph, role: str, path: Path, said: dict
     _restore_names(model, graph)
     _halve(model, {name for name, _ in graph.named_parameters()})
     del model.metadata_props[:]
-    helper.set_model_props(model, {**said, "q2d2.role": role})
+    helper.set_model_props(model, said)
     model.graph.doc_string = ""
     for node in model.graph.node:  # the exporter's stack traces are most of a small file
         del node.metadata_props[:]
@@ -118,14 +140,18 @@ def _write(graph: EncoderGraph | DecoderGraph, role: str, path: Path, said: dict
     onnx.save(model, str(path))
 
 
-def export_onnx(net: CodecNet, folder: Path, training: str = "") -> dict[str, str]:
-    """Write both files to ``folder`` and return their metadata. ``net`` is rounded to fp16."""
+def export_onnx(
+    net: CodecNet, folder: Path, training: str = "", denoiser: Encoder | None = None
+) -> str:
+    """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
     round_to_half(net.eval())
-    said = metadata(net, training)
+    if denoiser is not None:
+        round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
-    _write(EncoderGraph(net.encoder), "encoder", folder / "encoder.onnx", said)
-    _write(DecoderGraph(net.decoder), "decoder", folder / "decoder.onnx", said)
-    return said
+    for role, graph in graphs_by_role(net, denoiser).items():
+        said = metadata(net, training, role, denoiser)
+        _write(graph, folder / f"{role}.onnx", said)
+    return said["q2d2.model_id"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -133,6 +159,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.onnx", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the two files")
+    parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     args = parser.parse_args(argv)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -140,15 +167,19 @@ def main(argv: list[str] | None = None) -> int:
         progress = read_checkpoint(args.checkpoint)["progress"]
         net = load_net(args.checkpoint)
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
-        said = export_onnx(net, args.out, training)
-        report = compare(
-            net, OnnxGraph(args.out / "encoder.onnx"), OnnxGraph(args.out / "decoder.onnx")
-        )
+        denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
+        model_id = export_onnx(net, args.out, training, denoiser)
+        decoder = OnnxGraph(args.out / "decoder.onnx")
+        reports = {
+            role: compare(whole, OnnxGraph(args.out / f"{role}.onnx"), decoder)
+            for role, whole in nets_by_role(net, denoiser).items()
+        }
     except Q2D2Error as error:
         print(f"export.onnx: {error}", file=sys.stderr)
         return 1
-    print(f"{said['q2d2.model_id']}: {report}")
-    return 0 if report.passed else 1
+    for role, report in reports.items():
+        print(f"{model_id} {role}: {report}")
+    return 0 if all(report.passed for report in reports.values()) else 1
 
 
 if __name__ == "__main__":

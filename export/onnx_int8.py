@@ -1,4 +1,4 @@
-"""``python -m export.onnx_int8``: encoder.onnx, decoder.onnx -> their int8 twins, beside them.
+"""``python -m export.onnx_int8``: every fp32 ONNX file of a folder -> its int8 twin, beside it.
 
 For machines and browsers without LiteRT: weights of the ConvNeXt blocks in int8 with a scale per
 output, their inputs quantized frame by frame. As in export.tflite, the first and last layers and
@@ -47,14 +47,16 @@ def _float_blocks(model: onnx.ModelProto) -> list[str]:
 
 
 def export_onnx_int8(folder: Path) -> None:
-    """Write both int8 files of a folder that holds the two fp32 ones.
+    """Write the int8 files of a folder that holds the fp32 ones.
 
-    Raises ModelError when one is missing or has no blocks to quantize.
+    Raises ModelError when one is missing (a denoiser may be) or has no blocks to quantize.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    for role in ("encoder", "decoder"):
+    for role in ("encoder", "decoder", "denoiser"):
         source = model_file(folder, role, ("onnx", "fp32"))
+        if role == "denoiser" and not source.exists():
+            continue
         if not source.exists():
             raise ModelError(f"the model file {source} does not exist; run export.onnx first")
         model = onnx.load(str(source))

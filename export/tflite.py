@@ -24,7 +24,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from export.graphs import DecoderGraph, EncoderGraph
+from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_role
 from export.onnx import metadata, round_to_half
 from export.parity import compare
 from export.rounding import measure_rounding
@@ -32,7 +32,9 @@ from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.engine.litert_graph import METADATA_FILE, LitertGraph
 from q2d2_stream.errors import MissingExtra, Q2D2Error
+from q2d2_stream.model import Encoder
 from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.denoising import load_denoiser
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = ["export_tflite", "load_pair"]
@@ -100,32 +102,33 @@ def _write(model: bytes, path: Path, said: dict[str, str]) -> None:
             archive.writestr(entry, json.dumps(said, sort_keys=True))
 
 
-def export_tflite(net: CodecNet, folder: Path, training: str = "") -> dict[str, str]:
-    """Write the four files to ``folder`` and return their metadata; ``net`` is rounded to fp16."""
+def export_tflite(
+    net: CodecNet, folder: Path, training: str = "", denoiser: Encoder | None = None
+) -> str:
+    """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
     round_to_half(net.eval())
-    said = metadata(net, training)
+    if denoiser is not None:
+        round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
-    graphs: tuple[tuple[str, EncoderGraph | DecoderGraph], ...] = (
-        ("encoder", EncoderGraph(net.encoder)),
-        ("decoder", DecoderGraph(net.decoder)),
-    )
-    for role, graph in graphs:
+    for role, graph in graphs_by_role(net, denoiser).items():
+        said = metadata(net, training, role, denoiser)
         plain = _named(_convert(graph), graph)
         for precision in ("fp32", "int8"):
             model = _quantized(plain, precision)
             path = model_file(folder, role, ("tflite", precision))
-            about = {**said, "q2d2.role": role, "q2d2.precision": precision}
+            about = {**said, "q2d2.precision": precision}
             _write(model, path, about)
             values = [float(f"{x:.5g}") for x in LitertGraph(path, trust=True).probe()]
             _write(model, path, {**about, "q2d2.probe": json.dumps(values)})
-    return said
+    return said["q2d2.model_id"]
 
 
-def load_pair(folder: Path, precision: str) -> tuple[LitertGraph, LitertGraph]:
-    """Encoder and decoder of a folder."""
+def load_pair(
+    folder: Path, precision: str, role: str = "encoder"
+) -> tuple[LitertGraph, LitertGraph]:
+    """An encoder and the decoder of a folder."""
     encoder, decoder = (
-        LitertGraph(model_file(folder, role, ("tflite", precision)))
-        for role in ("encoder", "decoder")
+        LitertGraph(model_file(folder, each, ("tflite", precision))) for each in (role, "decoder")
     )
     return encoder, decoder
 
@@ -134,24 +137,29 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m export.tflite", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, default=MODELS, help="folder for the four files")
+    parser.add_argument("--out", type=Path, default=MODELS, help="folder for the files")
+    parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)  # the converter reports every pass
     try:
         progress = read_checkpoint(args.checkpoint)["progress"]
         net = load_net(args.checkpoint)
+        denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            said = export_tflite(net, args.out, training)
-        report = compare(net, *load_pair(args.out, "fp32"))
-        rounding = measure_rounding(net, *load_pair(args.out, "int8"))
+            model_id = export_tflite(net, args.out, training, denoiser)
+        passed = True
+        for role, whole in nets_by_role(net, denoiser).items():
+            report = compare(whole, *load_pair(args.out, "fp32", role))
+            rounding = measure_rounding(whole, *load_pair(args.out, "int8", role))
+            print(f"{model_id} {role}, fp32: {report}")
+            print(f"{model_id} {role}, int8: {rounding}")
+            passed = passed and report.passed and rounding.passed
     except Q2D2Error as error:
         print(f"export.tflite: {error}", file=sys.stderr)
         return 1
-    print(f"{said['q2d2.model_id']} fp32: {report}")
-    print(f"{said['q2d2.model_id']} int8: {rounding}")
-    return 0 if report.passed and rounding.passed else 1
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

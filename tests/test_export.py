@@ -16,6 +16,7 @@ from q2d2_stream.engine.onnx_graph import OnnxGraph
 from q2d2_stream.errors import ModelError
 
 if TYPE_CHECKING:
+    from q2d2_stream.model import Encoder
     from q2d2_stream.training.stages import CodecNet
 
 for package in ("torch", "onnx", "onnxscript"):
@@ -40,22 +41,35 @@ def net() -> CodecNet:
 
 
 @pytest.fixture(scope="module")
-def onnx_models(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def denoiser(net: CodecNet) -> Encoder:
+    """Other weights, as those of a second encoder are."""
+    import torch
+
+    from q2d2_stream.model import Encoder
+
+    torch.manual_seed(1)
+    return Encoder(net.config).eval()
+
+
+@pytest.fixture(scope="module")
+def onnx_models(net: CodecNet, denoiser: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from export.onnx import export_onnx
     from export.onnx_int8 import export_onnx_int8
 
     folder = tmp_path_factory.mktemp("onnx")
-    export_onnx(net, folder, "a test")
+    export_onnx(net, folder, "a test", denoiser)
     export_onnx_int8(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def tflite_models(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tflite_models(
+    net: CodecNet, denoiser: Encoder, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     from export.tflite import export_tflite
 
     folder = tmp_path_factory.mktemp("tflite")
-    export_tflite(net, folder, "a test")
+    export_tflite(net, folder, "a test", denoiser)
     return folder
 
 
@@ -72,6 +86,25 @@ def test_onnx_computes_what_torch_does(net: CodecNet, onnx_models: Path) -> None
     report = compare(net, *pair, frames=40)
     assert report.passed, report
     assert_streams(load_codec(onnx_models, "onnx", "fp32"))
+
+
+def test_the_denoiser_is_exported_beside_the_encoder_it_stands_in_for(
+    net: CodecNet, denoiser: Encoder, onnx_models: Path
+) -> None:
+    from export.graphs import nets_by_role
+    from export.parity import compare
+
+    pair = [OnnxGraph(onnx_models / f"{role}.onnx") for role in ("denoiser", "decoder")]
+    report = compare(nets_by_role(net, denoiser)["denoiser"], *pair, frames=40)
+    assert report.passed, report
+    for precision in ("fp32", "int8"):
+        codec = load_codec(onnx_models, "onnx", precision)
+        pcm = np.random.default_rng(0).normal(0, 0.1, 320 * 20).astype(np.float32)
+        plain, other = (codec.encoder(2, denoise=d).push(pcm) for d in (False, True))
+        assert plain.shape == other.shape
+        assert (plain != other).any()
+        assert np.isfinite(codec.decoder().push(other)).all()
+    assert len(pair[0].metadata["q2d2.denoiser_hash"]) == 16
 
 
 def test_onnx_int8_is_torch_but_for_rounding(net: CodecNet, onnx_models: Path) -> None:
@@ -123,12 +156,12 @@ def test_tflite_files_say_what_the_onnx_files_say(tflite_models: Path, onnx_mode
 
     for precision in ("fp32", "int8"):
         assert_streams(load_codec(tflite_models, "tflite", precision))
-        for role in ("encoder", "decoder"):
+        for role in ("encoder", "decoder", "denoiser"):
             mine = check_file(model_file(tflite_models, role, ("tflite", precision)))
             theirs = OnnxGraph(onnx_models / f"{role}.onnx").metadata
             assert {key: mine[key] for key in theirs} == dict(theirs)
             assert mine["q2d2.precision"] == precision
-            assert len(json.loads(mine["q2d2.probe"])) == (24 if role == "encoder" else 320)
+            assert len(json.loads(mine["q2d2.probe"])) == (320 if role == "decoder" else 24)
 
 
 @needs_litert_torch

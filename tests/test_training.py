@@ -17,6 +17,7 @@ from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
 from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
 from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
+from q2d2_stream.training.denoising import add_noise, load_denoiser  # noqa: E402
 from q2d2_stream.training.discriminator import (  # noqa: E402
     Discriminator,
     critic_loss,
@@ -151,6 +152,45 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
         if name.startswith("encoder."):
             assert torch.equal(a, b), name
     assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
+
+
+def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_path):
+    first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
+    path = train(first, SMALL, corpus, stop=after(1))
+    third = replace(first, stage=3, init=path, batch=4, rate=2e-3)
+    second = train(third, SMALL, corpus, noise=corpus, stop=after(30))
+    old, new = load_net(path), load_net(second)
+    assert not torch.equal(old.encoder.project_out.weight, new.encoder.project_out.weight)
+    for a, b in zip(old.decoder.parameters(), new.decoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+    # In noise it must say more nearly what the first encoder says of the clean clips.
+    rng = np.random.default_rng(3)
+    clean, noisy = add_noise(draw_batch(corpus, 16, 60, rng).pcm, rng, corpus)
+    with torch.no_grad():
+        wanted = old.encode(clean)[0]
+        before, after_ = ((net.encode(noisy)[0] - wanted).abs().mean() for net in (old, new))
+    assert after_ < before
+    # and a resumed run still knows its teacher
+    train(third, SMALL, corpus, noise=corpus, stop=after(1))
+    assert load_denoiser(second, old).project_out.weight.shape == (24, 48)
+    with pytest.raises(ModelError, match="taught by another encoder"):
+        load_denoiser(second, new)
+    with pytest.raises(ModelError, match="is of another stage"):
+        load_denoiser(path, old)
+
+
+def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus):
+    rng = np.random.default_rng(0)
+    pcm = draw_batch(corpus, 40, 60, rng).pcm
+    clean, noisy = add_noise(pcm, rng, corpus, corpus)
+    scale = clean.norm(dim=1) / pcm.norm(dim=1)
+    torch.testing.assert_close(clean, pcm * scale[:, None])
+    assert float(scale.max()) <= 1.0 + 1e-6
+    assert float(noisy.abs().max()) < 1.0
+    same = (noisy == clean).all(dim=1)
+    assert 0 < int(same.sum()) < 16  # some clips stay quiet
+    snr = 20 * torch.log10(clean.norm(dim=1) / (noisy - clean).norm(dim=1))[~same]
+    assert -8.5 < float(snr.min()) < 0 < 10 < float(snr.max()) < 30.5
 
 
 def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):

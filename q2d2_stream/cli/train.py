@@ -24,8 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget")
     parser.add_argument("--out", type=Path, default=Path("runs/train"), help="checkpoints and logs")
     parser.add_argument("--cache", type=Path, help="decoded audio (default: OUT/../cache)")
-    parser.add_argument("--stage", choices=("0", "1", "2", "auto"), default="auto",
-                        help="0 latents, 1 waveform, 2 adversarial, auto 0 then 1")  # fmt: skip
+    parser.add_argument(
+        "--stage", choices=("0", "1", "2", "3", "auto"), default="auto",
+        help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
+    )  # fmt: skip
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
     parser.add_argument("--joint", action="store_true", help="stage 1 trains the encoder too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")

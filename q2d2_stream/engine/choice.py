@@ -29,7 +29,7 @@ _RUNTIMES = {"onnx": ("onnxruntime",), "tflite": ("ai_edge_litert", "tflite_runt
 
 
 def model_file(folder: Path, role: str, choice: Choice) -> Path:
-    """Where the graph of a role, "encoder" or "decoder", lies."""
+    """Where the graph of a role lies: "encoder", "decoder", or "denoiser", an encoder too."""
     engine, precision = choice
     return folder / f"{role}{'.int8' if precision == 'int8' else ''}.{engine}"
 

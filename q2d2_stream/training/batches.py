@@ -12,7 +12,7 @@ from torch import Tensor
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.training.corpus import Corpus
 
-__all__ = ["Batch", "augment", "draw_batch", "draw_flags", "fill_unvoiced"]
+__all__ = ["Batch", "augment", "coloured_noise", "draw_batch", "draw_flags", "fill_unvoiced"]
 
 
 class Batch(NamedTuple):
@@ -90,10 +90,23 @@ def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
     return wet[..., : pcm.shape[-1]]
 
 
+def coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int = 24_000) -> Tensor:
+    """Gaussian noise of 0 to -9 dB per octave, cut off somewhere from 500 Hz to 12 kHz."""
+    white = torch.from_numpy(rng.standard_normal(samples).astype(np.float32))
+    hz = torch.fft.rfftfreq(samples, 1.0 / sample_rate).clamp(min=50.0)
+    tilt = (hz / 1000.0) ** -float(rng.uniform(0.0, 1.5))
+    tilted: Tensor = torch.fft.irfft(torch.fft.rfft(white) * tilt, n=samples)
+    return _band_limit(tilted, 0.0, float(rng.uniform(500, 12_000)), sample_rate)
+
+
 def augment(
-    pcm: Tensor, rng: np.random.Generator, noise: Corpus | None = None, sample_rate: int = 24_000
+    pcm: Tensor,
+    rng: np.random.Generator,
+    noise: Corpus | None = None,
+    sample_rate: int = 24_000,
+    noisy: bool = True,
 ) -> Tensor:
-    """Levels from whisper to shout for all; noise, rooms and narrow bands for some.
+    """Levels from whisper to shout for all; noise (if ``noisy``), rooms and narrow bands for some.
 
     The clip is the target too: the codec transmits what the microphone hears.
     """
@@ -106,17 +119,13 @@ def augment(
             pcm[row] = _band_limit(pcm[row], 0.0, 7800.0, sample_rate)
         elif kind < 0.22:
             pcm[row] = _room(pcm[row], rng, sample_rate)
-        elif kind < 0.34:
+        elif kind < 0.34 and noisy:
             level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 35)) / 20)
             if noise is not None and rng.random() < 0.6:
                 hiss = draw_batch(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
-                hiss = hiss / (hiss.square().mean().sqrt() + 1e-4)
             else:
-                white = rng.standard_normal(pcm.shape[1]).astype(np.float32)
-                hiss = _band_limit(
-                    torch.from_numpy(white), 0.0, float(rng.uniform(500, 12_000)), sample_rate
-                )
-            pcm[row] += hiss.to(pcm.device) * level
+                hiss = coloured_noise(pcm.shape[1], rng, sample_rate)
+            pcm[row] += hiss.to(pcm.device) * (level / (hiss.square().mean().sqrt() + 1e-4))
         gain = 10 ** (float(np.clip(rng.normal(0.0, 6.0), -24.0, 10.0)) / 20)
         pcm[row] *= min(gain, 0.99 / (float(pcm[row].abs().max()) + 1e-6))
     return pcm

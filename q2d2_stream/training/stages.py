@@ -4,11 +4,12 @@
    matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
 1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
 2  adversarial: the decoder alone, on those losses and against a critic. The bitstream stays.
+3  denoising: a second encoder for the same decoder (:mod:`q2d2_stream.training.denoising`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ from q2d2_stream.training.losses import (
 )
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss
 
-__all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Stage", "WaveStage"]
+__all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
 
 Losses = dict[str, Tensor]
 
@@ -55,9 +56,18 @@ class CodecNet(nn.Module):
 
 
 class Stage(nn.Module):
-    """A network with what it takes to train it."""
+    """A network with what it takes to train it.
+
+    Attributes:
+        net: the network.
+        clean: whether it wants clips without noise.
+    """
 
     net: CodecNet
+    clean: ClassVar[bool] = False
+
+    def begin(self) -> None:
+        """Called once in a stage's life, when the weights it starts from are in place."""
 
     def trained(self) -> list[list[nn.Parameter]]:
         """Groups of parameters; the gradient of each is clipped by itself."""

@@ -25,6 +25,7 @@ from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
 from q2d2_stream.training.curves import append_row, try_curves
+from q2d2_stream.training.denoising import DenoisingStage
 from q2d2_stream.training.muon import Muon
 from q2d2_stream.training.stages import (
     AdversarialStage,
@@ -44,8 +45,8 @@ class TrainOptions:
     """What a run is told.
 
     Attributes:
-        out: folder for ``last.pt`` and ``log.csv``.
-        stage: 0 latents, 1 waveform, 2 adversarial.
+        out: folder for ``stageN.pt``, ``stageN.csv`` and ``stageN.png``.
+        stage: 0 latents, 1 waveform, 2 adversarial, 3 denoising encoder.
         minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
         batch, frames: clips per process and step, and frames per clip.
@@ -136,16 +137,18 @@ def _optimizers(
     return {"muon": Muon(inner, lr=rate), "adamw": adamw}
 
 
-def _stage(options: TrainOptions, net: CodecNet) -> Stage:
+def _stage(options: TrainOptions, net: CodecNet, speech: Corpus, noise: Corpus | None) -> Stage:
     if options.stage == 0:
         return LatentStage(net)
+    if options.stage == 3:
+        return DenoisingStage(net, speech, noise)
     return WaveStage(net, options.joint) if options.stage == 1 else AdversarialStage(net)
 
 
 def _restore(
     options: TrainOptions,
     net: CodecNet,
-    stage: nn.Module,
+    stage: Stage,
     optimizers: dict[str, torch.optim.Optimizer],
 ) -> Progress:
     last = options.out / f"stage{options.stage}.pt"
@@ -165,6 +168,7 @@ def _restore(
         if content["progress"]["stage"] == 0:  # its decoder is untrained
             weights = {k: v for k, v in weights.items() if k.startswith("encoder.")}
         net.load_state_dict(weights, strict=False)
+    stage.begin()
     return Progress(stage=options.stage)
 
 
@@ -187,7 +191,7 @@ def train(
     options.out.mkdir(parents=True, exist_ok=True)
 
     net = CodecNet(config)
-    stage = _stage(options, net).to(device)
+    stage = _stage(options, net, corpus, noise).to(device)
     groups = stage.trained()
     parameters = [p for group in groups for p in group]
     optimizers = _optimizers(parameters, net, options.rate)
@@ -224,7 +228,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
         drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop)
-        pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate)
+        pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate, not stage.clean)
         batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
         flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
         for parameter in parameters:
