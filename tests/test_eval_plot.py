@@ -20,10 +20,17 @@ from q2d2_stream.eval.report import to_json, to_markdown
 from q2d2_stream.eval.runner import Evaluation, Row
 
 
-def _row(name: str, title: str, kbps: float, pesq: float, loss: float = 0.0) -> Row:
+def _row(
+    name: str,
+    title: str,
+    kbps: float,
+    pesq: float,
+    loss: float = 0.0,
+    snr_db: float | None = None,
+) -> Row:
     clip = Clip("a_en_0", "a_en", np.zeros(24_000, np.float32))
     entry = Entry(kbps * 1000, 0.1, 0, {METRICS["pesq"].key(): Score(pesq)}, [])
-    return Row(name, title, 26.7, loss, (entry,), (clip,))
+    return Row(name, title, 26.7, loss, (entry,), (clip,), snr_db)
 
 
 EVALUATION = Evaluation(
@@ -33,6 +40,9 @@ EVALUATION = Evaluation(
         _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 2.8),
         _row("opus6", "Opus 6 kbps", 5.0, 2.45),
         _row("opus6", "Opus 6 kbps", 5.0, 1.1, loss=0.05),
+        _row("q2d2_3_denoise", "q2d2 2.94 kbps, denoised", 2.94, 2.7),
+        _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 1.2, snr_db=0.0),
+        _row("q2d2_3_denoise", "q2d2 2.94 kbps, denoised", 2.94, 1.9, snr_db=0.0),
     ),
     tuple(choose_metrics(["pesq"])),
     (),
@@ -60,6 +70,7 @@ def test_what_is_drawn_is_measured_quoted_and_wanted(
     assert axes.get_title() == "PESQ-WB"
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     assert list(handles["q2d2"].lines[0].get_xydata().ravel()) == [1.5, 1.69, 2.94, 2.8]
+    assert list(handles["q2d2 denoised"].lines[0].get_ydata()) == [2.7]
     assert list(handles["Opus"].lines[0].get_ydata()) == [2.45]  # not the row with loss
     assert list(handles["our target"].get_xydata().ravel()) == [1.5, 2.3, 2.94, 2.8]
     lyra = handles["Lyra v2 (quoted, other clips)"]
@@ -73,7 +84,8 @@ def test_the_report_says_how_much_is_missing() -> None:
     text = to_markdown(EVALUATION)
     assert "| q2d2 1.50 kbps | 1.69 of 2.30: 0.61 short |" in text
     assert "| q2d2 2.94 kbps | 2.80 of 2.80: met |" in text
-    peers = Evaluation(EVALUATION.rows[-2:], EVALUATION.metrics, ())
+    assert text.count(" of 2.80: ") == 1  # not in noise, and not the denoiser
+    peers = Evaluation(EVALUATION.rows[3:], EVALUATION.metrics, ())
     assert "targets" not in to_markdown(peers)
 
 

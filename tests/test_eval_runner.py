@@ -16,6 +16,7 @@ from q2d2_stream.eval.cache import Cache
 from q2d2_stream.eval.clips import Clip, load_clips, spread
 from q2d2_stream.eval.codecs import CallableCodec, Original
 from q2d2_stream.eval.metrics import METRICS, Score, Scorer, choose_metrics
+from q2d2_stream.eval.noise import NoiseMix
 from q2d2_stream.eval.report import to_json, to_markdown
 from q2d2_stream.eval.runner import evaluate
 
@@ -65,6 +66,69 @@ def test_cache_spares_the_second_run(distance: list[str], tmp_path: Path) -> Non
         damaged.write_text("[]")
     evaluate([Original()], CLIPS, choose_metrics(["pesq"]), cache=Cache(tmp_path))
     assert len(distance) == 4
+
+
+def test_noise_is_coded_and_clean_speech_compared_with(distance: list[str], tmp_path: Path) -> None:
+    import soundfile
+
+    soundfile.write(tmp_path / "a.wav", noisy(np.zeros(24_000, np.float32), 0.1), 24_000)
+    heard = []
+
+    def gate(pcm: np.ndarray) -> np.ndarray:
+        heard.append(pcm)
+        return 0 * pcm
+
+    noises = [NoiseMix(tmp_path, snr_db) for snr_db in (5.0, -20.0)]
+    codecs = [Original(), CallableCodec("gate", gate, kbps=2.0)]
+    pesq = choose_metrics(["pesq"])
+    evaluation = evaluate(codecs, CLIPS, pesq, losses=(0.0, 0.1), noises=noises)
+    assert [(row.title, row.loss, row.snr_db) for row in evaluation.rows] == [
+        ("Original", 0.0, None),
+        ("gate", 0.0, None),
+        ("Original", 0.1, None),
+        ("gate", 0.1, None),
+        ("Noisy input", 0.0, 5.0),
+        ("gate", 0.0, 5.0),
+        ("Noisy input", 0.0, -20.0),
+        ("gate", 0.0, -20.0),
+    ]
+    for place, noise in ((4, noises[0]), (6, noises[1])):
+        mixes = [noise.mix(clip.pcm, clip.name) for clip in CLIPS]
+        np.testing.assert_array_equal(
+            np.concatenate(heard[place : place + 2]), np.concatenate([mixed for _, mixed in mixes])
+        )
+        away = [np.abs(mixed - clean).mean() for clean, mixed in mixes]
+        score, gated = (r.score(pesq[0]) for r in evaluation.rows[place : place + 2])
+        assert score is not None
+        assert gated is not None
+        assert score.value == pytest.approx(np.mean(away))
+        assert gated.value == pytest.approx(np.mean([np.abs(clean).mean() for clean, _ in mixes]))
+    text = to_markdown(evaluation)
+    clean_table, rest = text.split("## With 10% of packets lost")
+    lost_table, faint, loud = rest.split("## In noise, ")
+    assert "Noisy input" not in clean_table + lost_table
+    assert faint.startswith("-20 dB SNR\n")
+    assert loud.startswith("5 dB SNR\n")
+    assert f"| Noisy input |  |  |  | {evaluation.rows[4].score(pesq[0]).value:.2f} ±" in loud
+    assert [row.get("snr_db", "no") for row in to_json(evaluation)["codecs"]] == [
+        *["no"] * 4, 5.0, 5.0, -20.0, -20.0
+    ]  # fmt: skip
+
+
+def test_noise_is_part_of_what_a_kept_score_hangs_on(distance: list[str], tmp_path: Path) -> None:
+    import soundfile
+
+    def asked(*snrs: float) -> int:
+        before = len(distance)
+        noises = [NoiseMix(tmp_path, snr_db) for snr_db in snrs]
+        pesq, cache = choose_metrics(["pesq"]), Cache(tmp_path / "cache")
+        evaluate([Original()], CLIPS, pesq, noises=noises, cache=cache)
+        return len(distance) - before
+
+    soundfile.write(tmp_path / "a.wav", noisy(np.zeros(24_000, np.float32), 0.1), 24_000)
+    assert [asked(), asked(), asked(5), asked(5), asked(5, 6)] == [2, 0, 2, 0, 2]
+    soundfile.write(tmp_path / "a.wav", noisy(voice(1.0), 0.1), 24_000)
+    assert [asked(5), asked(5)] == [2, 0]
 
 
 def test_no_two_metrics_share_kept_scores() -> None:
@@ -130,6 +194,11 @@ def test_command(distance: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "out" / "q.png").stat().st_size > 1000
     assert json.loads((tmp_path / "q.json").read_text())["codecs"][0]["name"] == "original"
     assert main(command) == 0
-    assert "# Measured quality" in capsys.readouterr().out
+    plain = capsys.readouterr().out
+    assert "# Measured quality" in plain
+    assert main([*command, "--noise", str(tmp_path), "--snr", "5,15"]) == 0
+    in_noise = capsys.readouterr().out
+    assert in_noise.count("| Noisy input |") == 2
+    assert in_noise.startswith(plain[: plain.index("## Quoted")])
     assert main([*command[2:], "--data", str(tmp_path / "nothing")]) == 1
     assert "not a folder" in capsys.readouterr().err

@@ -16,6 +16,7 @@ from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.codec2 import Codec2
 from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
 from q2d2_stream.eval.metrics import METRICS, choose_metrics
+from q2d2_stream.eval.noise import NoiseMix, parse_snrs
 from q2d2_stream.eval.opus import OpusCodec
 from q2d2_stream.eval.plot import save_rate_quality_plot
 from q2d2_stream.eval.report import to_json, to_markdown
@@ -79,9 +80,11 @@ def _run(options: argparse.Namespace) -> None:
     if options.quick:
         limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
     metrics = choose_metrics(_split(chosen) if chosen else None)
+    noises = _noises(options.noise, options.snr)
     codecs: list[CodecUnderTest] = [Original()]
     codecs += [
-        StreamCodec(parse_rate(text), options.engine, options.models)
+        StreamCodec(parse_rate(text), options.engine, options.models, denoise)
+        for denoise in ((False, True) if options.denoise else (False,))
         for text in _split(options.rates)
     ]
     codecs += [parse_peer(text) for text in _split(options.peers)]
@@ -90,6 +93,7 @@ def _run(options: argparse.Namespace) -> None:
         load_clips(options.data, limit),
         metrics,
         losses=(0.0, options.loss) if options.loss else (0.0,),
+        noises=noises,
         jobs=options.jobs,
         cache=None if options.no_cache else Cache(options.cache or default_folder()),
         progress=_show_progress,
@@ -97,6 +101,16 @@ def _run(options: argparse.Namespace) -> None:
     _write(evaluation, options.out, options.json)
     if options.plot is not None:
         save_rate_quality_plot(to_json(evaluation), options.plot)
+
+
+def _noises(folder: Path | None, snrs: str | None) -> list[NoiseMix]:
+    if snrs is None and folder is None:
+        return []
+    if snrs is None:
+        raise InputError("--noise needs to know how loud: give decibels with --snr, such as 0,5,10")
+    if folder is None:
+        raise InputError("--snr has no noise to mix: give a folder of recordings with --noise")
+    return [NoiseMix(folder, snr_db) for snr_db in parse_snrs(snrs)]
 
 
 def _read_results(path: Path) -> dict[str, Any]:
@@ -167,6 +181,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--loss", type=_share, default=0.0, help="measure also with this share of packets lost"
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="FOLDER",
+        help="measure also with noise from these recordings, at each --snr",
+    )
+    parser.add_argument(
+        "--snr",
+        metavar="DB",
+        help="signal-to-noise ratios in decibels, such as 0,5,10; negative ones as in --snr=-5,0",
+    )
+    parser.add_argument(
+        "--denoise",
+        action="store_true",
+        help="measure also our encoder that leaves out what is not speech",
     )
     parser.add_argument(
         "--limit", type=_at_least_one, help="at most so many clips, spread over the sources"

@@ -49,8 +49,8 @@ class Codec:
         precision: str = "fp32",
         tables: Path | None = None,
     ) -> None:
-        """``load_graph`` loads the graph of a role, "encoder" or "decoder"; the encoder's only
-        when it is needed, and so with ``tables``, the file of entropy tables."""
+        """``load_graph`` loads the graph of a role, "encoder", "denoiser" or "decoder"; the first
+        two only when they are needed, and so with ``tables``, the file of entropy tables."""
         self._tables = tables
         self._load_graph, self.engine, self.precision = load_graph, engine, precision
         metadata = self._decoder_graph.metadata
@@ -66,11 +66,18 @@ class Codec:
 
     @cached_property
     def _encoder_graph(self) -> Graph:
-        graph = _checked(self._load_graph("encoder"), "encoder")
+        return self._load_encoder("encoder")
+
+    @cached_property
+    def _denoiser_graph(self) -> Graph:
+        return self._load_encoder("denoiser")
+
+    def _load_encoder(self, role: str) -> Graph:
+        graph = _checked(self._load_graph(role), role)
         other = graph.metadata["q2d2.model_id"]
         if other != self.model_id:
             raise ModelError(
-                f"the encoder is of model {other}, the decoder of {self.model_id}; "
+                f"the {role} is of model {other}, the decoder of {self.model_id}; "
                 "reinstall, or export both from one checkpoint"
             )
         return graph
@@ -99,13 +106,36 @@ class Codec:
         return IndexCoder(self.config, tables)
 
     @property
+    def denoiser_hash(self) -> str:
+        """Tells one denoiser from another, which ``model_hash`` does not; empty where its file does
+        not say. Raises ModelError when the folder of models has no denoiser."""
+        return self._denoiser_graph.metadata.get("q2d2.denoiser_hash", "")
+
+    @property
     def lattice(self) -> Lattice:
         """The grids of all pairs."""
         return self._lattice
 
-    def encoder(self, rate: int = 1) -> StreamEncoder:
-        """A new encoder at ``rate`` (index into ``config.rates``)."""
-        return StreamEncoder(self._encoder_graph, self.config, self._lattice, rate)
+    def encoder(self, rate: int = 1, denoise: bool = False) -> StreamEncoder:
+        """A new encoder.
+
+        Args:
+            rate: index into ``config.rates``.
+            denoise: the encoder that leaves out what is not speech. Its indices are for the same
+                decoder, and it costs and delays as much as the other.
+
+        Raises ModelError when the folder of models has no such encoder.
+        """
+        graph = self._denoiser_graph if denoise else self._encoder_graph
+        return StreamEncoder(graph, self.config, self._lattice, rate)
+
+    @property
+    def has_denoiser(self) -> bool:
+        """Whether ``encoder(denoise=True)`` works; to find out, its graph is loaded."""
+        try:
+            return self._denoiser_graph is not None
+        except ModelError:
+            return False
 
     def decoder(self) -> StreamDecoder:
         """A new decoder."""

@@ -40,15 +40,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder with one small JSON file for every codec, loss and clip."""
+    """A folder with one small JSON file for every codec, condition and clip."""
 
     folder: Path
 
-    def place(self, codec_key: str, loss: str, clip: Clip) -> Path:
-        """The file for a codec's key, a loss model and a clip's samples and text."""
+    def place(self, codec_key: str, condition: str, clip: Clip) -> Path:
+        """The file for a codec's key, loss and noise as a text, and a clip's samples and text."""
         digest = hashlib.sha256(clip.pcm.tobytes())
         # The name decides which packets are lost, the source whether words can be counted.
-        for part in (codec_key, loss, clip.name, clip.source, clip.text or ""):
+        for part in (codec_key, condition, clip.name, clip.source, clip.text or ""):
             digest.update(b"\0" + part.encode())
         name = digest.hexdigest()
         return self.folder / name[:2] / f"{name}.json"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "spread"]
+__all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "sound_files", "spread"]
 
 SAMPLE_RATE = 24_000
 _SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
@@ -58,7 +58,7 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder of speech files; give one with --data")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    files = sound_files(root)
     if not files:
         raise InputError(f"{root} has no speech files, expected some of {sorted(_SUFFIXES)}")
     named = [(path, re.sub(r"[-_]?\d+$", "", path.stem) or path.parent.name) for path in files]
@@ -68,6 +68,11 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
         for place, (path, source) in enumerate(named)
         if place in chosen
     ]
+
+
+def sound_files(folder: Path) -> list[Path]:
+    """Files of a folder and its subfolders with a suffix of sound, sorted; none without it."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
 
 
 def spread(sources: Sequence[str], limit: int | None) -> list[int]:

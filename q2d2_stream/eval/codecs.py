@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -156,21 +156,24 @@ class StreamCodec:
         rate: index into the rate ladder.
         engine: "auto", "onnx" or whatever else ``load_codec`` knows.
         models: folder of exported models; None for the shipped ones.
+        denoise: by the encoder that leaves out what is not speech.
     """
 
     rate: int
     engine: str = "auto"
     models: Path | None = None
+    denoise: bool = False
 
     @property
     def name(self) -> str:
-        """ "q2d2_1.5" and so on."""
-        return f"q2d2_{rate_names()[self.rate]}"
+        """ "q2d2_1.5" or "q2d2_1.5_denoise" and so on."""
+        return f"q2d2_{rate_names()[self.rate]}{'_denoise' if self.denoise else ''}"
 
     @property
     def title(self) -> str:
         """The exact rate."""
-        return f"q2d2 {CodecConfig().bitrate_bps(self.rate) / 1000:.2f} kbps"
+        kbps = CodecConfig().bitrate_bps(self.rate) / 1000
+        return f"q2d2 {kbps:.2f} kbps{', denoised' if self.denoise else ''}"
 
     @property
     def latency_ms(self) -> float:
@@ -185,7 +188,7 @@ class StreamCodec:
 
     def __getstate__(self) -> dict[str, object]:
         # A loaded engine does not pickle; the other process loads its own.
-        return {"rate": self.rate, "engine": self.engine, "models": self.models}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def key(self) -> str:
         """The weights' hash, the engine and precision in use, and the rate.
@@ -194,16 +197,19 @@ class StreamCodec:
             ModelError: a model file that is missing or damaged, or two that do not fit together.
         """
         codec = self._codec
-        codec.encoder(self.rate)
+        codec.encoder(self.rate, denoise=self.denoise)
         engine = f"{codec.engine} {codec.precision}"
-        return f"q2d2 {codec.model_hash.hex()} {engine} rate {self.rate}"
+        # The model's hash stays what it is when only the denoiser is trained anew.
+        denoiser = f" denoiser {codec.denoiser_hash}" if self.denoise else ""
+        return f"q2d2 {codec.model_hash.hex()} {engine} rate {self.rate}{denoiser}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
     ) -> Coded:
         """Frame by frame; a lost frame reaches the decoder as None."""
         config = self._codec.config
-        encoder, decoder = self._codec.encoder(rate=self.rate), self._codec.decoder()
+        encoder = self._codec.encoder(rate=self.rate, denoise=self.denoise)
+        decoder = self._codec.decoder()
         delay = decoder.delay_samples
         frames = -(-(len(pcm) + delay) // config.hop)
         padded = np.clip(fit(pcm, 0, frames * config.hop), -1.0, 1.0).reshape(frames, config.hop)

@@ -24,7 +24,7 @@ _TICKS = (1, 2, 3, 6, 12)
 
 @dataclass(frozen=True)
 class _Codec:
-    """One row of the results that has no loss: its mean and half width by metric."""
+    """A row of the results without loss and noise: its mean and half width by metric."""
 
     name: str
     family: str
@@ -78,12 +78,12 @@ def save_rate_quality_plot(results: Mapping[str, Any], path: Path) -> None:
 
 
 def _read(results: Mapping[str, Any]) -> tuple[list[str], list[_Codec]]:
-    """Names of the metrics, and the codecs without loss."""
+    """Names of the metrics, and the codecs without loss and noise."""
     try:
         codecs = [
             _Codec(
                 str(row["name"]),
-                str(row["title"]).split()[0],
+                _family(str(row["title"])),
                 float(row["kbps"]),
                 {
                     name: (float(mean["value"]), float(mean["half_width"]))
@@ -91,13 +91,19 @@ def _read(results: Mapping[str, Any]) -> tuple[list[str], list[_Codec]]:
                 },
             )
             for row in results["codecs"]
-            if not row["loss"]
+            if not row["loss"] and row.get("snr_db") is None
         ]
         return list(results["metrics"]), codecs
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             f"these are no results of an evaluation ({error!r}), expected what --json writes"
         ) from error
+
+
+def _family(title: str) -> str:
+    """The codec without its rate: "q2d2", and "q2d2 denoised", which is a line of its own."""
+    codec, _, kind = title.partition(", ")
+    return f"{codec.split()[0]} {kind}".rstrip()
 
 
 def _draw_measured(axes: Axes, name: str, codecs: list[_Codec]) -> None:

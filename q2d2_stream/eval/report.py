@@ -20,14 +20,19 @@ def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
         plot: path of the rate-quality picture relative to the report, if there is one.
     """
     metrics = evaluation.metrics
-    parts = ["# Measured quality", _introduction(evaluation), _main_table(evaluation, 0.0)]
+    plain = [row for row in evaluation.rows if row.plain]
+    parts = ["# Measured quality", _introduction(evaluation), _main_table(plain, metrics)]
     if plot is not None:
         parts.append(f"![Quality against bitrate]({plot})")
     if wanted := _target_table(evaluation):
         parts += ["## Against the targets", wanted]
     for loss in sorted({row.loss for row in evaluation.rows} - {0.0}):
-        parts += [f"## With {loss:.0%} of packets lost", _LOSS_NOTE, _main_table(evaluation, loss)]
-    used = [row for row in evaluation.rows if row.tokens() and not row.loss]
+        rows = [row for row in evaluation.rows if row.loss == loss]
+        parts += [f"## With {loss:.0%} of packets lost", _LOSS_NOTE, _main_table(rows, metrics)]
+    for snr_db in sorted({row.snr_db for row in evaluation.rows if row.snr_db is not None}):
+        rows = [row for row in evaluation.rows if row.snr_db == snr_db]
+        parts += [f"## In noise, {snr_db:g} dB SNR", _NOISE_NOTE, _main_table(rows, metrics)]
+    used = [row for row in plain if row.tokens()]
     if used:
         parts += ["## What the tokens carry", _TOKEN_NOTE, _token_table(used)]
     if len(evaluation.sources()) > 1:
@@ -54,6 +59,7 @@ def _row_to_json(row: Row, metrics: Sequence[Metric]) -> dict[str, object]:
         "name": row.name,
         "title": row.title,
         "loss": row.loss,
+        **({} if row.snr_db is None else {"snr_db": row.snr_db}),
         "kbps": row.kbps,
         "latency_ms": row.latency_ms,
         "real_time_factor": row.real_time_factor,
@@ -82,16 +88,14 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _main_table(evaluation: Evaluation, loss: float) -> str:
-    head = ["codec", "kbps", "latency ms", "RTF", *(m.title for m in evaluation.metrics)]
+def _main_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
+    head = ["codec", "kbps", "latency ms", "RTF", *(m.title for m in metrics)]
     body = []
-    for row in evaluation.rows:
-        if row.loss != loss:
-            continue
+    for row in rows:
         coded = row.kbps > 0
         facts = [f"{row.kbps:.2f}", f"{row.latency_ms:.1f}", f"{row.real_time_factor:.2g}"]
         scores = []
-        for metric in evaluation.metrics:
+        for metric in metrics:
             mean = row.score(metric)
             digits = metric.decimals
             scores.append(
@@ -107,7 +111,7 @@ def _target_table(evaluation: Evaluation) -> str:
     shown = [metric for metric in evaluation.metrics if metric.name in names]
     body = []
     for row in evaluation.rows:
-        if row.loss or row.name not in TARGETS:
+        if not row.plain or row.name not in TARGETS:
             continue
         cells = [_distance(row, metric) for metric in shown]
         body.append([row.title, *cells])
@@ -128,7 +132,7 @@ def _source_table(evaluation: Evaluation, metric: Metric) -> str:
     sources = evaluation.sources()
     body = []
     for row in evaluation.rows:
-        if row.loss:
+        if not row.plain:
             continue
         means = [row.score(metric, source) for source in sources]
         cells = ["" if mean is None else f"{mean.value:.{metric.decimals}f}" for mean in means]
@@ -185,7 +189,7 @@ def _method(evaluation: Evaluation) -> str:
     lines += [
         f"- Misaligned: {row.title} trails its original by {row.delay_ms} ms."
         for row in evaluation.rows
-        if abs(row.delay_ms) > 2
+        if row.snr_db is None and abs(row.delay_ms) > 2
     ]
     lines += [f"- Not measured. {sentence}" for sentence in evaluation.missing]
     return "\n".join([*lines, f"- {_PEERS_NOTE}"])
@@ -209,6 +213,10 @@ _PEERS_NOTE = (
 _LOSS_NOTE = (
     "Packets of 40 ms are lost in bursts of 60 ms on average (Gilbert-Elliott, the same for "
     "every codec). Opus conceals by itself; Codec2 falls silent."
+)
+_NOISE_NOTE = (
+    "Each clip is mixed with an excerpt of recorded noise, the same for every codec, and scored "
+    "against the clean clip. The ratio is that of the speech without its pauses to the excerpt."
 )
 _TOKEN_NOTE = (
     "Entropy of each pair's tokens as a share of log2 of its codes: what is missing to 100 % is "

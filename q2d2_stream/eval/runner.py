@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+
+import numpy as np
+import numpy.typing as npt
 
 from q2d2_stream.errors import InputError, MissingExtra, ModelError
 from q2d2_stream.eval.alignment import residual_delay_ms
 from q2d2_stream.eval.cache import Cache, Entry
 from q2d2_stream.eval.clips import SAMPLE_RATE, Clip
-from q2d2_stream.eval.codecs import CodecUnderTest
+from q2d2_stream.eval.codecs import CodecUnderTest, Original
 from q2d2_stream.eval.loss import GilbertElliott
 from q2d2_stream.eval.metrics import METRICS, Metric, Score, Scorer
+from q2d2_stream.eval.noise import NoiseMix
 from q2d2_stream.eval.summary import Mean, TokenUse, mean, token_use
 
 __all__ = ["MAX_JOBS", "Evaluation", "Row", "evaluate"]
@@ -26,7 +31,7 @@ MAX_JOBS = 2
 
 @dataclass(frozen=True)
 class Row:
-    """One codec over all the clips, with or without loss.
+    """One codec over all the clips, in one condition: as they are, with loss, or in noise.
 
     Attributes:
         name: the codec's, as on the command line.
@@ -35,6 +40,7 @@ class Row:
         loss: share of packets lost, 0 to 1.
         entries: one for every clip, in the clips' order.
         clips: the clips.
+        snr_db: signal-to-noise ratio of what the codec was given; None for the clean clips.
     """
 
     name: str
@@ -43,6 +49,12 @@ class Row:
     loss: float
     entries: tuple[Entry, ...]
     clips: tuple[Clip, ...]
+    snr_db: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is without loss and without noise."""
+        return not self.loss and self.snr_db is None
 
     @property
     def kbps(self) -> float:
@@ -91,7 +103,7 @@ class Evaluation:
     """What was measured.
 
     Attributes:
-        rows: one for every codec and loss that could be run.
+        rows: one for every codec that could be run and every condition.
         metrics: the metrics that could be loaded.
         missing: sentences saying what could not be measured, and why.
     """
@@ -111,6 +123,14 @@ class _Task:
     loss: GilbertElliott | None
     clip: Clip
     metrics: tuple[str, ...]
+    # What the codec is given instead of the clip, which stays what its output is compared with.
+    noisy: npt.NDArray[np.float32] | None = None
+
+    def condition(self) -> str:
+        """What befell the clip, for the cache."""
+        if self.noisy is None:
+            return repr(self.loss)
+        return f"{self.loss!r} noisy {hashlib.sha256(self.noisy.tobytes()).hexdigest()}"
 
 
 @dataclass
@@ -125,6 +145,7 @@ def evaluate(
     metrics: Sequence[Metric],
     *,
     losses: Sequence[float] = (0.0,),
+    noises: Sequence[NoiseMix] = (),
     jobs: int = 1,
     cache: Cache | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -136,12 +157,14 @@ def evaluate(
         clips: originals, at least one.
         metrics: how to measure; one that is not installed is named in ``missing``.
         losses: shares of packets lost, 0 for none; the same packets for every codec.
+        noises: noise that is mixed into the clips, without loss, each a condition of its own after
+            those of ``losses``; the same for every codec. Scores are against the clean clips.
         jobs: processes, 1 or 2. Codecs made from a function run in one only.
         cache: where scores of earlier runs are; None computes everything.
         progress: called after each clip with the number done, of how many, and a label.
 
     Raises:
-        InputError: no clips, or a number of jobs out of range.
+        InputError: no clips, a number of jobs out of range, or noise that cannot be read.
     """
     if not clips:
         raise InputError("there are no clips to measure, expected at least one")
@@ -156,9 +179,16 @@ def evaluate(
             missing[codec.name] = f"{codec.title}: {error}"
         else:
             usable.append(codec)
-    runs = [(codec, GilbertElliott(loss) if loss else None) for loss in losses for codec in usable]
     names = tuple(metric.name for metric in metrics)
-    tasks = [_Task(codec, loss, clip, names) for codec, loss in runs for clip in clips]
+    conditions = [*((loss, None) for loss in losses), *((0.0, noise) for noise in noises)]
+    runs: list[tuple[CodecUnderTest, float, NoiseMix | None]] = []
+    tasks: list[_Task] = []
+    for share, noise in conditions:
+        loss = GilbertElliott(share) if share else None
+        given = [_given(clip, noise) for clip in clips]
+        for codec in usable:
+            runs.append((codec, share, noise))
+            tasks += [_Task(codec, loss, clip, names, noisy) for clip, noisy in given]
     entries = []
     for done, outcome in enumerate(_run(tasks, jobs, cache), start=1):
         entries.append(outcome.entry)
@@ -168,16 +198,25 @@ def evaluate(
     rows = [
         Row(
             codec.name,
-            codec.title,
+            "Noisy input" if noise and isinstance(codec, Original) else codec.title,
             codec.latency_ms,
-            loss.share if loss else 0.0,
+            share,
             tuple(entries[place * len(clips) : (place + 1) * len(clips)]),
             tuple(clips),
+            noise.snr_db if noise else None,
         )
-        for place, (codec, loss) in enumerate(runs)
+        for place, (codec, share, noise) in enumerate(runs)
     ]
     loaded = tuple(metric for metric in metrics if metric.name not in missing)
     return Evaluation(tuple(rows), loaded, tuple(missing.values()))
+
+
+def _given(clip: Clip, noise: NoiseMix | None) -> tuple[Clip, npt.NDArray[np.float32] | None]:
+    """What to compare with, and what to code instead where there is noise."""
+    if noise is None:
+        return clip, None
+    clean, noisy = noise.mix(clip.pcm, clip.name)
+    return replace(clip, pcm=clean), noisy
 
 
 def _run(tasks: Sequence[_Task], jobs: int, cache: Cache | None) -> Iterator[_Outcome]:
@@ -194,7 +233,7 @@ def _run(tasks: Sequence[_Task], jobs: int, cache: Cache | None) -> Iterator[_Ou
 def _measure(task: _Task, cache: Cache | None) -> _Outcome:
     """Score one clip, taking from the cache what is there."""
     key = task.codec.key()
-    place = cache.place(key, repr(task.loss), task.clip) if cache is not None and key else None
+    place = cache.place(key, task.condition(), task.clip) if cache is not None and key else None
     known = cache.read(place) if cache is not None and place is not None else None
     wanted = {name: METRICS[name].key() for name in task.metrics}
     todo = {
@@ -231,10 +270,12 @@ def _scorer(name: str) -> Scorer:
 
 def _code_and_score(task: _Task, scorers: dict[str, Scorer]) -> Entry:
     clip = task.clip
+    heard = clip.pcm if task.noisy is None else task.noisy
     lost = task.loss.trace(len(clip.pcm), clip.name) if task.loss else None
-    coded = task.codec.roundtrip(clip.pcm, lost)
+    coded = task.codec.roundtrip(heard, lost)
     scores: dict[str, Score | None] = {
         score_key: scorer(clip, coded.pcm) for score_key, scorer in scorers.items()
     }
-    delay = residual_delay_ms(clip.pcm, coded.pcm)
+    # Behind what the codec was given: noise has an envelope of its own.
+    delay = residual_delay_ms(heard, coded.pcm)
     return Entry(coded.bits, coded.seconds, delay, scores, coded.counts)
