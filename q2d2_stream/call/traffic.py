@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.stats import DirectionStats
 from q2d2_stream.wire import Counters, WireMeter
 
 __all__ = ["Traffic"]
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """What has gone in one direction: the codec's bits with entropy coding, all bits with headers,
+    the codec's bits without entropy coding, and all bytes."""
+
+    codec_kbit: float = 0.0
+    wire_kbit: float = 0.0
+    nominal_kbit: float = 0.0
+    wire_bytes: int = 0
+
+
+_Sums = TypeVar("_Sums", Counters, _Totals)
 
 
 class Traffic:
@@ -25,8 +40,7 @@ class Traffic:
         self._counters = Counters()
         self._began = time.monotonic()
         self._ended: float | None = None
-        # kilobits of codec, wire and nominal, and bytes on the wire
-        self._past = {"sent": [0.0, 0.0, 0.0, 0], "received": [0.0, 0.0, 0.0, 0]}
+        self._past = {"sent": _Totals(), "received": _Totals()}
 
     def attach(self, connection: Connection) -> None:
         """Count ``connection`` from now on."""
@@ -64,24 +78,21 @@ class Traffic:
 
     def direction(self, name: str) -> DirectionStats:
         """Of "sent" or "received"."""
-        codec_kbit, wire_kbit, nominal_kbit, wire_bytes = self._past[name]
+        totals = self._past[name]
         codec_kbps = wire_kbps = 0.0
         if self._current is not None:
             now = time.monotonic()
             meter: WireMeter = getattr(self._current, name)
             codec_kbps, wire_kbps = meter.kbps(now)
-            more = _totals(meter, self._current, now)
-            codec_kbit, wire_kbit = codec_kbit + more[0], wire_kbit + more[1]
-            nominal_kbit += more[2]
-            wire_bytes += meter.wire_bytes
+            totals = _sum(totals, _totals(meter, self._current, now))
         elapsed = max(1.0, self.seconds)
         return DirectionStats(
             codec_kbps,
             wire_kbps,
-            codec_kbit / elapsed,
-            wire_kbit / elapsed,
-            nominal_kbit / elapsed,
-            int(wire_bytes),
+            totals.codec_kbit / elapsed,
+            totals.wire_kbit / elapsed,
+            totals.nominal_kbit / elapsed,
+            totals.wire_bytes,
         )
 
     def _settle(self) -> None:
@@ -91,18 +102,16 @@ class Traffic:
         now = time.monotonic()
         for name, past in self._past.items():
             meter: WireMeter = getattr(self._current, name)
-            for which, kbit in enumerate(_totals(meter, self._current, now)):
-                past[which] += kbit
-            past[3] += meter.wire_bytes
+            self._past[name] = _sum(past, _totals(meter, self._current, now))
 
 
-def _totals(meter: WireMeter, connection: Connection, now: float) -> tuple[float, float, float]:
-    """Kilobits of codec, wire and nominal that a meter has counted."""
+def _totals(meter: WireMeter, connection: Connection, now: float) -> _Totals:
+    """What a meter has counted since its connection began."""
     codec, wire, nominal = meter.total_kbps(now)
     elapsed = max(1.0, now - connection.began)
-    return codec * elapsed, wire * elapsed, nominal * elapsed
+    return _Totals(codec * elapsed, wire * elapsed, nominal * elapsed, meter.wire_bytes)
 
 
-def _sum(first: Counters, second: Counters) -> Counters:
-    names = [field.name for field in fields(Counters)]
-    return Counters(**{name: getattr(first, name) + getattr(second, name) for name in names})
+def _sum(first: _Sums, second: _Sums) -> _Sums:
+    names = [field.name for field in fields(first)]
+    return type(first)(**{name: getattr(first, name) + getattr(second, name) for name in names})

@@ -35,8 +35,10 @@ from q2d2_stream.playout.comfort import ComfortNoise
 from q2d2_stream.playout.delay import DelayEstimator
 from q2d2_stream.playout.drift import DriftEstimator
 from q2d2_stream.playout.options import PlayoutOptions
+from q2d2_stream.playout.output import Output
 from q2d2_stream.playout.stats import DelayHistogram, DelayParts, PlayoutStats
-from q2d2_stream.playout.stretch import BLOCK_SAMPLES, HISTORY_SAMPLES, accelerate, expand
+from q2d2_stream.playout.steering import Steering
+from q2d2_stream.playout.stretch import BLOCK_SAMPLES, accelerate, expand
 
 __all__ = ["Decoder", "Playout"]
 
@@ -46,12 +48,6 @@ _FRAME_S = _HOP / _RATE
 _RANGE = 27_000  # frames either way that numbers may jump within a stream: six minutes
 _MIX_SAMPLES = 120  # 5 ms from noise to speech
 _MIN_PAUSE_SAMPLES = 60  # a spurt due within 2.5 ms begins at once
-# The delay may leave its target by this much before it is corrected (hysteresis): wider above,
-# where it costs some delay, than below, where it costs frames.
-_ABOVE_S, _ABOVE_SHARE = 0.030, 0.25
-_BELOW_S = 0.012
-_STRETCH_SHARE = 0.15  # of speech that may be left out or repeated
-_STRETCH_SHARE_QUIET = 0.5
 _LEAD_DECAY = 0.999
 
 Pcm = NDArray[np.float32]
@@ -94,10 +90,7 @@ class Playout:
         self._delays = DelayHistogram()
         self._fade_after = round(options.fade_after_ms * 1e-3 / _FRAME_S)
         self._fade_frames = max(1, round(options.fade_ms * 1e-3 / _FRAME_S))
-        # Output waiting to be pulled, and the samples before it, which expand() needs.
-        self._fifo: list[Pcm] = []
-        self._fifo_samples = 0
-        self._history = np.zeros(HISTORY_SAMPLES, np.float32)
+        self._output = Output()
         self._pulled = 0
         self._lead_in: int | None = None
         self._lead_s = 0.0  # how long before it sounds a frame is asked for, at most
@@ -116,8 +109,7 @@ class Playout:
         self._gain = 1.0 if self._fresh else 0.0  # of the decoder; the rest is comfort noise
         self._gap = 0  # concealed frames in a row
         self._waited = 0  # of which while the buffer was empty
-        self._direction = 0  # -1 while accelerating, +1 while expanding
-        self._hold_samples = 0  # until the next splice
+        self._steering = Steering()
         self._actual_s = 0.0
 
     def reset(self) -> None:
@@ -196,32 +188,16 @@ class Playout:
         """The next ``samples`` of sound, float32, shape ``(samples,)``, for playing at ``now``."""
         time = self._clock.pull(now, samples)
         self._speaker_drift.put(self._pulled / _RATE, now)
-        while self._fifo_samples < samples:
-            self._lead_s = max(self._fifo_samples / _RATE, self._lead_s * _LEAD_DECAY)
-            self._step(time + self._fifo_samples / _RATE)
+        while len(self._output) < samples:
+            self._lead_s = max(len(self._output) / _RATE, self._lead_s * _LEAD_DECAY)
+            self._step(time + len(self._output) / _RATE)
         self._pulled += samples
-        head = self._fifo[0]
-        if len(self._fifo) == 1 and len(head) == samples:
-            self._fifo.clear()
-        else:
-            joined = np.concatenate(self._fifo)
-            head = joined[:samples]
-            self._fifo = [joined[samples:]]
-        self._fifo_samples -= samples
-        return head
+        return self._output.pull(samples)
 
     @property
     def target_delay_s(self) -> float:
         """The delay to play at, in seconds: packetisation, jitter and the speaker's blocks."""
         return self._delay.target_s + self._lead_s
-
-    def _emit(self, pcm: Pcm) -> None:
-        self._fifo.append(pcm)
-        self._fifo_samples += len(pcm)
-        if len(pcm) >= HISTORY_SAMPLES:
-            self._history = pcm[-HISTORY_SAMPLES:]
-        else:
-            self._history = np.concatenate((self._history[len(pcm) :], pcm))
 
     def _step(self, time: float) -> None:
         """Emits the next piece of sound, which begins at ``time``."""
@@ -264,7 +240,7 @@ class Playout:
         self._playing = False
         self._tail = tail
         self._gap = self._waited = 0
-        self._direction = 0
+        self._steering.stop()
 
     def _resume(self, time: float) -> bool:
         """Begins to play if it is time; otherwise emits a piece of the pause."""
@@ -300,7 +276,7 @@ class Playout:
             self._tail = False
             self._gain = 0.0
         self._noise_samples += samples
-        self._emit(noise)
+        self._output.put(noise)
 
     # -- losses ---------------------------------------------------------------------------------
 
@@ -309,7 +285,7 @@ class Playout:
         over = self._gap - self._fade_after
         goal = min(self._gain, min(max(1.0 - over / self._fade_frames, 0.0), 1.0))
         self._concealed += 1
-        self._emit(self._mixed(self._decode(None), goal, _HOP))
+        self._output.put(self._mixed(self._decode(None), goal, _HOP))
         if goal == 0.0:
             self._pause(tail=False)
 
@@ -333,7 +309,7 @@ class Playout:
 
     def _play(self, frame: Frame, time: float) -> None:
         if self._lead_in is None:
-            self._lead_in = self._pulled + self._fifo_samples
+            self._lead_in = self._pulled + len(self._output)
         self._actual_s = self._delay.delay_s(frame.timestamp_frames, time)
         self._delays.add(self._actual_s)
         self._gap = self._waited = 0
@@ -342,7 +318,7 @@ class Playout:
             pcm = self._mixed(pcm, 1.0, _MIX_SAMPLES)
         elif self.options.stretch and self._playing:
             pcm = self._stretched(pcm, quiet)
-        self._emit(pcm)
+        self._output.put(pcm)
 
     def _take(self) -> tuple[Pcm, bool]:
         frame = self._buffer.take()
@@ -365,19 +341,13 @@ class Playout:
 
     def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
         """``pcm``, a period shorter or longer if the delay has left its band."""
-        excess = self._actual_s - self.target_delay_s
-        if excess > max(_ABOVE_S, _ABOVE_SHARE * self.target_delay_s):
-            self._direction = -1
-        elif excess < -_BELOW_S:
-            self._direction = 1
-        elif excess * self._direction >= 0:
-            self._direction = 0  # it has reached the target or gone past it
-        self._hold_samples = max(0, self._hold_samples - _HOP)
-        if not self._direction or self._hold_samples:
+        target = self.target_delay_s
+        direction = self._steering.direction(self._actual_s - target, target, _HOP)
+        if not direction:
             return pcm
         before = len(pcm)
-        if self._direction > 0:
-            after = expand(self._history, pcm, quiet=quiet)
+        if direction > 0:
+            after = expand(self._output.history, pcm, quiet=quiet)
             self._expanded += len(after) - before
         else:
             following = self._buffer.peek()
@@ -393,8 +363,7 @@ class Playout:
             before = len(both)
             after = accelerate(both, quiet=quiet)
             self._accelerated += before - len(after)
-        share = _STRETCH_SHARE_QUIET if quiet else _STRETCH_SHARE
-        self._hold_samples = int(abs(len(after) - before) / share)
+        self._steering.spliced(abs(len(after) - before), quiet=quiet)
         return after
 
     # -- report ---------------------------------------------------------------------------------

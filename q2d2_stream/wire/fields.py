@@ -39,16 +39,20 @@ def put_text(text: str) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def take_text(body: bytes, max_bytes: int, what: str) -> str:
-    """Inverse of :func:`put_text`; WireError when it is cut, too long or not UTF-8."""
+def take_text(body: bytes, max_bytes: int, what: str) -> tuple[str, bytes]:
+    """Inverse of :func:`put_text`: the text at the start of ``body``, and what follows it.
+
+    WireError when it is cut, too long or not UTF-8.
+    """
     (length,) = take(_LENGTH, body, what)
-    data = body[_LENGTH.size : _LENGTH.size + length]
+    end = _LENGTH.size + length
+    data = body[_LENGTH.size : end]
     if length > max_bytes or len(data) < length:
         raise WireError(
             f"{what} message claims {length} bytes of text and carries {len(data)}, "
             f"expected as many as claimed and at most {max_bytes}"
         )
     try:
-        return data.decode()
+        return data.decode(), body[end:]
     except UnicodeDecodeError as error:
         raise WireError(f"{what} message holds text that is not UTF-8") from error

@@ -102,9 +102,7 @@ class Hello:
             raise WireError(f"hello has {len(body)} bytes, expected at least {_HELLO.size}")
         _, _, role, rates, frames, capabilities, sequence, model_hash, call_id, nonce = values
         check_range("role", role, 0, 1)
-        text = body[_HELLO.size :]
-        model_id = take_text(text, _MAX_MODEL_ID_BYTES, "hello")
-        more = text[len(put_text(model_id)) :]
+        model_id, more = take_text(body[_HELLO.size :], _MAX_MODEL_ID_BYTES, "hello")
         return cls(
             role=Role(role),
             model_id=model_id,
@@ -163,8 +161,7 @@ class Refuse(_Ending):
     @classmethod
     def from_body(cls, body: bytes) -> Refuse:
         """Inverse of :meth:`to_body`."""
-        (code,) = take(_REASON, body, "refuse")
-        return cls(Reason.from_code(code), take_text(body[1:], _MAX_REASON_BYTES, "refuse"))
+        return cls(*_ending(body, "refuse"))
 
 
 @dataclass(frozen=True)
@@ -176,5 +173,10 @@ class Bye(_Ending):
     @classmethod
     def from_body(cls, body: bytes) -> Bye:
         """Inverse of :meth:`to_body`."""
-        (code,) = take(_REASON, body, "bye")
-        return cls(Reason.from_code(code), take_text(body[1:], _MAX_REASON_BYTES, "bye"))
+        return cls(*_ending(body, "bye"))
+
+
+def _ending(body: bytes, what: str) -> tuple[Reason, str]:
+    (code,) = take(_REASON, body, what)
+    text, _ = take_text(body[_REASON.size :], _MAX_REASON_BYTES, what)
+    return Reason.from_code(code), text

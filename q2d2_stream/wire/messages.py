@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self, TypeAlias
+from typing import ClassVar, NamedTuple, Self, TypeAlias, TypedDict
 
 from q2d2_stream.errors import InputError, WireError
 from q2d2_stream.wire.fields import U32_MAX, check_range, printable, put_text, take, take_text
@@ -85,17 +85,31 @@ class Audio:
     @classmethod
     def from_body(cls, body: bytes) -> Self:
         """Inverse of :meth:`to_body`; whether the payload fits is checked by the session."""
-        head, sequence, timestamp = take(_AUDIO, body, "audio")
-        return cls(
-            sequence=sequence,
-            timestamp=timestamp,
-            rate=head >> 3 & 3,
-            frames=(head & 7) + 1,
-            payload=body[_AUDIO.size :],
-            start=bool(head >> 5 & 1),
-            end=bool(head >> 6 & 1),
-            dtx=bool(head >> 7 & 1),
-        )
+        return cls(**_audio_header(body), payload=body[_AUDIO.size :])
+
+
+class _AudioHeader(TypedDict):
+    sequence: int
+    timestamp: int
+    rate: int
+    frames: int
+    start: bool
+    end: bool
+    dtx: bool
+
+
+def _audio_header(body: bytes) -> _AudioHeader:
+    """All of an audio message's fields but its payload."""
+    head, sequence, timestamp = take(_AUDIO, body, "audio")
+    return {
+        "sequence": sequence,
+        "timestamp": timestamp,
+        "rate": head >> 3 & 3,
+        "frames": (head & 7) + 1,
+        "start": bool(head >> 5 & 1),
+        "end": bool(head >> 6 & 1),
+        "dtx": bool(head >> 7 & 1),
+    }
 
 
 @dataclass(frozen=True)
@@ -232,7 +246,8 @@ class Text:
     @classmethod
     def from_body(cls, body: bytes) -> Text:
         """Inverse of :meth:`to_body`."""
-        return cls(take_text(body, MAX_TEXT_BYTES, "text"))
+        text, _ = take_text(body, MAX_TEXT_BYTES, "text")
+        return cls(text)
 
 
 @dataclass(frozen=True)
@@ -287,4 +302,5 @@ def audio_size(data: bytes) -> AudioSize | None:
     """What is in a message as it is on the wire; None for all but audio."""
     if len(data) < AUDIO_HEADER_BYTES or data[0] not in (Kind.AUDIO, Kind.AUDIO_CODED):
         return None
-    return AudioSize(data[1] >> 3 & 3, (data[1] & 7) + 1, len(data) - AUDIO_HEADER_BYTES)
+    header = _audio_header(data[1:])
+    return AudioSize(header["rate"], header["frames"], len(data) - AUDIO_HEADER_BYTES)
