@@ -1,13 +1,16 @@
-"""Shared fixtures: bundled speech and the shipped codec."""
+"""Shared fixtures: bundled speech, and the shipped models but for one."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+
+from q2d2_stream.engine.codec import MODELS
 
 SPEECH = Path(__file__).parent.parent / "apps" / "speech"
 
@@ -18,3 +21,16 @@ def speech() -> NDArray[np.float32]:
     pcm, rate = soundfile.read(SPEECH / "kathleen_en_0.flac", dtype="float32")
     assert rate == 24_000
     return pcm[: len(pcm) // 320 * 320]
+
+
+@pytest.fixture
+def without_denoiser(tmp_path: Path) -> Path:
+    """A folder of the shipped models but for the denoiser."""
+    if not any(MODELS.glob("encoder.*")):
+        pytest.skip("there are no model weights here")
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for file in MODELS.iterdir():
+        if file.stem.split(".")[0] in ("encoder", "decoder", "indices"):
+            shutil.copy(file, folder)
+    return folder

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from call_lab import SECRET, codec, free_port, speech_file, start_command
 from q2d2_stream.cli.call import main as call
 from q2d2_stream.cli.call_runner import exit_code
 from q2d2_stream.cli.loopback import main as loopback
+from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.wire import Closed, Reason
 
 
@@ -167,6 +169,30 @@ def test_a_wrong_option_is_one_sentence(
     assert words in error
 
 
+@pytest.mark.parametrize("command", [call, loopback], ids=["call", "loopback"])
+def test_without_a_denoiser_nothing_is_dialled(
+    command: Callable[[list[str]], int], without_denoiser: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet = ["--input", "silence", "--output", "null", "--models", str(without_denoiser)]
+    # Nobody is there: whoever dialled would come back with status 3.
+    peer = ["--peer", f"127.0.0.1:{free_port()}"] if command is call else []
+    assert command([*peer, *quiet, "--denoise"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ": --denoise needs models with a denoising encoder: " in line
+
+
+@pytest.mark.skipif(
+    not any(MODELS.glob("denoiser.*")), reason="the shipped models have no denoiser yet"
+)
+def test_a_loopback_that_denoises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = speech_file(tmp_path / "said.wav", 1.5)
+    arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
+    assert loopback([*arguments, "--denoise"]) == 0
+    assert "frames played" in capsys.readouterr().out
+    heard = soundfile.read(tmp_path / "heard.wav")[0]
+    assert heard.std() > 0.3 * said.std()
+
+
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     codec()
     peer = ["--peer", f"127.0.0.1:{free_port()}", "--input", "silence", "--output", "null"]
@@ -176,7 +202,10 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot be reached" in err
 
 
-@pytest.mark.parametrize("arguments", [[], ["--peer", "a:1", "--listen", "b:1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--peer", "a:1", "--listen", "b:1"], ["--peer", "a:1", "--ns", "--denoise"]],
+)
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         call(arguments)

@@ -9,10 +9,10 @@ import time
 from dataclasses import replace
 
 import pytest
-from call_lab import codec, dial, listen, party, run, until
+from call_lab import codec, dial, endpoint, listen, party, run, until
 
 from q2d2_stream.audio import NullSink, SilenceSource
-from q2d2_stream.call import CallStats, Party, parse_address
+from q2d2_stream.call import CallOptions, CallStats, Party, parse_address
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.echo import EchoLine
 from q2d2_stream.call.lag import LagMeter
@@ -21,6 +21,7 @@ from q2d2_stream.call.pipe import MemoryPipe
 from q2d2_stream.call.report import report_lines
 from q2d2_stream.call.simulated_pipe import SimulatedPipe
 from q2d2_stream.cli import call_display
+from q2d2_stream.engine import StreamEncoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.playout import parse_link
 from q2d2_stream.wire import Reason
@@ -228,12 +229,35 @@ def test_a_failing_sink_ends_the_call_with_its_error() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("denoise", [False, True])
+def test_a_party_runs_the_encoder_that_was_asked_for(
+    denoise: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = codec()
+    encoder, asked = shipped.encoder, []
+
+    def stand_in(rate: int = 1, denoise: bool = False) -> StreamEncoder:
+        asked.append(denoise)
+        return encoder(rate)
+
+    monkeypatch.setattr(shipped, "encoder", stand_in)
+
+    async def main() -> None:
+        options = CallOptions(denoise=denoise)
+        side = Party(shipped, EchoLine(endpoint()), SilenceSource(), NullSink(), options)
+        task = asyncio.create_task(side.run())
+        await until(lambda: side.stats().counters.received_frames > 0, "the echo")
+        side.hang_up()
+        await task
+
+    run(main())
+    assert asked == [denoise, denoise]  # of the warm-up, too, which would load both otherwise
+
+
 def test_an_echo_says_what_it_hears() -> None:
     shipped = codec()
 
     async def main() -> None:
-        from call_lab import endpoint
-
         side = Party(shipped, EchoLine(endpoint()), SilenceSource(), NullSink())
         task = asyncio.create_task(side.run())
         await until(lambda: side.stats().playout.played > 20, "the echo")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import q2d2_stream.engine
 from q2d2_stream.cli.call import call_parser
 from q2d2_stream.cli.service import main
+from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
 from q2d2_stream.service import ServiceConfig, load_config
 
@@ -49,7 +51,7 @@ def test_every_key_is_an_option_of_the_call(tmp_path: Path) -> None:
     sound = {"input": "a", "output": "b", "dtx": True, "aec": True, "ns": True, "agc": True}
     codec = {"rate": "6", "engine": "onnx", "precision": "fp32"}
     calling = {"peer": "wss://far:9000", "ca": "ca", **sound, **codec}
-    listening = {"listen": "a:1", "tls_cert": "c", "tls_key": "k", "open": True}
+    listening = {"listen": "a:1", "tls_cert": "c", "tls_key": "k", "open": True, "denoise": True}
     for values in (calling, listening):
         config = ServiceConfig(**values)  # type: ignore[arg-type]
         args = call_parser().parse_args(config.to_arguments())
@@ -72,6 +74,8 @@ def test_a_caller_does_not_listen_on(tmp_path: Path) -> None:
         ('peer = "a"\nrate = 4', "expected 1.5, 3, 6"),
         ('peer = "a"\nrate = true', "a text in quotes"),
         ('peer = "a"\naec = "yes"', "true or false"),
+        ('peer = "a"\ndenoise = 1', "true or false"),
+        ('peer = "a"\nns = true\ndenoise = true', "ns and denoise are both true"),
         ('peer = "a"\nframes_per_message = 9', "expected 1 to 8"),
         ('peer = "a"\nframes_per_message = true', "a whole number"),
         ('peer = "a"\nfixed_delay = "long"', "a number"),
@@ -105,6 +109,21 @@ def test_the_command_reports_mistakes_and_shows_the_options(
     captured = capsys.readouterr()
     assert captured.out == "q2d2-call --peer=far:9000 --rate=3\n"
     assert captured.err == f"q2d2-service: {path}: No such file or directory\n"
+
+
+def test_denoise_without_a_denoiser_is_one_sentence(
+    tmp_path: Path,
+    without_denoiser: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    codec = load_codec(without_denoiser)
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: codec)
+    path = tmp_path / "q2d2.toml"
+    path.write_text('listen = "127.0.0.1:0"\ninput = "silence"\noutput = "null"\ndenoise = true')
+    assert main(["--config", str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()  # it has not begun to listen
+    assert line.startswith("q2d2-service: --denoise needs models with a denoising encoder: ")
 
 
 def test_the_shipped_file_is_valid_but_for_the_secret(tmp_path: Path) -> None:

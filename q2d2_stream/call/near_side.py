@@ -62,7 +62,7 @@ class NearSide:
         processor: cleans the microphone, or None.
         recorder: keeps what is said, or None.
 
-    Raises MissingExtra for DTX without its detector.
+    Raises MissingExtra for DTX without its detector, ModelError for a denoiser that is not there.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class NearSide:
         self._options = options
         self._processor = processor
         self._recorder = recorder
-        self._encoder = codec.encoder(options.rate)
+        self._encoder = codec.encoder(options.rate, denoise=options.denoise)
         self._detector: VoiceDetector | None = None
         if options.dtx:
             from q2d2_stream.call.voice_detector import WebRtcVoiceDetector
@@ -187,6 +187,8 @@ class NearSide:
             return None, False
         if self._recorder is not None:
             self._recorder.near(pcm)
+        # The detector hears the microphone even with a denoiser, which gives indices and no sound:
+        # noise that it takes for a voice costs bits, and nothing else.
         voiced = self._detector is None or self._detector.is_voice(pcm)
         return self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced
 

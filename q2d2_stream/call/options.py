@@ -15,6 +15,8 @@ class CallOptions:
 
     Attributes:
         rate: index into the codec's rates; the highest that is sent.
+        denoise: send the speech without the noise around it; needs models with a denoising
+            encoder (:attr:`q2d2_stream.engine.Codec.has_denoiser`) here, and nothing of the peer.
         dtx: leave silence unsent; needs the package webrtcvad-wheels.
         playout: of the receiving side.
         hangup_at_end: hang up when the source has ended and the last of it is sent. Otherwise
@@ -24,6 +26,7 @@ class CallOptions:
     """
 
     rate: int = 1
+    denoise: bool = False
     dtx: bool = False
     playout: PlayoutOptions = field(default_factory=PlayoutOptions)
     hangup_at_end: bool = False

@@ -51,6 +51,8 @@ class Party:
         notify: called with a sentence when something happens that a user should know.
         begun_s: since when the user has been waiting for the first sound, on the clock of
             ``time.monotonic``; None for since the call is established.
+
+    Raises what :class:`q2d2_stream.call.near_side.NearSide` does.
     """
 
     def __init__(
@@ -197,7 +199,8 @@ class Party:
 
     def _warm_up(self) -> None:
         """Run both models once: the first frame costs several times what the others do."""
-        frame = self._codec.encoder().push(np.zeros(self._codec.config.hop, np.float32))
+        encoder = self._codec.encoder(denoise=self._options.denoise)
+        frame = encoder.push(np.zeros(self._codec.config.hop, np.float32))
         self._codec.decoder().push(frame)
 
     async def _say(self) -> None:

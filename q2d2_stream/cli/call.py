@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from q2d2_stream import __version__
-from q2d2_stream.cli import call_options
+from q2d2_stream.cli import call_options, call_parts
 from q2d2_stream.cli.call_display import Display, make_display
 from q2d2_stream.cli.call_runner import (
     EXIT_CODES,
@@ -100,33 +100,31 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _call(args: argparse.Namespace) -> int:
     from q2d2_stream.audio import FileSource
-    from q2d2_stream.call import Party
 
     if args.keep_listening and (args.output or "").lower().endswith(".wav"):
         raise InputError(
             "--keep-listening would write the next call over this one's --output: use --record"
         )
-    codec = codec_of(args)
+    codec = codec_of(args, denoise=args.denoise)
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         line = await open_line(args, codec, display, stack)
         while True:
-            source = call_options.source_of(args, display.notify)
+            source = call_parts.source_of(args, display.notify)
             hangup = args.hangup_at_end
             if hangup is None:
                 hangup = isinstance(source, FileSource) and args.peer is not None
-            recorder = call_options.recorder_of(args)
+            recorder = call_parts.recorder_of(args)
             try:
-                party = Party(
+                party = call_parts.party_of(
+                    args,
                     codec,
                     line,
-                    source,
-                    call_options.sink_of(args, display.notify),
-                    call_options.call_options(args, hangup_at_end=hangup),
-                    processor=call_options.processor_of(args),
+                    display.notify,
+                    source=source,
                     recorder=recorder,
-                    notify=display.notify,
+                    hangup_at_end=hangup,
                     begun_s=process_start_s() if args.peer else None,
                 )
                 closed = await hold(party, args, display)
@@ -150,17 +148,8 @@ async def open_line(
     """
     from q2d2_stream.call import Dialer, DialerOptions, Listener, parse_address
     from q2d2_stream.playout import parse_link
-    from q2d2_stream.wire import Endpoint
 
-    endpoint = Endpoint(
-        codec.config,
-        codec.model_id,
-        codec.model_hash,
-        frames_per_message=args.frames_per_message,
-        dtx=args.dtx,
-        secret=_secret(args),
-        coder=codec.coder,
-    )
+    endpoint = call_parts.endpoint_of(args, codec, _secret(args))
     simulate = parse_link(args.simulate) if args.simulate is not None else None
     address = parse_address(args.listen or args.peer)
     context = _tls(args, secure=address.secure)

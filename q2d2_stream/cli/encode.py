@@ -7,7 +7,13 @@ import sys
 import time
 
 from q2d2_stream.cli.file_codec import FileEncoder
-from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, add_rate_argument, codec_of
+from q2d2_stream.cli.options import (
+    DENOISE_HELP,
+    RATE_NAMES,
+    add_models_argument,
+    add_rate_argument,
+    codec_of,
+)
 from q2d2_stream.cli.output import open_output
 from q2d2_stream.cli.progress import progress
 
@@ -21,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="wav, flac or ogg of any rate and channels, - for stdin")
     parser.add_argument("output", help="the .q2d2 file, - for stdout")
     add_rate_argument(parser)
+    parser.add_argument("--denoise", action="store_true", help=DENOISE_HELP)
     parser.add_argument(
         "--fixed", action="store_true", help="no entropy coding: version 1, a third larger or more"
     )
@@ -32,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """Encode piece by piece; memory does not depend on the length of the sound."""
     from q2d2_stream.cli.sound import open_sound
 
-    codec = codec_of(args)
+    codec = codec_of(args, denoise=args.denoise)
     sample_rate = codec.config.sample_rate
-    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate), args.fixed)
+    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate), args.fixed, args.denoise)
     size = 0
     start = time.perf_counter()
     with (

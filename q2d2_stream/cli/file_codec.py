@@ -27,11 +27,14 @@ class FileEncoder:
         samples: samples pushed so far.
     """
 
-    def __init__(self, codec: Codec, rate: int, fixed: bool = False) -> None:
-        """``fixed``: pack all indices at their fixed size, as files of version 1 do."""
+    def __init__(self, codec: Codec, rate: int, fixed: bool = False, denoise: bool = False) -> None:
+        """``fixed``: pack all indices at their fixed size, as files of version 1 do.
+
+        ``denoise``: with the encoder that leaves out what is not speech.
+        """
         self.samples = 0
         self._config = codec.config
-        self._encoder = codec.encoder(rate=rate)
+        self._encoder = codec.encoder(rate, denoise=denoise)
         coder = None if fixed else codec.coder
         self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
         self._rest = np.zeros(0, dtype=np.float32)

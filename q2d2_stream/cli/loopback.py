@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from q2d2_stream import __version__
-from q2d2_stream.cli import call_options
+from q2d2_stream.cli import call_options, call_parts
 from q2d2_stream.cli.call_display import make_display
 from q2d2_stream.cli.call_runner import (
     EXIT_CODES,
@@ -57,34 +57,23 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _loopback(args: argparse.Namespace) -> int:
-    from q2d2_stream.call import Party
     from q2d2_stream.call.echo import EchoLine
-    from q2d2_stream.wire import Endpoint
 
-    codec = codec_of(args)
-    endpoint = Endpoint(
-        codec.config,
-        codec.model_id,
-        codec.model_hash,
-        frames_per_message=args.frames_per_message,
-        dtx=args.dtx,
-        coder=codec.coder,
-    )
+    codec = codec_of(args, denoise=args.denoise)
     network = _network(args)
     # The echo of the last word is still under way when the input ends.
     linger_s = 0.5 + 1e-3 * (network.delay_ms + network.jitter_ms)
     display = make_display(KEYS)
-    recorder = call_options.recorder_of(args)
+    recorder = call_parts.recorder_of(args)
     try:
-        party = Party(
+        party = call_parts.party_of(
+            args,
             codec,
-            EchoLine(endpoint, network),
-            call_options.source_of(args, display.notify),
-            call_options.sink_of(args, display.notify),
-            call_options.call_options(args, hangup_at_end=True, linger_s=linger_s),
-            processor=call_options.processor_of(args),
+            EchoLine(call_parts.endpoint_of(args, codec), network),
+            display.notify,
             recorder=recorder,
-            notify=display.notify,
+            hangup_at_end=True,
+            linger_s=linger_s,
             begun_s=process_start_s(),
         )
         closed = await hold(party, args, display)

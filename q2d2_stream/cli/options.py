@@ -6,11 +6,23 @@ import argparse
 from typing import TYPE_CHECKING
 
 from q2d2_stream.engine.choice import ENGINES, PRECISIONS
+from q2d2_stream.errors import ModelError
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
 
-__all__ = ["RATE_NAMES", "add_models_argument", "add_rate_argument", "codec_of"]
+__all__ = [
+    "DENOISE_HELP",
+    "RATE_NAMES",
+    "add_models_argument",
+    "add_rate_argument",
+    "codec_of",
+]
+
+DENOISE_HELP = (
+    "encode the speech without the noise around it: another encoder, which takes no more "
+    "computation and no more delay"
+)
 
 RATE_NAMES = ("1.5", "3", "6")
 """Kilobits per second, rounded; a name's position is the rate that the library takes."""
@@ -43,8 +55,18 @@ def add_models_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def codec_of(args: argparse.Namespace) -> Codec:
-    """The codec that the arguments ask for; raises ModelError where its files are no good."""
+def codec_of(args: argparse.Namespace, *, denoise: bool = False) -> Codec:
+    """The codec that the arguments ask for; raises ModelError where its files are no good.
+
+    With ``denoise`` the denoising encoder is loaded, too: whoever asks for it learns before the
+    peer's bell rings that it is not there.
+    """
     from q2d2_stream.engine import load_codec
 
-    return load_codec(args.models, args.engine, args.precision)
+    codec = load_codec(args.models, args.engine, args.precision)
+    if denoise:
+        try:
+            codec.encoder(denoise=True)
+        except ModelError as error:
+            raise ModelError(f"--denoise needs models with a denoising encoder: {error}") from error
+    return codec

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from q2d2_stream import __version__
-from q2d2_stream.cli import call, call_options
+from q2d2_stream.cli import call, call_parts
 from q2d2_stream.cli.call_runner import EXIT_CODES, exit_code, hold
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.options import codec_of
@@ -58,12 +58,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
-    from q2d2_stream.call import Party
     from q2d2_stream.service import ServiceDisplay, Watchdog, push_to_talk
 
     args = call.call_parser().parse_args(config.to_arguments())
     args.wait = math.inf  # a peer that is still starting up is dialled until it answers
-    codec = codec_of(args)
+    codec = codec_of(args, denoise=args.denoise)
     async with AsyncExitStack() as stack:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
         display = ServiceDisplay(notifier, watchdog)
@@ -72,15 +71,7 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
         notifier.ready()
         while True:
-            party = Party(
-                codec,
-                line,
-                call_options.source_of(args, display.notify),
-                call_options.sink_of(args, display.notify),
-                call_options.call_options(args, hangup_at_end=False),
-                processor=call_options.processor_of(args),
-                notify=display.notify,
-            )
+            party = call_parts.party_of(args, codec, line, display.notify)
             async with AsyncExitStack() as button:
                 if config.push_to_talk is not None:
                     button.enter_context(push_to_talk(config.push_to_talk, party.set_mute))

@@ -30,7 +30,7 @@ class ServiceConfig:
         engine, precision: what runs the models.
         frames_per_message: 1 to 8.
         fixed_delay: milliseconds by which sound is held back.
-        dtx, aec, ns, agc: as the options of these names.
+        dtx, aec, ns, denoise, agc: as the options of these names.
         push_to_talk: GPIO pin of a button that opens the microphone while it is held.
     """
 
@@ -51,6 +51,7 @@ class ServiceConfig:
     dtx: bool = False
     aec: bool = False
     ns: bool = False
+    denoise: bool = False
     agc: bool = False
     push_to_talk: int | None = None
 
@@ -61,6 +62,8 @@ class ServiceConfig:
             raise InputError(f"rate is {self.rate!r}, expected {', '.join(_RATES)}")
         if self.frames_per_message is not None and not 1 <= self.frames_per_message <= 8:
             raise InputError(f"frames_per_message is {self.frames_per_message}, expected 1 to 8")
+        if self.ns and self.denoise:
+            raise InputError("ns and denoise are both true, expected one of them")
         if self.push_to_talk is not None and not 0 <= self.push_to_talk <= 27:
             raise InputError(
                 f"push_to_talk is {self.push_to_talk}, expected the number of a GPIO pin, 0 to 27"

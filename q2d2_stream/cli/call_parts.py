@@ -1,0 +1,113 @@
+"""The parts of a call, made as the options of call_options say."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from q2d2_stream.cli.options import RATE_NAMES
+
+if TYPE_CHECKING:
+    from q2d2_stream.audio import Recorder, Source, VoiceProcessor
+    from q2d2_stream.call import CallOptions, Line, Party
+    from q2d2_stream.engine import Codec
+    from q2d2_stream.wire import Endpoint, Secret
+
+__all__ = ["endpoint_of", "party_of", "recorder_of", "source_of"]
+
+
+def endpoint_of(args: argparse.Namespace, codec: Codec, secret: Secret | None = None) -> Endpoint:
+    """This side as its peer gets to know it; raises InputError."""
+    from q2d2_stream.wire import Endpoint
+
+    return Endpoint(
+        codec.config,
+        codec.model_id,
+        codec.model_hash,
+        frames_per_message=args.frames_per_message,
+        dtx=args.dtx,
+        secret=secret,
+        coder=codec.coder,
+    )
+
+
+def party_of(
+    args: argparse.Namespace,
+    codec: Codec,
+    line: Line,
+    notify: Callable[[str], None],
+    *,
+    source: Source | None = None,
+    recorder: Recorder | None = None,
+    hangup_at_end: bool = False,
+    linger_s: float = 0.0,
+    begun_s: float | None = None,
+) -> Party:
+    """One side of a call, not begun; see :class:`q2d2_stream.call.Party`.
+
+    ``source`` is what ``--input`` means, where the caller has made it already, and ``recorder``
+    what ``--record`` asks for: whoever makes that must close it, whatever comes of the call.
+
+    Raises InputError, MissingExtra.
+    """
+    from q2d2_stream.audio import make_sink
+    from q2d2_stream.call import Party
+
+    return Party(
+        codec,
+        line,
+        source if source is not None else source_of(args, notify),
+        make_sink(args.output, notify=notify),
+        _options_of(args, hangup_at_end, linger_s),
+        processor=_processor_of(args),
+        recorder=recorder,
+        notify=notify,
+        begun_s=begun_s,
+    )
+
+
+def source_of(args: argparse.Namespace, notify: Callable[[str], None]) -> Source:
+    """What ``--input`` means, not started."""
+    from q2d2_stream.audio import make_source
+
+    return make_source(args.input, notify=notify)
+
+
+def recorder_of(args: argparse.Namespace) -> Recorder | None:
+    """What ``--record`` asks for; raises InputError."""
+    if args.record is None:
+        return None
+    from q2d2_stream.audio import Recorder
+
+    return Recorder(args.record)
+
+
+def _options_of(args: argparse.Namespace, hangup_at_end: bool, linger_s: float) -> CallOptions:
+    from q2d2_stream.call import CallOptions
+    from q2d2_stream.playout import PlayoutOptions
+
+    playout = PlayoutOptions()
+    if args.fixed_delay is not None:
+        playout = PlayoutOptions(
+            minimum_delay_ms=args.fixed_delay,
+            maximum_delay_ms=args.fixed_delay,
+            start_delay_ms=args.fixed_delay,
+            stretch=False,
+        )
+    return CallOptions(
+        rate=RATE_NAMES.index(args.rate),
+        denoise=args.denoise,
+        dtx=args.dtx,
+        playout=playout,
+        hangup_at_end=hangup_at_end,
+        linger_s=linger_s,
+    )
+
+
+def _processor_of(args: argparse.Namespace) -> VoiceProcessor | None:
+    if not (args.aec or args.ns or args.agc):
+        return None
+    from q2d2_stream.audio import VoiceProcessor
+
+    return VoiceProcessor(args.aec, args.ns, args.agc)
