@@ -16,6 +16,7 @@ from q2d2_stream.eval import samples
 from q2d2_stream.eval.clips import SAMPLE_RATE, Clip
 from q2d2_stream.eval.codecs import CallableCodec, Original
 from q2d2_stream.eval.credits import CREDITS
+from q2d2_stream.eval.noise import NoiseMix
 from q2d2_stream.eval.samples import choose_clips, fair_trace, make_samples
 from q2d2_stream.eval.spectrogram import save_spectrograms
 
@@ -58,11 +59,19 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     monkeypatch.setattr(samples, "Codec2", lambda bps: NotHere("codec2", _hiss, bps / 1000))
     monkeypatch.setattr(samples, "StreamCodec", lambda *_: Original("ours", "ours"))
     clip = _clip("alphanumeric_en_1", 0.5)
-    page = make_samples([clip], tmp_path / "made", engine="onnx")
+    soundfile.write(
+        tmp_path / "esc10-00.wav", noisy(np.zeros(SAMPLE_RATE, np.float32), 0.1), SAMPLE_RATE
+    )
+    noise = NoiseMix(tmp_path, 5.0)
+    page = make_samples([clip], tmp_path / "made", engine="onnx", noise=noise)
     text = page.read_text()
     assert re.search(r"model `\S+`, hash `[0-9a-f]{16}`,\nengine onnx fp32", text)
     assert "Sakshee5" in text
     assert "MIT" in text
+    assert "CC BY 3.0" in text
+    assert "Original, in noise at 5 dB SNR" in text
+    heard, _ = soundfile.read(page.parent / f"{clip.name}.original_noise.ogg")
+    assert np.corrcoef(heard, noise.mix(clip.pcm, clip.name)[1])[0, 1] > 0.9  # the clean clip: 0.87
     assert "Left out: codec2. Measuring Codec2 needs the package libcodec2" in text
     links = set(re.findall(r"\]\(([^)/]+)\)", text))
     assert links == {path.name for path in page.parent.iterdir()} - {"index.md"}
@@ -73,6 +82,12 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
         assert rate == SAMPLE_RATE
         assert len(pcm) == len(clip.pcm)
         assert (page.parent / name).stat().st_size < 6_000  # 0.5 s at 48 kbps, and headers
+
+
+def test_noise_without_a_credit_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "street-00.wav", voice(1.0), SAMPLE_RATE)
+    with pytest.raises(InputError, match="noise that is not known to be free to publish"):
+        make_samples([_clip("nuwave_vctk_0", 1.0)], tmp_path / "made", noise=NoiseMix(tmp_path, 5))
 
 
 def test_the_command_refuses_clips_without_a_credit(

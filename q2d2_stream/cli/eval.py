@@ -66,12 +66,16 @@ def _run(options: argparse.Namespace) -> None:
         return
     if options.data is None:
         raise InputError("there is nothing to measure: give a folder of speech files with --data")
+    noises = _noises(options.noise, options.snr)
     if options.samples is not None:
+        if len(noises) > 1:
+            raise InputError(f"--samples takes one ratio, expected --snr 5, not {options.snr}")
         page = make_samples(
             load_clips(options.data),
             options.samples,
             engine=options.engine,
             models=options.models,
+            noise=noises[0] if noises else None,
             progress=lambda clip: print(clip, file=sys.stderr, flush=True),
         )
         print(f"wrote {page}", file=sys.stderr)
@@ -80,7 +84,6 @@ def _run(options: argparse.Namespace) -> None:
     if options.quick:
         limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
     metrics = choose_metrics(_split(chosen) if chosen else None)
-    noises = _noises(options.noise, options.snr)
     codecs: list[CodecUnderTest] = [Original()]
     codecs += [
         StreamCodec(parse_rate(text), options.engine, options.models, denoise)

@@ -1,10 +1,10 @@
-"""Whose voices the evaluation clips are: only clips with a credit here are ever published."""
+"""Whose voices and noises are heard in what is published: nothing without a credit here is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CREDITS", "Credit"]
+__all__ = ["CREDITS", "NOISE_CREDITS", "Credit"]
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,12 @@ CREDITS: dict[str, Credit] = {
     "nuwave_vctk": _VCTK,
 }
 """By the source's name in :class:`q2d2_stream.eval.clips.Clip`; permissive licences only."""
+
+NOISE_CREDITS: dict[str, Credit] = {
+    "esc10": Credit(
+        "ESC-10 (Karol J. Piczak, from recordings on Freesound)",
+        "CC BY 3.0",
+        "https://github.com/karolpiczak/ESC-10",
+    ),
+}
+"""By what a file's name is before its number ("esc10-00")."""

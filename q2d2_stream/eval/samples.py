@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from q2d2_stream.errors import InputError, MissingExtra
-from q2d2_stream.eval.clips import SAMPLE_RATE, Clip
+from q2d2_stream.eval.clips import SAMPLE_RATE, Clip, sound_files
 from q2d2_stream.eval.codec2 import Codec2
 from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
-from q2d2_stream.eval.credits import CREDITS
+from q2d2_stream.eval.credits import CREDITS, NOISE_CREDITS, Credit
 from q2d2_stream.eval.loss import GilbertElliott
+from q2d2_stream.eval.noise import NoiseMix
 from q2d2_stream.eval.opus import OpusCodec
 from q2d2_stream.eval.spectrogram import save_spectrograms
 
@@ -31,18 +33,21 @@ _ROW_INCHES = (7.5, 1.0)
 
 @dataclass(frozen=True)
 class _Version:
-    """A codec with or without loss: one file of a clip."""
+    """A codec as it is, with loss, or in noise: one file of a clip."""
 
     codec: CodecUnderTest
     loss: float = 0.0
+    noise: NoiseMix | None = None
 
     @property
     def title(self) -> str:
+        if self.noise is not None:
+            return f"{self.codec.title}, in noise at {self.noise.snr_db:g} dB SNR"
         return self.codec.title + (f", {self.loss:.0%} of packets lost" if self.loss else "")
 
     @property
     def stem(self) -> str:
-        return self.codec.name + ("_loss" if self.loss else "")
+        return self.codec.name + ("_loss" if self.loss else "_noise" if self.noise else "")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def make_samples(
     *,
     engine: str = "auto",
     models: Path | None = None,
+    noise: NoiseMix | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write ``index.md``, an Ogg Opus file per clip and version, and a picture per clip.
@@ -70,13 +76,14 @@ def make_samples(
         folder: where to write; made if it is not there.
         engine: of our codec.
         models: folder of exported models; None for the shipped ones.
+        noise: what else is mixed into the clips, for our codec with and without its denoiser.
         progress: called with the name of each clip before its turn.
 
     Returns:
         The page.
 
     Raises:
-        InputError: none of the clips may be published.
+        InputError: none of the clips may be published, or not the noise.
         MissingExtra: matplotlib is not installed.
         ModelError: our models cannot be loaded.
     """
@@ -84,7 +91,8 @@ def make_samples(
 
     chosen = choose_clips(clips)
     codec = load_codec(models, engine)
-    versions, missing = _versions(engine, models)
+    credit = _noise_credit(noise.folder) if noise is not None else None
+    versions, missing = _versions(engine, models, noise)
     folder.mkdir(parents=True, exist_ok=True)
     parts = [
         _HEAD.format(
@@ -93,6 +101,8 @@ def make_samples(
             engine=f"{codec.engine} {codec.precision}",
         )
     ]
+    if credit is not None:
+        parts.append(f"Noise: [{credit.origin}]({credit.url}), {credit.licence}.")
     parts += [f"Left out: {sentence}" for sentence in missing]
     for clip in chosen:
         if progress is not None:
@@ -138,13 +148,30 @@ def fair_trace(samples: int, clip: str, share: float = _LOSS) -> npt.NDArray[np.
     return min(traces, key=lambda trace: abs(float(trace.mean()) - share))
 
 
-def _versions(engine: str, models: Path | None) -> tuple[list[_Version], list[str]]:
+def _noise_credit(folder: Path) -> Credit:
+    sources = {re.sub(r"[-_]?\d+$", "", file.stem) for file in sound_files(folder)}
+    if len(sources) != 1 or not sources <= NOISE_CREDITS.keys():
+        raise InputError(
+            f"{folder} holds noise that is not known to be free to publish, expected only files "
+            f"named {' or '.join(f'{source}-NN' for source in NOISE_CREDITS)}"
+        )
+    return NOISE_CREDITS[sources.pop()]
+
+
+def _versions(
+    engine: str, models: Path | None, noise: NoiseMix | None
+) -> tuple[list[_Version], list[str]]:
     """What is to be heard, best known first, and sentences on what cannot be."""
     ours = [StreamCodec(rate, engine, models) for rate in range(len(rate_names()))]
     middle = ours[len(ours) // 2]
     opus = OpusCodec(6)
     wanted = [_Version(Original()), *map(_Version, ours), _Version(middle, _LOSS)]
     wanted += [_Version(opus), _Version(opus, _LOSS), _Version(Codec2(3200))]
+    if noise is not None:
+        rate = len(ours) // 2
+        denoised = StreamCodec(rate, engine, models, True)
+        heard: list[CodecUnderTest] = [Original(), middle, denoised]
+        wanted += [_Version(codec, noise=noise) for codec in heard]
     missing: dict[str, str] = {}
     for version in wanted:
         try:
@@ -157,7 +184,8 @@ def _versions(engine: str, models: Path | None) -> tuple[list[_Version], list[st
 
 def _code(version: _Version, clip: Clip) -> _Sound:
     lost = fair_trace(len(clip.pcm), clip.name, version.loss) if version.loss else None
-    coded = version.codec.roundtrip(clip.pcm, lost)
+    pcm = clip.pcm if version.noise is None else version.noise.mix(clip.pcm, clip.name)[1]
+    coded = version.codec.roundtrip(pcm, lost)
     notes = [f"{coded.bits / len(clip.pcm) * SAMPLE_RATE / 1000:.2f} kbps"] if coded.bits else []
     if lost is not None:
         notes.append(f"{np.count_nonzero(lost)} of {len(lost)} packets of 40 ms lost")
