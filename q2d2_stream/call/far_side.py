@@ -18,7 +18,7 @@ __all__ = ["FarSide"]
 
 _INBOX_MESSAGES = 1024
 _STATS_FRAMES = 15  # five times per second: stats cost a third of a millisecond
-_DRAIN_S = 1.5
+_DRAIN_S = 3.0  # several times any delay, for machines that cannot keep up
 _AFTER_FRAMES = (
     3  # what the playout holds behind its buffer: the decoder's tail, a piece of a frame
 )
@@ -86,7 +86,7 @@ class FarSide:
         self._path_ms = source_ms + sink_ms
 
     def finish(self) -> None:
-        """Play what is buffered, for 1.5 seconds at most, then let :meth:`run` end."""
+        """Play what is buffered, for 3 seconds at most, then let :meth:`run` end."""
         self._drain_until = time.monotonic() + _DRAIN_S
 
     async def run(self) -> None:
