@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "sound_files", "spread"]
+__all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "sound_files", "source_name", "spread"]
 
 SAMPLE_RATE = 24_000
 _SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
@@ -61,13 +61,18 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
     files = sound_files(root)
     if not files:
         raise InputError(f"{root} has no speech files, expected some of {sorted(_SUFFIXES)}")
-    named = [(path, re.sub(r"[-_]?\d+$", "", path.stem) or path.parent.name) for path in files]
+    named = [(path, source_name(path)) for path in files]
     chosen = set(spread([source for _, source in named], limit))
     return [
         Clip(path.stem, source, _read(path), _read_text(path.with_suffix(".txt")))
         for place, (path, source) in enumerate(named)
         if place in chosen
     ]
+
+
+def source_name(path: Path) -> str:
+    """A file's name without suffix and number, or its folder's where nothing is left."""
+    return re.sub(r"[-_]?\d+$", "", path.stem) or path.parent.name
 
 
 def sound_files(folder: Path) -> list[Path]:

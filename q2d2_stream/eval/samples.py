@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from q2d2_stream.errors import InputError, MissingExtra
-from q2d2_stream.eval.clips import SAMPLE_RATE, Clip, sound_files
+from q2d2_stream.eval.clips import SAMPLE_RATE, Clip, sound_files, source_name
 from q2d2_stream.eval.codec2 import Codec2
 from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
 from q2d2_stream.eval.credits import CREDITS, NOISE_CREDITS, Credit
@@ -149,7 +148,7 @@ def fair_trace(samples: int, clip: str, share: float = _LOSS) -> npt.NDArray[np.
 
 
 def _noise_credit(folder: Path) -> Credit:
-    sources = {re.sub(r"[-_]?\d+$", "", file.stem) for file in sound_files(folder)}
+    sources = {source_name(file) for file in sound_files(folder)}
     if len(sources) != 1 or not sources <= NOISE_CREDITS.keys():
         raise InputError(
             f"{folder} holds noise that is not known to be free to publish, expected only files "
