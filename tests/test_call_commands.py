@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -118,8 +117,6 @@ def test_ctrl_c_says_bye_and_reports(tmp_path: Path) -> None:
         waiting = start_command("call", "--listen", f"127.0.0.1:{port}", *quiet)
         assert waiting.stderr is not None
         assert "listening" in waiting.stderr.readline()
-        # Where the tests run as a shell's background job, SIGINT is ignored until it is handled.
-        time.sleep(1.0)
         waiting.send_signal(signal.SIGINT)
         out, _ = waiting.communicate(timeout=30)
         assert (waiting.returncode, out) == (130, "")

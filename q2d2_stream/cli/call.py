@@ -22,6 +22,7 @@ from q2d2_stream.cli.call_runner import (
     hold,
 )
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codec_of
 from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
@@ -109,6 +110,7 @@ async def _call(args: argparse.Namespace) -> int:
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
+        interrupts = stack.enter_context(Interrupts())
         line = await open_line(args, codec, display, stack)
         while True:
             source = call_parts.source_of(args, display.notify)
@@ -127,7 +129,7 @@ async def _call(args: argparse.Namespace) -> int:
                     hangup_at_end=hangup,
                     begun_s=process_start_s() if args.peer else None,
                 )
-                closed = await hold(party, args, display)
+                closed = await hold(party, args, display, interrupts)
             finally:
                 if recorder is not None:
                     await asyncio.to_thread(recorder.close)

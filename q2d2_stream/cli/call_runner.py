@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from q2d2_stream.cli.call_display import Display
+from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def exit_code(closed: Closed, was_established: bool) -> int:
     return 4 if closed.reason is Reason.BUSY else 5
 
 
-async def hold(party: Party, args: argparse.Namespace, display: Display) -> Closed:
+async def hold(
+    party: Party, args: argparse.Namespace, display: Display, interrupts: Interrupts
+) -> Closed:
     """Run ``party`` to the end of its call, then print its report to stdout.
 
     Raises what :meth:`q2d2_stream.call.Party.run` does.
@@ -76,11 +78,7 @@ async def hold(party: Party, args: argparse.Namespace, display: Display) -> Clos
             party.hang_up()
 
     async with AsyncExitStack() as stack:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
-                loop.add_signal_handler(number, party.hang_up)
-                stack.callback(loop.remove_signal_handler, number)
+        stack.enter_context(interrupts.end_with(party.hang_up))
         if args.metrics is not None:
             server = MetricsServer(args.metrics, party.stats)
             await server.start()

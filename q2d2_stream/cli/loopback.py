@@ -19,6 +19,7 @@ from q2d2_stream.cli.call_runner import (
     hold,
 )
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codec_of
 from q2d2_stream.cli.process_start import process_start_s
 
@@ -76,7 +77,8 @@ async def _loopback(args: argparse.Namespace) -> int:
             linger_s=linger_s,
             begun_s=process_start_s(),
         )
-        closed = await hold(party, args, display)
+        with Interrupts() as interrupts:
+            closed = await hold(party, args, display, interrupts)
     finally:
         display.close()
         if recorder is not None:

@@ -13,6 +13,7 @@ from q2d2_stream import __version__
 from q2d2_stream.cli import call, call_parts
 from q2d2_stream.cli.call_runner import EXIT_CODES, exit_code, hold
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codec_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
+        interrupts = stack.enter_context(Interrupts())
         line = await call.open_line(args, codec, display, stack)
         display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
         notifier.ready()
@@ -77,7 +79,7 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
                     button.enter_context(push_to_talk(config.push_to_talk, party.set_mute))
                     # hold() begins with what the option says, not with the button.
                     args.mute = party.muted
-                closed = await hold(party, args, display)
+                closed = await hold(party, args, display, interrupts)
             code = exit_code(closed, party.was_established)
             if code in (0, 130) and not closed.by_peer:
                 return 0  # SIGTERM: this side has hung up
