@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from q2d2_stream.engine.codec import MODELS
+
+# A busy machine is slow: no example fails for the time it takes.
+settings.register_profile("q2d2", deadline=None)
+settings.load_profile("q2d2")
 
 SPEECH = Path(__file__).parent.parent / "apps" / "speech"
 

@@ -77,7 +77,7 @@ class Level(q2d2_stream.engine.Graph):
 
 
 def level_codec(model_id: str = "level") -> Codec:
-    return Codec(lambda role: Level(role, model_id))
+    return Codec(lambda role: Level(role, model_id), has_denoiser=True)
 
 
 def level_graph(role: str) -> Level:
@@ -90,7 +90,7 @@ def level_graph(role: str) -> Level:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands in this process use the smallest codec."""
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: level_codec())
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: level_codec())
 
 
 def steps(samples: int, seed: int = 0) -> np.ndarray:
@@ -219,7 +219,7 @@ def test_entropy_coding_changes_the_size_and_nothing_else(
 ) -> None:
     (tmp_path / "t.tables").write_bytes(replace(coder()._tables, model_hash=b"level---").to_bytes())
     codec = Codec(Level, tables=tmp_path / "t.tables")
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: codec)
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)
     wav, small, fixed = (str(tmp_path / name) for name in ("a.wav", "s.q2d2", "f.q2d2"))
     soundfile.write(wav, 0.0 * steps(48_000), 24_000)
     assert main(["encode", "-q", wav, small, "--rate", "6"]) == 0
@@ -263,7 +263,7 @@ def test_the_denoiser_encodes_for_the_same_decoder(
 def test_models_without_a_denoiser_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: Codec(level_graph))
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: Codec(level_graph))
     wav, coded = tmp_path / "a.wav", tmp_path / "a.q2d2"
     soundfile.write(wav, steps(1000), 24_000)
     assert main(["encode", str(wav), str(coded), "--denoise"]) == 1

@@ -65,6 +65,19 @@ def test_auto_takes_the_first_available() -> None:
     assert (codec.engine, codec.precision) == AVAILABLE[0]
 
 
+@pytest.mark.skipif(len(AVAILABLE) < 2, reason="needs a second engine")
+def test_auto_takes_what_has_the_denoiser_when_it_is_wanted(models: Path) -> None:
+    model_file(models, "denoiser", AVAILABLE[0]).unlink()
+    plain, denoising = load_codec(models), load_codec(models, denoise=True)
+    assert (plain.engine, plain.precision) == AVAILABLE[0]
+    assert not plain.has_denoiser
+    with pytest.raises(ModelError, match="denoiser"):
+        plain.encoder(denoise=True)
+    assert (denoising.engine, denoising.precision) in AVAILABLE[1:]
+    assert denoising.has_denoiser
+    denoising.encoder(denoise=True)
+
+
 @pytest.mark.parametrize(("engine", "precision"), [("torch", "auto"), ("auto", "fp16")])
 def test_unknown_names_are_refused(engine: str, precision: str) -> None:
     with pytest.raises(InputError, match="expected auto, ") as error:

@@ -24,7 +24,7 @@ def use_denoiser(monkeypatch: pytest.MonkeyPatch, digest: str | None) -> None:
             level._metadata["q2d2.denoiser_hash"] = digest
         return level
 
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: Codec(graph))
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: Codec(graph))
 
 
 def test_it_is_named_apart() -> None:
@@ -56,7 +56,7 @@ def test_the_denoiser_is_what_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_without_one_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_: Codec(level_graph))
+    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: Codec(level_graph))
     clips = [Clip("a_en_0", "a_en", steps(3200))]
     evaluation = evaluate([StreamCodec(1), StreamCodec(1, denoise=True)], clips, [])
     assert [row.name for row in evaluation.rows] == ["q2d2_3"]

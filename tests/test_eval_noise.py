@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.cli.eval import main
@@ -38,7 +38,6 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(deadline=None)  # the first example imports what reads and resamples
 @given(
     st.integers(1, 100).map(lambda frames: 480 * frames),
     st.floats(0.001, 1.0),

@@ -294,7 +294,7 @@ def test_speaker_that_stands_still_does_not_fill_memory() -> None:
         max_size=40,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_messages_leave_it_running(messages: list[tuple]) -> None:  # type: ignore[type-arg]
     playout = Playout(FlatDecoder())
     now = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.errors import InputError
@@ -44,7 +44,6 @@ def test_without_options_every_frame_is_sent() -> None:
 
 
 @given(st.text("V.", max_size=200), st.integers(0, 9), st.integers(1, 9), st.integers(2, 20))
-@settings(deadline=None)
 def test_order_flags_and_voiced_frames_hold(
     pattern: str, preroll: int, hangover: int, keepalive: int
 ) -> None:
@@ -116,7 +115,6 @@ def test_a_message_holds_one_rate_and_one_stretch_of_time() -> None:
     st.text("V.", max_size=150),
     st.lists(st.tuples(st.integers(1, 8), st.integers(0, 6)), min_size=1, max_size=30),
 )
-@settings(deadline=None)
 def test_whatever_is_dropped_the_messages_are_consistent(
     pattern: str, actions: list[tuple[int, int]]
 ) -> None:

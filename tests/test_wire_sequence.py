@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.wire.sequence import (
@@ -24,7 +24,6 @@ def test_distance_inverts_add(sequence: int, step: int) -> None:
     st.integers(0, 2**32 - 1),
     st.lists(st.tuples(st.integers(-50, 60), st.integers(1, 8)), max_size=80),
 )
-@settings(deadline=None)
 def test_no_frame_is_accepted_twice(first: int, steps: list[tuple[int, int]]) -> None:
     window = SequenceWindow()
     window.restart(first)

@@ -66,7 +66,7 @@ def test_handshake_agrees_on_rates_and_frames(secret: str | None) -> None:
 
 
 @given(st.integers(0, 2**32), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: bool) -> None:
     order = random.Random(seed)
     end = endpoint(SECRET if secret else None)
@@ -387,7 +387,7 @@ def test_rates_that_were_not_offered_are_malformed() -> None:
     ),
     st.sampled_from(["server", "auth", "client", "established"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_noise_in_any_state_raises_nothing(noise: list[bytes | int | str], where: str) -> None:
     peers = Peers(endpoint(SECRET), endpoint(SECRET))
     if where == "established":

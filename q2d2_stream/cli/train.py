@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
     )  # fmt: skip
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
-    parser.add_argument("--joint", action="store_true", help="stage 1 trains the encoder too")
+    parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
     parser.add_argument("--frames", type=int, default=120, help="frames per clip")
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.engine.choice import available, choices, load_graph
+from q2d2_stream.engine.choice import available, choices, load_graph, model_file
 from q2d2_stream.engine.graph import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
@@ -40,6 +40,7 @@ class Codec:
         info: sizes and costs: parameters_encoder, parameters_decoder, macs_per_frame_encoder,
             macs_per_frame_decoder, training.
         engine, precision: what runs the models: "onnx" or "tflite", "fp32" or "int8".
+        has_denoiser: whether there is a file for ``encoder(denoise=True)``.
     """
 
     def __init__(
@@ -48,10 +49,11 @@ class Codec:
         engine: str = "other",
         precision: str = "fp32",
         tables: Path | None = None,
+        has_denoiser: bool = False,
     ) -> None:
         """``load_graph`` loads the graph of a role, "encoder", "denoiser" or "decoder"; the first
         two only when they are needed, and so with ``tables``, the file of entropy tables."""
-        self._tables = tables
+        self._tables, self.has_denoiser = tables, has_denoiser
         self._load_graph, self.engine, self.precision = load_graph, engine, precision
         metadata = self._decoder_graph.metadata
         self.config = CodecConfig.from_json(metadata["q2d2.codec"])
@@ -129,14 +131,6 @@ class Codec:
         graph = self._denoiser_graph if denoise else self._encoder_graph
         return StreamEncoder(graph, self.config, self._lattice, rate)
 
-    @property
-    def has_denoiser(self) -> bool:
-        """Whether ``encoder(denoise=True)`` works; to find out, its graph is loaded."""
-        try:
-            return self._denoiser_graph is not None
-        except ModelError:
-            return False
-
     def decoder(self) -> StreamDecoder:
         """A new decoder."""
         return StreamDecoder(self._decoder_graph, self.config, self._lattice)
@@ -153,7 +147,10 @@ def _checked(graph: Graph, role: str) -> Graph:
 
 
 def load_codec(
-    models: Path | str | None = None, engine: str = "auto", precision: str = "auto"
+    models: Path | str | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    denoise: bool = False,
 ) -> Codec:
     """The codec of a folder of models.
 
@@ -164,6 +161,7 @@ def load_codec(
         engine: "onnx" (onnxruntime), "tflite" (LiteRT) or "auto": the fastest that this machine
             can run.
         precision: "fp32", "int8" (the weights of the large layers) or "auto".
+        denoise: of "auto", take what has the denoising encoder's file, too.
 
     Raises:
         ModelError: files missing, damaged, or of another format.
@@ -172,11 +170,22 @@ def load_codec(
     """
     folder = Path(models) if models is not None else MODELS
     wanted = choices(engine, precision)
-    fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
+    both = ("encoder", "decoder")
+    fits = [
+        choice
+        for roles in ([(*both, "denoiser"), both] if denoise else [both])
+        for choice in available(folder, roles)
+        if choice in wanted
+    ] or wanted[-1:]
     for choice in fits:
         try:
             load = partial(load_graph, folder, choice=choice)
-            return Codec(load, *choice, tables=folder / TABLES_FILE)
+            return Codec(
+                load,
+                *choice,
+                tables=folder / TABLES_FILE,
+                has_denoiser=model_file(folder, "denoiser", choice).exists(),
+            )
         except (ModelError, MissingExtra) as error:
             if choice == fits[-1]:
                 raise

@@ -184,7 +184,7 @@ class StreamCodec:
     def _codec(self) -> Codec:
         from q2d2_stream.engine import load_codec
 
-        return load_codec(self.models, self.engine)
+        return load_codec(self.models, self.engine, denoise=self.denoise)
 
     def __getstate__(self) -> dict[str, object]:
         # A loaded engine does not pickle; the other process loads its own.

@@ -3,7 +3,8 @@
 0  latents: encoder and lattice, through a small head, on mel spectra, pitch and voicing. All
    matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
 1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
-2  adversarial: the decoder alone, on those losses and against a critic. The bitstream stays.
+2  adversarial: the decoder on those losses and against a critic; the bitstream stays
+   (``joint`` trains the encoder too, and it does not).
 3  denoising: a second encoder for the same decoder (:mod:`q2d2_stream.training.denoising`).
 """
 
@@ -192,7 +193,7 @@ class WaveStage(Stage):
 
 
 class AdversarialStage(WaveStage):
-    """Stage 2: the decoder against a critic, on a frozen encoder and lattice.
+    """Stage 2: the decoder against a critic, on a frozen encoder and lattice unless ``joint``.
 
     Gradients are balanced where they meet, at the waveform, as EnCodec does (arXiv 2210.13438,
     3.4): what the critic asks for gets a fixed share of the size of the spectral losses' gradient,
@@ -202,13 +203,13 @@ class AdversarialStage(WaveStage):
     critic_share, matching_weight, ramp_steps = 0.8, 6.0, 400
     steps: Tensor
 
-    def __init__(self, net: CodecNet) -> None:
-        super().__init__(net)
+    def __init__(self, net: CodecNet, joint: bool = False) -> None:
+        super().__init__(net, joint)
         self.critic = Discriminator()
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def trained(self) -> list[list[nn.Parameter]]:
-        """The decoder; the critic."""
+        """The decoder, and the encoder when joint; the critic."""
         return [*super().trained(), list(self.critic.parameters())]
 
     def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:

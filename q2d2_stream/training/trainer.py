@@ -51,7 +51,7 @@ class TrainOptions:
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
         batch, frames: clips per process and step, and frames per clip.
         rate: peak learning rate.
-        joint: stage 1 trains the encoder too.
+        joint: stages 1 and 2 train the encoder too.
         compile: fuse the ConvNeXt stacks with torch.compile.
         bf16: autocast; worth it on a GPU or a CPU with AMX, ruinous elsewhere.
         checkpoint_minutes: time between checkpoints.
@@ -142,7 +142,8 @@ def _stage(options: TrainOptions, net: CodecNet, speech: Corpus, noise: Corpus |
         return LatentStage(net)
     if options.stage == 3:
         return DenoisingStage(net, speech, noise)
-    return WaveStage(net, options.joint) if options.stage == 1 else AdversarialStage(net)
+    kind = WaveStage if options.stage == 1 else AdversarialStage
+    return kind(net, options.joint)
 
 
 def _restore(
@@ -168,6 +169,8 @@ def _restore(
         if content["progress"]["stage"] == 0:  # its decoder is untrained
             weights = {k: v for k, v in weights.items() if k.startswith("encoder.")}
         net.load_state_dict(weights, strict=False)
+        if options.stage == content["progress"]["stage"] == 2:  # the critic goes on
+            stage.load_state_dict(content["stage_head"], strict=False)
     stage.begin()
     return Progress(stage=options.stage)
 
