@@ -23,7 +23,7 @@ from q2d2_stream.training.stages import CodecNet, Losses, Stage
 
 __all__ = ["DenoisingStage", "add_noise", "load_denoiser"]
 
-_QUIET = 0.12  # share of clips without noise: what is clean shall stay as it is
+_QUIET = 0.25  # share of clips without noise: what is clean shall stay as it is
 _BABBLE, _COLOURED = 0.1, 0.3  # shares of the rest; what is left are recordings
 _VOICES = 4
 
@@ -37,7 +37,7 @@ def add_noise(
 ) -> tuple[Tensor, Tensor]:
     """Clips, and the same clips in noise.
 
-    Signal-to-noise ratios are normal around 7 dB, with 7 dB of standard deviation. Noise is of
+    Signal-to-noise ratios are normal around 10 dB, with 8 dB of standard deviation. Noise is of
     ``noise`` where there is one, coloured noise, or a few voices of ``speech`` at once; both clips
     are turned down where the noisy one would be clipped.
 
@@ -62,7 +62,7 @@ def add_noise(
         else:
             added = draw_batch(noise, 1, samples // 320, rng).pcm[0]
         added = added.to(pcm.device)
-        snr_db = float(np.clip(rng.normal(7.0, 7.0), -8.0, 30.0))
+        snr_db = float(np.clip(rng.normal(10.0, 8.0), -8.0, 35.0))
         level = pcm[row].square().mean().sqrt() * 10 ** (-snr_db / 20)
         noisy[row] += added * (level / (added.square().mean().sqrt() + 1e-4))
         down = min(1.0, 0.99 / (float(noisy[row].abs().max()) + 1e-6))
