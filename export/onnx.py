@@ -59,9 +59,9 @@ def _digest(net: nn.Module, text: str = "") -> str:
 
 
 def metadata(
-    net: CodecNet, training: str, role: str, denoiser: Encoder | None = None
-) -> dict[str, str]:
-    """What every model file says of itself, whatever its format; see docs/embedding.md.
+    net: CodecNet, training: str, denoiser: Encoder | None = None
+) -> dict[str, dict[str, str]]:
+    """What the file of every role says of itself, whatever its format; see docs/embedding.md.
 
     The denoiser has a hash of its own: another one serves the same decoder.
     """
@@ -74,15 +74,19 @@ def metadata(
         "macs_per_frame_decoder": count_macs(decoder),
         "training": training,
     }
-    return {
+    common = {
         "q2d2.format": MODEL_FORMAT,
         "q2d2.codec": net.config.codec.to_json(),
         "q2d2.model": net.config.to_json(),
         "q2d2.model_id": f"q2d2-24k-{digest[:8]}",
         "q2d2.model_hash": digest[:16],
         "q2d2.info": json.dumps(info, sort_keys=True),
-        "q2d2.role": role,
-    } | ({"q2d2.denoiser_hash": _digest(denoiser)[:16]} if denoiser and role == "denoiser" else {})
+    }
+    said = {role: common | {"q2d2.role": role} for role in ("encoder", "decoder")}
+    if denoiser is not None:
+        own = {"q2d2.role": "denoiser", "q2d2.denoiser_hash": _digest(denoiser)[:16]}
+        said["denoiser"] = common | own
+    return said
 
 
 def _restore_names(model: onnx.ModelProto, graph: nn.Module) -> None:
@@ -148,10 +152,10 @@ def export_onnx(
     if denoiser is not None:
         round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
+    said = metadata(net, training, denoiser)
     for role, graph in graphs_by_role(net, denoiser).items():
-        said = metadata(net, training, role, denoiser)
-        _write(graph, folder / f"{role}.onnx", said)
-    return said["q2d2.model_id"]
+        _write(graph, folder / f"{role}.onnx", said[role])
+    return said["decoder"]["q2d2.model_id"]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -110,17 +110,17 @@ def export_tflite(
     if denoiser is not None:
         round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
+    said = metadata(net, training, denoiser)
     for role, graph in graphs_by_role(net, denoiser).items():
-        said = metadata(net, training, role, denoiser)
         plain = _named(_convert(graph), graph)
         for precision in ("fp32", "int8"):
             model = _quantized(plain, precision)
             path = model_file(folder, role, ("tflite", precision))
-            about = {**said, "q2d2.precision": precision}
+            about = {**said[role], "q2d2.precision": precision}
             _write(model, path, about)
             values = [float(f"{x:.5g}") for x in LitertGraph(path, trust=True).probe()]
             _write(model, path, {**about, "q2d2.probe": json.dumps(values)})
-    return said["q2d2.model_id"]
+    return said["decoder"]["q2d2.model_id"]
 
 
 def load_pair(
