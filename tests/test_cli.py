@@ -21,17 +21,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import q2d2_stream.engine
+from q2d2_stream.cli.bench import CODING
 from q2d2_stream.cli.file_codec import FileDecoder, FileEncoder
 from q2d2_stream.cli.main import main
 from q2d2_stream.cli.sound import open_sound, sound_output
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Reader
 from q2d2_stream.engine import Codec
+from q2d2_stream.engine.codec import MODELS, TABLES_FILE
 from q2d2_stream.engine.graph import Array, State
 from q2d2_stream.errors import FormatError, InputError, ModelError
 
 CONFIG = CodecConfig()
-MODELS = Path(q2d2_stream.engine.__file__).parents[1] / "models"
 
 
 class Level(q2d2_stream.engine.Graph):
@@ -303,6 +304,13 @@ def test_bench_measures_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
     figures = json.loads(capsys.readouterr().out)
     assert tuple(figures["stages"]) == stages
     assert all(f["median_us"] <= f["p99_us"] for f in figures["stages"].values())
+
+
+@pytest.mark.skipif(not (MODELS / TABLES_FILE).exists(), reason="no entropy tables here")
+def test_bench_measures_coding(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--seconds", "1", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert set(CODING) < set(stages)
 
 
 @pytest.mark.usefixtures("small")

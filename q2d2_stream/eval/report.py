@@ -25,7 +25,7 @@ def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
     if plot is not None:
         parts.append(f"![Quality against bitrate]({plot})")
     if wanted := _target_table(evaluation):
-        parts += ["## Against the targets", wanted]
+        parts += ["## Against the targets", wanted, _TARGET_NOTE]
     for loss in sorted({row.loss for row in evaluation.rows} - {0.0}):
         rows = [row for row in evaluation.rows if row.loss == loss]
         parts += [f"## With {loss:.0%} of packets lost", _LOSS_NOTE, _main_table(rows, metrics)]
@@ -209,6 +209,10 @@ _PEERS_NOTE = (
     "Opus runs as in a voice call (application VoIP, 20 ms, variable rate, complexity 10, no "
     "forward error correction); pauses make its rate lower than its target. Codec2 passes "
     "through 8 kHz and has no concealment."
+)
+_TARGET_NOTE = (
+    "The targets are those of q2d2-stream itself. What the gaps consist of, what was tried and "
+    "what would close them: docs/training.md there."
 )
 _LOSS_NOTE = (
     "Packets of 40 ms are lost in bursts of 60 ms on average (Gilbert-Elliott, the same for "
