@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -44,11 +44,10 @@ def choices(engine: str = "auto", precision: str = "auto") -> list[Choice]:
     return [c for c in _FASTEST if engine in ("auto", c[0]) and precision in ("auto", c[1])]
 
 
-def available(folder: Path, roles: Sequence[str] = ("encoder", "decoder")) -> Iterator[Choice]:
-    """Every choice that this machine has a runtime for and ``folder`` the files of these roles,
-    fastest first."""
+def available(folder: Path) -> Iterator[Choice]:
+    """Every choice that this machine has a runtime and ``folder`` has files for, fastest first."""
     for choice in _FASTEST:
-        files = [model_file(folder, role, choice) for role in roles]
+        files = [model_file(folder, role, choice) for role in ("encoder", "decoder")]
         if all(f.exists() for f in files) and any(find_spec(r) for r in _RUNTIMES[choice[0]]):
             yield choice
 

@@ -170,13 +170,9 @@ def load_codec(
     """
     folder = Path(models) if models is not None else MODELS
     wanted = choices(engine, precision)
-    both = ("encoder", "decoder")
-    fits = [
-        choice
-        for roles in ([(*both, "denoiser"), both] if denoise else [both])
-        for choice in available(folder, roles)
-        if choice in wanted
-    ] or wanted[-1:]
+    fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
+    if denoise:  # what has its file first; of those, still the fastest
+        fits.sort(key=lambda choice: not model_file(folder, "denoiser", choice).exists())
     for choice in fits:
         try:
             load = partial(load_graph, folder, choice=choice)
