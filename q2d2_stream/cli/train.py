@@ -30,12 +30,15 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
     parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
+    parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
     parser.add_argument("--frames", type=int, default=120, help="frames per clip")
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--processes", type=int, help="default: one per CPU core, one on a GPU")
     parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile")
-    parser.add_argument("--bf16", action="store_true", help="bfloat16 autocast (GPU, AMX)")
+    parser.add_argument(
+        "--bf16", action="store_true", help="bfloat16 stacks (GPU, AMX, AVX512-BF16)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -50,8 +53,8 @@ def _run(args: argparse.Namespace) -> None:
     noise = open_corpus(args.noise, cache) if args.noise else None
     options = TrainOptions(
         out=args.out, stage=0, minutes=args.minutes, init=args.init, batch=args.batch,
-        frames=args.frames, rate=args.lr, joint=args.joint, compile=args.compile,
-        bf16=args.bf16, seed=args.seed,
+        frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
+        compile=args.compile, bf16=args.bf16, seed=args.seed,
     )  # fmt: skip
     config = ModelConfig()
     if args.stage != "auto":

@@ -35,6 +35,7 @@ from q2d2_stream.training.losses import (
     voicing_loss,
 )
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss
+from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
 
@@ -197,15 +198,17 @@ class AdversarialStage(WaveStage):
 
     Gradients are balanced where they meet, at the waveform, as EnCodec does (arXiv 2210.13438,
     3.4): what the critic asks for gets a fixed share of the size of the spectral losses' gradient,
-    whatever the scale of a loss.
+    whatever the scale of a loss; and so does what a recogniser asks for, where there is one.
     """
 
     critic_share, matching_weight, ramp_steps = 0.8, 6.0, 400
+    whisper_share = 0.4
     steps: Tensor
 
-    def __init__(self, net: CodecNet, joint: bool = False) -> None:
+    def __init__(self, net: CodecNet, joint: bool = False, whisper: bool = False) -> None:
         super().__init__(net, joint)
         self.critic = Discriminator()
+        self.whisper = WhisperLoss() if whisper else None
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def trained(self) -> list[list[nn.Parameter]]:
@@ -236,11 +239,15 @@ class AdversarialStage(WaveStage):
             "matching": matching_loss(fake, real),
         }
         ramp = min(1.0, int(self.steps) / self.ramp_steps)
-        (total,) = torch.autograd.grad(losses["loss"], got, retain_graph=True)
-        size = total[:, part].norm()
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        (pull,) = torch.autograd.grad(critic, got, retain_graph=True)
-        total = total + pull * (ramp * self.critic_share * size / (pull.norm() + 1e-12))
+        pulls = [(ramp * self.critic_share, torch.autograd.grad(critic, got, retain_graph=True)[0])]
+        if self.whisper is not None:
+            losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
+            pulls.append((self.whisper_share, torch.autograd.grad(losses["whisper"], got)[0]))
+        (total,) = torch.autograd.grad(losses["loss"], got)
+        size = total[:, part].norm()
+        for share, pull in pulls:
+            total = total + pull * (share * size / (pull.norm() + 1e-12))
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters()), retain_graph=True
         )

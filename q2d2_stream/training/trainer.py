@@ -8,7 +8,6 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +20,7 @@ from torch.multiprocessing.spawn import start_processes
 
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
@@ -34,6 +34,7 @@ from q2d2_stream.training.stages import (
     Stage,
     WaveStage,
 )
+from q2d2_stream.training.whisper import WhisperLayer
 
 __all__ = ["TrainOptions", "train"]
 
@@ -52,8 +53,11 @@ class TrainOptions:
         batch, frames: clips per process and step, and frames per clip.
         rate: peak learning rate.
         joint: stages 1 and 2 train the encoder too.
+        whisper: stage 2 listens to the features of a speech recogniser too.
         compile: fuse the ConvNeXt stacks with torch.compile.
-        bf16: autocast; worth it on a GPU or a CPU with AMX, ruinous elsewhere.
+        bf16: bfloat16 inside the ConvNeXt stacks, where nearly all products are; spectra, losses
+            and Muon (whose Gram matrices lose their small values in it) stay in float32. For a
+            GPU or a CPU with AMX or AVX512-BF16; ruinous elsewhere.
         checkpoint_minutes: time between checkpoints.
         seed: of everything random.
     """
@@ -66,6 +70,7 @@ class TrainOptions:
     frames: int = 120
     rate: float = 1e-3
     joint: bool = False
+    whisper: bool = False
     compile: bool = False
     bf16: bool = False
     checkpoint_minutes: float = 3.0
@@ -137,13 +142,24 @@ def _optimizers(
     return {"muon": Muon(inner, lr=rate), "adamw": adamw}
 
 
+def _speed_up(module: nn.Module, device: torch.device, options: TrainOptions) -> None:
+    """Let a module run fused, or in bfloat16, or both."""
+    forward = module.forward
+    if options.compile and isinstance(module, CausalStack):
+        forward = torch.compile(forward)
+    if options.bf16:
+        forward = torch.autocast(device.type, torch.bfloat16)(forward)
+    module.forward = forward
+
+
 def _stage(options: TrainOptions, net: CodecNet, speech: Corpus, noise: Corpus | None) -> Stage:
     if options.stage == 0:
         return LatentStage(net)
     if options.stage == 3:
         return DenoisingStage(net, speech, noise)
-    kind = WaveStage if options.stage == 1 else AdversarialStage
-    return kind(net, options.joint)
+    if options.stage == 1:
+        return WaveStage(net, options.joint)
+    return AdversarialStage(net, options.joint, options.whisper)
 
 
 def _restore(
@@ -201,10 +217,9 @@ def train(
     progress = _restore(options, net, stage, optimizers)
     average = Average(net)
     rng = np.random.default_rng([options.seed, rank, progress.step])
-    if options.compile:
-        for module in stage.modules():
-            if type(module).__name__ == "CausalStack":
-                module.forward = torch.compile(module.forward)
+    for module in stage.modules():
+        if isinstance(module, CausalStack | WhisperLayer):
+            _speed_up(module, device, options)
 
     path = options.out / f"stage{options.stage}.pt"
     log = _Log(options.out / f"stage{options.stage}.csv")
@@ -236,8 +251,7 @@ def train(
         flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
         for parameter in parameters:
             parameter.grad = None
-        with torch.autocast(device.type, torch.bfloat16) if options.bf16 else nullcontext():
-            losses = stage.backward(batch, flags.to(device), mask.to(device), rng)
+        losses = stage.backward(batch, flags.to(device), mask.to(device), rng)
         if distributed:
             _average_gradients(parameters, world)
         norms = [nn.utils.clip_grad_norm_(group, 1.0) for group in groups]
