@@ -11,6 +11,7 @@ import soundfile
 torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 pytest.importorskip("pyworld", reason="training is tested where the extra [train] is")
 
+from q2d2_stream.cli.train import main as train_main  # noqa: E402
 from q2d2_stream.config import CodecConfig  # noqa: E402
 from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
@@ -25,6 +26,8 @@ from q2d2_stream.training.discriminator import (  # noqa: E402
     matching_loss,
 )
 from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
+from q2d2_stream.training.mean import main as mean_main  # noqa: E402
+from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
@@ -283,3 +286,38 @@ def test_a_log_of_other_losses_is_kept_aside(tmp_path):
     assert len(path.read_text().splitlines()) == 2
     (aside,) = set(tmp_path.glob("*.csv")) - {path}
     assert len(aside.read_text().splitlines()) == 3
+
+
+def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(corpus, tmp_path):
+    first = TrainOptions(out=tmp_path / "a", stage=1, minutes=60, batch=2, frames=60)
+    a = train(first, SMALL, corpus, stop=after(1))
+    b = train(replace(first, out=tmp_path / "b", stage=2, init=a), SMALL, corpus, stop=after(2))
+    out = tmp_path / "mean.pt"
+    assert mean_main([str(a), str(b), str(out), "--share", "0.25", "--half"]) == 0
+    nets = [load_net(path) for path in (a, b, out)]
+    for (name, x), y, z in zip(
+        nets[0].named_parameters(), nets[1].parameters(), nets[2].parameters(), strict=True
+    ):
+        torch.testing.assert_close(z, 0.75 * x + 0.25 * y, rtol=1e-3, atol=1e-4)
+        if name.startswith("encoder."):  # the same in both: not moved by any rounding of the mean
+            assert torch.equal(z, x.half().float())
+    assert out.stat().st_size < 0.3 * b.stat().st_size
+    # and stage 2 goes on from it, with B's critic
+    train(replace(first, out=tmp_path / "c", stage=2, init=out), SMALL, corpus, stop=after(1))
+    with pytest.raises(InputError, match="expected 0 to 1"):
+        mean_checkpoint(read_checkpoint(a), read_checkpoint(b), 1.5)
+    other = replace(SMALL, decoder_dim=40)
+    wider = train(replace(first, out=tmp_path / "d"), other, corpus, stop=after(1))
+    assert mean_main([str(a), str(wider), str(out)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--stage", "3", "--joint"], "--joint is of stages 1 and 2"),
+        (["--stage", "1", "--whisper"], "--whisper is of stage 2"),
+    ],
+)
+def test_options_that_a_stage_would_ignore_are_refused(options, sentence, tmp_path, capsys):
+    assert train_main(["--data", str(tmp_path), "--minutes", "1", *options]) == 1
+    assert sentence in capsys.readouterr().err

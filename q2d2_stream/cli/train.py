@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from q2d2_stream.errors import MissingExtra, Q2D2Error
+from q2d2_stream.errors import InputError, MissingExtra, Q2D2Error
 
 __all__ = ["main"]
 
@@ -43,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what the stage would ignore."""
+    if args.joint and args.stage not in ("1", "2", "auto"):
+        raise InputError(f"--joint is of stages 1 and 2; stage {args.stage} has no use for it")
+    if args.whisper and args.stage != "2":
+        raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
+
+
 def _run(args: argparse.Namespace) -> None:
     from q2d2_stream.model import ModelConfig
     from q2d2_stream.training.corpus import open_corpus
@@ -70,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        _check(args)
         try:
             import torch
 

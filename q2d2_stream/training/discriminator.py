@@ -30,6 +30,19 @@ class Verdict(NamedTuple):
     features: list[Tensor]  # (batch * bands, frames, dim) after every layer
 
 
+class _HeardStack(CausalStack):
+    """A stack that shows its hidden states, from silence on."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:  # type: ignore[override]
+        """``(batch, frames, dim)`` -> the same shape, and what comes before every layer."""
+        hidden = [x]
+        x = self.norm_in(x)
+        for block in self.blocks:
+            x, _ = block(x, block.initial_state(x.shape[0]))  # type: ignore[operator]
+            hidden.append(x)
+        return self.norm_out(x), hidden
+
+
 class _Resolution(nn.Module):
     """One window size: log-magnitudes, in ``bands`` bands with projections of their own."""
 
@@ -43,7 +56,7 @@ class _Resolution(nn.Module):
         self.width = size // 2 // bands
         self.project = nn.Parameter(torch.randn(bands, self.width, dim) * self.width**-0.5)
         self.bias = nn.Parameter(torch.zeros(bands, 1, dim))
-        self.stack = CausalStack(dim, blocks, kernel=5, expansion=2)
+        self.stack = _HeardStack(dim, blocks, kernel=5, expansion=2)
         self.head = nn.Linear(dim, 1)
 
     def forward(self, pcm: Tensor) -> Verdict:
@@ -53,12 +66,8 @@ class _Resolution(nn.Module):
         batch, count = log.shape[:2]
         banded = (log * 0.3 + 0.5).view(batch, count, self.bands, self.width).transpose(1, 2)
         x = (torch.matmul(banded, self.project) + self.bias).flatten(0, 1)
-        features = [x]
-        x = self.stack.norm_in(x)
-        for block in self.stack.blocks:
-            x, _ = block(x, block.initial_state(x.shape[0]))  # type: ignore[operator]
-            features.append(x)
-        return Verdict(self.head(self.stack.norm_out(x))[..., 0], features)
+        x, features = self.stack(x)
+        return Verdict(self.head(x)[..., 0], features)
 
 
 class Discriminator(nn.Module):

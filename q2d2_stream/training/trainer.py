@@ -146,7 +146,10 @@ def _speed_up(module: nn.Module, device: torch.device, options: TrainOptions) ->
     """Let a module run fused, or in bfloat16, or both."""
     forward = module.forward
     if options.compile and isinstance(module, CausalStack):
-        forward = torch.compile(forward)
+        # a code per shape; the critic's graph is walked twice, so its buffers stay its own
+        torch._dynamo.config.recompile_limit = 64
+        torch._functorch.config.donated_buffer = False
+        forward = torch.compile(forward, dynamic=False)
     if options.bf16:
         forward = torch.autocast(device.type, torch.bfloat16)(forward)
     module.forward = forward
