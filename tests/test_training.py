@@ -15,6 +15,7 @@ from q2d2_stream.cli.train import main as train_main  # noqa: E402
 from q2d2_stream.config import CodecConfig  # noqa: E402
 from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
+from q2d2_stream.model.transform import bin_order  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
 from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
 from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
@@ -30,6 +31,8 @@ from q2d2_stream.training.mean import main as mean_main  # noqa: E402
 from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
+from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
+from q2d2_stream.training.stages import CodecNet  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
 from q2d2_stream.training.validate import append_scores  # noqa: E402
 
@@ -321,3 +324,26 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(corpus, t
 def test_options_that_a_stage_would_ignore_are_refused(options, sentence, tmp_path, capsys):
     assert train_main(["--data", str(tmp_path), "--minutes", "1", *options]) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_sharpening_the_head_is_sharpening_the_gains_it_predicts():
+    torch.manual_seed(0)
+    decoder = CodecNet(SMALL).decoder.eval()
+    points, flags = torch.rand(2, 5, 24) * 2 - 1, torch.zeros(2, 5, 4)
+    state = decoder.initial_state(2).blocks
+    with torch.no_grad():
+        before, _ = decoder.filters(points, flags, state)
+        sharpen_harmonics(decoder, 0.2, 5)
+        after, _ = decoder.filters(points, flags, state)
+    order = bin_order(640)
+    natural = before.harmonic[..., torch.argsort(order)].numpy()
+    padded = np.pad(natural, [(0, 0), (0, 0), (2, 2)], mode="edge")
+    smooth = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=-1).mean(-1)
+    wanted = torch.from_numpy(natural + 0.2 * (natural - smooth))[..., order]
+    torch.testing.assert_close(after.harmonic, wanted, rtol=1e-4, atol=1e-4)
+    assert (after.harmonic - before.harmonic).abs().max() > 0.01
+    for name in ("angle", "noise", "pitch", "voicing"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
+    for amount, width in ((1.5, 33), (0.1, 32), (0.1, 999)):
+        with pytest.raises(InputError, match="expected"):
+            sharpen_harmonics(decoder, amount, width)
