@@ -113,3 +113,26 @@ def test_size_and_cost_are_within_budget(net):
     graphs = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
     assert sum(map(count_parameters, graphs)) < 5e6
     assert sum(map(count_macs, graphs)) * 75 < 350e6
+
+
+@torch.no_grad()
+def test_noise_of_a_flat_spectrum_is_gaussian_and_no_train_of_clicks(net):
+    decoder, frames = net.decoder, 600
+    angle, _ = decoder.noise_phase(frames, decoder.noise_phase.initial_state(1))
+    windows = decoder.inverse(torch.cos(angle), torch.sin(angle)) * decoder.window
+    hiss = (windows[:, 1:, :320] + windows[:, :-1, 320:]).flatten()
+    hiss = (hiss - hiss.mean()) / hiss.std()
+    assert 2.8 < hiss.pow(4).mean() < 3.2  # a click in every frame had 122
+    per_frame = hiss.reshape(-1, 320).square().mean(1)
+    assert per_frame.std() < 0.2
+
+
+def test_clips_of_a_batch_begin_with_sources_of_their_own(net):
+    state = net.decoder.random_state(3)
+    assert len({tuple(row) for row in state.noise.tolist()}) == 3
+    assert len(set(state.phase[:, 0].tolist())) == 3
+    assert all(not block.any() for block in state.blocks)
+    again, _ = net.decoder.noise_phase(2, state.noise)
+    assert torch.isfinite(again).all()
+    assert again.min() >= 0.0
+    assert again.max() < 2.0 * torch.pi

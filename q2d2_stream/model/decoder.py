@@ -84,6 +84,13 @@ class Decoder(nn.Module):
         blocks = self.stack.initial_state(batch)
         return DecoderState(blocks, phase, f0, silence, noise, silence.clone())
 
+    def random_state(self, batch: int = 1) -> DecoderState:
+        """The state before the first frame, but with sound sources as after many others: a
+        critic must not find out speech by the one noise that every clip begins with."""
+        state = self.initial_state(batch)
+        noise = torch.randint_like(state.noise, self.noise_phase.MODULUS)
+        return state._replace(phase=torch.rand_like(state.phase), noise=noise)
+
     def filters(
         self, points: Tensor, flags: Tensor, blocks: tuple[Tensor, ...]
     ) -> tuple[Filters, tuple[Tensor, ...]]:

@@ -64,11 +64,26 @@ class PulseTrain(nn.Module):
         return (kernel - 0.5) * torch.sqrt(2.0 / count), (end, f0[:, -1:])
 
 
+def _scattered(count: int, modulus: int) -> Tensor:
+    """``count`` integers below ``modulus`` without any order, by the finalizer of SplitMix64
+    (Steele, Lea and Flood 2014): the same on every machine and in every version."""
+    mask = (1 << 64) - 1
+    numbers = []
+    for n in range(1, count + 1):
+        z = n * 0x9E3779B97F4A7C15 & mask
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+        numbers.append(float((z ^ z >> 31) >> 40) % modulus)
+    return torch.tensor(numbers)
+
+
 class NoisePhase(nn.Module):
     """Random phases, one per bin and frame, from integer generators held exactly in floats.
 
     s <- (1229 s + 2531) mod 4096: a full-period linear congruential generator (Knuth, TAOCP 2,
-    3.2.1.2) whose products stay below 2^24, so that float32 computes it exactly everywhere.
+    3.2.1.2) whose products stay below 2^24, so that float32 computes it exactly everywhere. All
+    bins step alike, so their seeds must not be in any linear order: a phase that rises steadily
+    over the bins is no noise but a click.
     """
 
     MULTIPLIER, INCREMENT, MODULUS = 1229, 2531, 4096
@@ -76,8 +91,7 @@ class NoisePhase(nn.Module):
 
     def __init__(self, bins: int) -> None:
         super().__init__()
-        scrambled = (torch.arange(bins) * 2654435761 >> 7) % self.MODULUS
-        self.register_buffer("seeds", scrambled.float(), persistent=False)
+        self.register_buffer("seeds", _scattered(bins, self.MODULUS), persistent=False)
 
     def initial_state(self, batch: int) -> Tensor:
         """Distance of each generator from its seed, integers as floats, ``(batch, bins)``."""
