@@ -1,4 +1,8 @@
-"""``python -m export.restore OUT.pt``: the shipped models as a checkpoint to train on from."""
+"""``python -m export.restore OUT.pt``: the shipped models as a checkpoint to train on from.
+
+With ``--denoiser``, their denoising encoder as one of stage 3: it serves as long as the encoder
+that taught it stays, whatever becomes of the decoder.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,24 @@ from q2d2_stream.training.stages import CodecNet
 __all__ = ["restore_net"]
 
 
-def restore_net(folder: Path) -> CodecNet:
-    """The network in a folder's two model files: inverse of ``export.onnx.export_onnx``.
+def restore_net(folder: Path, encoder: str = "encoder") -> CodecNet:
+    """The network in a folder's model files: inverse of ``export.onnx.export_onnx``.
 
-    Raises ModelError when the files do not hold every parameter.
+    Args:
+        folder: of the files.
+        encoder: "encoder", or "denoiser" for the network that has it as its encoder.
+
+    Raises ModelError when a file is missing or does not hold every parameter.
     """
     weights: dict[str, Tensor] = {}
     said: dict[str, str] = {}
-    for role in ("encoder", "decoder"):
-        model = onnx.load(str(folder / f"{role}.onnx"))
+    for role in (encoder, "decoder"):
+        path = folder / f"{role}.onnx"
+        if not path.exists():
+            raise ModelError(
+                f"{folder} has no {path.name}, expected a folder that export.onnx made"
+            )
+        model = onnx.load(str(path))
         said = {entry.key: entry.value for entry in model.metadata_props}
         for tensor in model.graph.initializer:
             value = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
@@ -49,13 +62,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.restore", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", type=Path, default=MODELS)
+    parser.add_argument("--denoiser", type=Path, help="where to write the denoising encoder")
     args = parser.parse_args(argv)
     try:
         net = restore_net(args.models)
+        pupil = restore_net(args.models, "denoiser") if args.denoiser else None
     except Q2D2Error as error:
         print(f"export.restore: {error}", file=sys.stderr)
         return 1
     save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
+    if pupil is not None:
+        teacher = {f"teacher.{name}": value for name, value in net.encoder.state_dict().items()}
+        save_checkpoint(args.denoiser, pupil, Average(pupil), teacher, {}, Progress(stage=3))
     return 0
 
 

@@ -178,3 +178,34 @@ def test_the_tables_of_the_transforms_stay_float(tflite_models: Path) -> None:
             kinds.setdefault(tuple(weight["shape"]), weight["dtype"])
     assert kinds[(161, 161)] is kinds[(160, 160)] is kinds[(159, 159)] is np.float32
     assert kinds[(144, 48)] is kinds[(48, 144)] is np.int8
+
+
+def test_exported_models_become_checkpoints_again(
+    net: CodecNet, denoiser: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import copy
+
+    import torch
+
+    from export.onnx import export_onnx
+    from export.restore import main
+    from q2d2_stream.training.checkpoint import load_net
+    from q2d2_stream.training.denoising import load_denoiser
+
+    trained, pupil = copy.deepcopy(net), copy.deepcopy(denoiser)
+    with torch.no_grad():  # an exporter folds what is all ones or zeros
+        for parameter in (*trained.parameters(), *pupil.parameters()):
+            parameter += 0.01 * torch.randn_like(parameter)
+    export_onnx(trained, tmp_path, "a test", pupil)
+
+    whole, second = tmp_path / "net.pt", tmp_path / "denoiser.pt"
+    assert main([str(whole), "--models", str(tmp_path), "--denoiser", str(second)]) == 0
+    restored = load_net(whole)
+    for name, value in trained.named_parameters():
+        torch.testing.assert_close(restored.get_parameter(name), value, atol=0, rtol=0)
+    found = load_denoiser(second, restored)  # refuses another teacher
+    for name, value in pupil.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name), value, atol=0, rtol=0)
+
+    assert main([str(whole), "--models", str(tmp_path / "nothing")]) == 1
+    assert "no encoder.onnx" in capsys.readouterr().err
