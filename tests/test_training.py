@@ -30,7 +30,7 @@ from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.mean import main as mean_main  # noqa: E402
 from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
-from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss  # noqa: E402
+from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
 from q2d2_stream.training.stages import CodecNet  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
@@ -240,6 +240,32 @@ def test_envelope_loss_is_the_complement_of_stoi(speech):
     rough = rough.astype(np.float32)
     lost = EnvelopeLoss(24_000, 320)(torch.from_numpy(rough)[None], torch.from_numpy(clean)[None])
     assert 1.0 - float(lost) == pytest.approx(stoi(clean, rough, 24_000), abs=0.06)
+
+
+def _smoothed(pcm, bins, frames):
+    """Speech with its own phases, and log magnitudes averaged over bins and frames."""
+    window = torch.hann_window(640)
+    spectrum = torch.stft(pcm, 640, 160, window=window, return_complex=True)
+    log = torch.log(spectrum.abs() + 1e-5)[:, None]
+    edges = (frames // 2, frames // 2, bins // 2, bins // 2)
+    log = torch.nn.functional.pad(log, edges, mode="replicate")
+    smooth = torch.nn.functional.avg_pool2d(log, (bins, frames), 1)[:, 0]
+    flat = torch.polar(torch.exp(smooth), spectrum.angle())
+    return torch.istft(flat, 640, 160, window=window, length=pcm.shape[1])
+
+
+@pytest.mark.parametrize(("bins", "frames"), [(21, 1), (1, 7)])
+def test_contrast_loss_hears_what_is_smoothed_over_frequency_or_time(bins, frames, speech):
+    clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
+    loss = ContrastLoss(24_000)
+    same, smoothed = _smoothed(clean, 1, 1), _smoothed(clean, bins, frames)
+    assert float(loss(clean, clean)) == 0.0
+    assert loss(smoothed, clean) > 3.0 * loss(same, clean)
+    moved = smoothed.requires_grad_()
+    (pull,) = torch.autograd.grad(loss(moved, clean), moved)
+    assert torch.isfinite(pull).all()
+    step = 0.001 * moved.detach().norm() * pull / pull.norm()
+    assert loss(moved - step, clean) < loss(moved, clean)
 
 
 def test_muon_turns_a_lopsided_gradient_into_an_even_step():

@@ -1,7 +1,6 @@
-"""What a listener would notice, as losses: loudness errors and lost modulation.
+"""What a listener would notice, as losses: loudness errors, lost modulation, smoothed spectra.
 
-Both are models of hearing made differentiable. They compare spectra of 27 and 32 ms, coarser
-than the mel losses they accompany.
+They compare spectra of 27 and 32 ms, coarser than the mel losses they accompany.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from q2d2_stream.training.losses import power_spectrum
 
-__all__ = ["EnvelopeLoss", "LoudnessLoss"]
+__all__ = ["ContrastLoss", "EnvelopeLoss", "LoudnessLoss"]
 
 
 class _Power(nn.Module):
@@ -135,3 +135,46 @@ class EnvelopeLoss(nn.Module):
         correlation = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + 1e-8)
         lost: Tensor = (1.0 - correlation) * active
         return lost.sum() / (active.sum() * self.bands + 1e-8)
+
+
+class ContrastLoss(nn.Module):
+    """Difference of local contrast: how far log magnitudes spread around their mean, over bands of
+    frequency (formants and what lies between them) and over short times (onsets, closures).
+
+    Losses of distance are least for the mean of all that could have been said, which is smoother
+    than anything that was. That the spread be right, too, is what statistical speech synthesis
+    calls global variance (Toda and Tokuda, IEICE Trans. E90-D(5), 2007), here of every place by
+    itself. It does not say where a peak should be; the mel losses do.
+    """
+
+    floor = 1e-5  # of a clip's mean power in a bin: what is 50 dB below that is silence
+    bins, frames = (33, 65), (4, 8)  # of 37.5 Hz, and of 10 ms, that a contrast is of
+    window: Tensor
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        self.hop = sample_rate // 100
+        self.register_buffer("window", torch.hann_window(sample_rate * 4 // 150), persistent=False)
+
+    @staticmethod
+    def _spread(log: Tensor, over: tuple[int, int], step: tuple[int, int]) -> Tensor:
+        mean = functional.avg_pool2d(log, over, step)
+        square = functional.avg_pool2d(log.square(), over, step)
+        return torch.sqrt((square - mean.square()).clamp(min=0.0) + 1e-3)
+
+    def _contrasts(self, pcm: Tensor, floor: Tensor) -> list[Tensor]:
+        power = power_spectrum(pcm, self.window, self.hop)
+        log = 0.5 * torch.log(power + floor)[:, None]
+        bands = functional.avg_pool2d(log, (1, 5))
+        return [self._spread(log, (1, width), (1, 8)) for width in self.bins] + [
+            self._spread(bands, (length, 1), (1, 1)) for length in self.frames
+        ]
+
+    def forward(self, got: Tensor, wanted: Tensor) -> Tensor:
+        """``(batch, samples)`` twice, 10 windows or more -> a scalar, nepers."""
+        with torch.no_grad():
+            power = power_spectrum(wanted, self.window, self.hop)
+            floor = self.floor * power.mean((1, 2), keepdim=True) + 1e-9
+            targets = self._contrasts(wanted, floor)
+        pairs = zip(self._contrasts(got, floor), targets, strict=True)
+        return torch.stack([torch.abs(have - want).mean() for have, want in pairs]).mean()

@@ -34,7 +34,7 @@ from q2d2_stream.training.losses import (
     spectral_distance,
     voicing_loss,
 )
-from q2d2_stream.training.perceptual import EnvelopeLoss, LoudnessLoss
+from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
@@ -153,6 +153,7 @@ class WaveStage(Stage):
         self.mel = MelLoss(codec.sample_rate)
         self.loudness = LoudnessLoss(codec.sample_rate)
         self.envelope = EnvelopeLoss(codec.sample_rate, codec.hop)
+        self.contrast = ContrastLoss(codec.sample_rate)
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint."""
@@ -168,7 +169,7 @@ class WaveStage(Stage):
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
             points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
-        state = decoder.initial_state(points.shape[0])
+        state = decoder.random_state(points.shape[0])
         filters, blocks = decoder.filters(points * mask, flags, state.blocks)
         pcm, _ = decoder.synthesize(filters, self.pitch(filters, batch.f0), state, blocks)
         delay = self.net.config.codec.lookahead
@@ -180,8 +181,15 @@ class WaveStage(Stage):
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
         mel = self.mel(got, wanted, rng)
         loudness, envelope = self.loudness(got, wanted), self.envelope(got, wanted)
-        loss = mel + 0.1 * loudness + 0.5 * envelope
-        return {"loss": loss, "mel": mel, "loudness": loudness, "envelope": envelope}
+        contrast = self.contrast(got, wanted)
+        loss = mel + 0.1 * loudness + 0.5 * envelope + 0.3 * contrast
+        return {
+            "loss": loss,
+            "mel": mel,
+            "loudness": loudness,
+            "envelope": envelope,
+            "contrast": contrast,
+        }
 
     def forward(
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
