@@ -35,7 +35,7 @@ from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
 from q2d2_stream.engine.onnx_graph import OnnxGraph
 from q2d2_stream.errors import Q2D2Error
 from q2d2_stream.model import Encoder
-from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.denoising import load_denoiser
 from q2d2_stream.training.stages import CodecNet
 
@@ -168,8 +168,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
-        progress = read_checkpoint(args.checkpoint)["progress"]
-        net = load_net(args.checkpoint)
+        checkpoint = read_checkpoint(args.checkpoint)
+        net = net_of(checkpoint)
+        progress = checkpoint["progress"]
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
         denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
         model_id = export_onnx(net, args.out, training, denoiser)

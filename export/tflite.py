@@ -33,7 +33,7 @@ from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.engine.litert_graph import METADATA_FILE, LitertGraph
 from q2d2_stream.errors import MissingExtra, Q2D2Error
 from q2d2_stream.model import Encoder
-from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.denoising import load_denoiser
 from q2d2_stream.training.stages import CodecNet
 
@@ -143,9 +143,10 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)  # the converter reports every pass
     try:
-        progress = read_checkpoint(args.checkpoint)["progress"]
-        net = load_net(args.checkpoint)
+        checkpoint = read_checkpoint(args.checkpoint)
+        net = net_of(checkpoint)
         denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
+        progress = checkpoint["progress"]
         training = args.training or f"stage {progress['stage']}, step {progress['step']}"
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             model_id = export_tflite(net, args.out, training, denoiser)

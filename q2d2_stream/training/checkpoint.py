@@ -14,7 +14,7 @@ from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["Average", "Progress", "load_net", "read_checkpoint", "save_checkpoint"]
+__all__ = ["Average", "Progress", "load_net", "net_of", "read_checkpoint", "save_checkpoint"]
 
 
 @dataclass
@@ -79,8 +79,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_net(path: Path, averaged: bool = True) -> CodecNet:
-    """The network of a checkpoint, on the CPU, ready to run."""
-    content = read_checkpoint(path)
+    """The network of a checkpoint's file, on the CPU, ready to run."""
+    return net_of(read_checkpoint(path), averaged)
+
+
+def net_of(content: dict[str, Any], averaged: bool = True) -> CodecNet:
+    """The network of a checkpoint that was read."""
     net = CodecNet(ModelConfig.from_json(content["config"]))
     net.load_state_dict(content["average"] if averaged else content["weights"])
     return net.eval()

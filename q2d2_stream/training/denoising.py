@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model import Encoder
 from q2d2_stream.training.batches import Batch, coloured_noise, draw_batch
-from q2d2_stream.training.checkpoint import load_net, read_checkpoint
+from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.corpus import Corpus
 from q2d2_stream.training.stages import CodecNet, Losses, Stage
 
@@ -118,7 +118,8 @@ def load_denoiser(path: Path, net: CodecNet) -> Encoder:
     Raises ModelError when the checkpoint is of another stage, or its teacher was not ``net``'s
     encoder: the decoder would hear words of another language.
     """
-    head = read_checkpoint(path)["stage_head"]
+    checkpoint = read_checkpoint(path)
+    head = checkpoint["stage_head"]
     taught_by = {k.removeprefix("teacher."): v for k, v in head.items() if k.startswith("teacher.")}
     if not taught_by:
         raise ModelError(f"{path} is of another stage; expected one of q2d2-train --stage 3")
@@ -128,4 +129,4 @@ def load_denoiser(path: Path, net: CodecNet) -> Encoder:
                 f"{path} was taught by another encoder; train it anew with --stage 3 and --init "
                 "the checkpoint that is exported"
             )
-    return load_net(path).encoder
+    return net_of(checkpoint).encoder

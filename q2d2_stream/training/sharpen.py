@@ -21,7 +21,7 @@ from q2d2_stream.model.transform import bin_order
 from q2d2_stream.training.checkpoint import (
     Average,
     Progress,
-    load_net,
+    net_of,
     read_checkpoint,
     save_checkpoint,
 )
@@ -69,13 +69,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--width", type=int, default=33, help="in bins of 37.5 Hz")
     args = parser.parse_args(argv)
     try:
-        net = load_net(args.checkpoint)
+        checkpoint = read_checkpoint(args.checkpoint)
+        net = net_of(checkpoint)
         sharpen_harmonics(net.decoder, args.amount, args.width)
-        progress = Progress(**read_checkpoint(args.checkpoint)["progress"])
     except Q2D2Error as error:
         print(f"sharpen: {error}", file=sys.stderr)
         return 1
-    save_checkpoint(args.out, net, Average(net), {}, {}, progress)
+    progress = Progress(**checkpoint["progress"])
+    save_checkpoint(args.out, net, Average(net), checkpoint["stage_head"], {}, progress)
     return 0
 
 

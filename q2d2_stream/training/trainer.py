@@ -146,9 +146,6 @@ def _speed_up(module: nn.Module, device: torch.device, options: TrainOptions) ->
     """Let a module run fused, or in bfloat16, or both."""
     forward = module.forward
     if options.compile and isinstance(module, CausalStack):
-        # a code per shape; the critic's graph is walked twice, so its buffers stay its own
-        torch._dynamo.config.recompile_limit = 64
-        torch._functorch.config.donated_buffer = False
         forward = torch.compile(forward, dynamic=False)
     if options.bf16:
         forward = torch.autocast(device.type, torch.bfloat16)(forward)
@@ -220,6 +217,9 @@ def train(
     progress = _restore(options, net, stage, optimizers)
     average = Average(net)
     rng = np.random.default_rng([options.seed, rank, progress.step])
+    # a code per shape; the critic's graph is walked twice, so its buffers stay its own
+    torch._dynamo.config.recompile_limit = 64
+    torch._functorch.config.donated_buffer = False
     for module in stage.modules():
         if isinstance(module, CausalStack | WhisperLayer):
             _speed_up(module, device, options)

@@ -20,7 +20,7 @@ from q2d2_stream.errors import Q2D2Error
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.quick import quick_scores
 from q2d2_stream.training.batches import fill_unvoiced
-from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint
+from q2d2_stream.training.checkpoint import Progress, net_of, read_checkpoint
 from q2d2_stream.training.corpus import voice_pitch
 from q2d2_stream.training.curves import append_row, try_curves
 from q2d2_stream.training.stages import CodecNet
@@ -89,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     kept: dict[str, float] = {}
     try:
-        net = load_net(args.checkpoint, averaged=not args.last)
+        checkpoint = read_checkpoint(args.checkpoint)
+        net = net_of(checkpoint, averaged=not args.last)
         clips = [clip.pcm for clip in load_clips(args.data, limit=args.limit)]
         for rate in range(len(net.config.codec.rates)):
             kbps = net.config.codec.bitrate_bps(rate) / 1000
@@ -103,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
                 if not true_f0:
                     kept |= {f"{name} {kbps:.2f} kbps": value for name, value in scores.items()}
         if args.csv is not None:
-            progress = Progress(**read_checkpoint(args.checkpoint)["progress"])
+            progress = Progress(**checkpoint["progress"])
             append_scores(args.csv, progress, kept)
         bits = entropy_bits(net, clips)
         share = bits / np.log2(net.config.codec.codes)
