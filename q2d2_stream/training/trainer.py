@@ -217,9 +217,10 @@ def train(
     progress = _restore(options, net, stage, optimizers)
     average = Average(net)
     rng = np.random.default_rng([options.seed, rank, progress.step])
-    # a code per shape; the critic's graph is walked twice, so its buffers stay its own
-    torch._dynamo.config.recompile_limit = 64
-    torch._functorch.config.donated_buffer = False
+    if options.compile:
+        # a code per shape; the critic's graph is walked twice, so its buffers stay its own
+        torch._dynamo.config.recompile_limit = 64
+        torch._functorch.config.donated_buffer = False
     for module in stage.modules():
         if isinstance(module, CausalStack | WhisperLayer):
             _speed_up(module, device, options)
