@@ -257,7 +257,7 @@ def _smoothed(pcm, bins, frames):
 @pytest.mark.parametrize(("bins", "frames"), [(21, 1), (1, 7)])
 def test_contrast_loss_hears_what_is_smoothed_over_frequency_or_time(bins, frames, speech):
     clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
-    loss = ContrastLoss(24_000)
+    loss = ContrastLoss(24_000, 320)
     same, smoothed = _smoothed(clean, 1, 1), _smoothed(clean, bins, frames)
     assert float(loss(clean, clean)) == 0.0
     assert loss(smoothed, clean) > 3.0 * loss(same, clean)

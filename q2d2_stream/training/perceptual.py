@@ -151,10 +151,10 @@ class ContrastLoss(nn.Module):
     bins, frames = (33, 65), (4, 8)  # of 37.5 Hz, and of 10 ms, that a contrast is of
     window: Tensor
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int, hop: int) -> None:
         super().__init__()
-        self.hop = sample_rate // 100
-        self.register_buffer("window", torch.hann_window(sample_rate * 4 // 150), persistent=False)
+        self.step = sample_rate // 100
+        self.register_buffer("window", torch.hann_window(2 * hop), persistent=False)
 
     @staticmethod
     def _spread(log: Tensor, over: tuple[int, int], step: tuple[int, int]) -> Tensor:
@@ -162,8 +162,7 @@ class ContrastLoss(nn.Module):
         square = functional.avg_pool2d(log.square(), over, step)
         return torch.sqrt((square - mean.square()).clamp(min=0.0) + 1e-3)
 
-    def _contrasts(self, pcm: Tensor, floor: Tensor) -> list[Tensor]:
-        power = power_spectrum(pcm, self.window, self.hop)
+    def _contrasts(self, power: Tensor, floor: Tensor) -> list[Tensor]:
         log = 0.5 * torch.log(power + floor)[:, None]
         bands = functional.avg_pool2d(log, (1, 5))
         return [self._spread(log, (1, width), (1, 8)) for width in self.bins] + [
@@ -173,8 +172,9 @@ class ContrastLoss(nn.Module):
     def forward(self, got: Tensor, wanted: Tensor) -> Tensor:
         """``(batch, samples)`` twice, 10 windows or more -> a scalar, nepers."""
         with torch.no_grad():
-            power = power_spectrum(wanted, self.window, self.hop)
-            floor = self.floor * power.mean((1, 2), keepdim=True) + 1e-9
-            targets = self._contrasts(wanted, floor)
-        pairs = zip(self._contrasts(got, floor), targets, strict=True)
+            target = power_spectrum(wanted, self.window, self.step)
+            floor = self.floor * target.mean((1, 2), keepdim=True) + 1e-9
+            targets = self._contrasts(target, floor)
+        power = power_spectrum(got, self.window, self.step)
+        pairs = zip(self._contrasts(power, floor), targets, strict=True)
         return torch.stack([torch.abs(have - want).mean() for have, want in pairs]).mean()

@@ -153,7 +153,7 @@ class WaveStage(Stage):
         self.mel = MelLoss(codec.sample_rate)
         self.loudness = LoudnessLoss(codec.sample_rate)
         self.envelope = EnvelopeLoss(codec.sample_rate, codec.hop)
-        self.contrast = ContrastLoss(codec.sample_rate)
+        self.contrast = ContrastLoss(codec.sample_rate, codec.hop)
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint."""
