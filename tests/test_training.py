@@ -18,13 +18,14 @@ from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.model.transform import bin_order  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
 from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
-from q2d2_stream.training.corpus import open_corpus, voice_pitch  # noqa: E402
+from q2d2_stream.training.corpus import Corpus, Source, open_corpus, voice_pitch  # noqa: E402
 from q2d2_stream.training.denoising import add_noise, load_denoiser  # noqa: E402
 from q2d2_stream.training.discriminator import (  # noqa: E402
     Discriminator,
     critic_loss,
     fooling_loss,
     matching_loss,
+    phase_turns,
 )
 from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.mean import main as mean_main  # noqa: E402
@@ -92,6 +93,27 @@ def test_batches_and_augmentation_are_seeded_and_sane(corpus):
         loud = augment(one.pcm, np.random.default_rng(seed))
         assert torch.isfinite(loud).all()
         assert loud.abs().max() <= 1.0
+
+
+def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():
+    samples = np.arange(72_000)
+    phase = 2 * np.pi * np.cumsum(150 + 20 * np.sin(samples / 9000)) / 24_000
+    pcm = sum(np.sin(k * phase) / k for k in range(1, 20)) * 0.1
+    f0 = voice_pitch(pcm, 24_000, 320)
+    source = Source("glide", (pcm * 32767).astype(np.int16), f0, 12_000.0)
+    corpus = Corpus((source,), np.ones(1))
+    batch = draw_batch(corpus, 12, 60, np.random.default_rng(3), speeds=(1.3, 1.3))
+    assert batch.pcm.shape == (12, 60 * 320)
+    assert 3 <= (batch.f0.median(1).values > 172).sum() <= 9  # about half are faster
+    for clip, label in zip(batch.pcm.numpy(), batch.f0.numpy(), strict=True):
+        heard = voice_pitch(clip.astype(float), 24_000, 320)[1:]
+        assert np.abs(heard / label - 1)[8:-8].max() < 0.03
+
+
+def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus):
+    batch = draw_batch(corpus, 8, 40, np.random.default_rng(0), speeds=(4.0, 4.0))
+    assert torch.isfinite(batch.pcm).all()
+    assert 60 <= batch.f0.min() <= batch.f0.max() <= 500
 
 
 def test_flags_cover_every_rate_and_loss():
@@ -181,6 +203,13 @@ def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_p
     assert load_denoiser(second, old).project_out.weight.shape == (24, 48)
     with pytest.raises(ModelError, match="taught by another encoder"):
         load_denoiser(second, new)
+    # what it has learned is a head start for the pupil of another teacher
+    heir = replace(third, out=tmp_path / "heir", pupil=second)
+    begun = load_net(train(heir, SMALL, corpus, noise=corpus, stop=after(0)))
+    for a, b in zip(begun.encoder.parameters(), load_net(second).encoder.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ModelError, match="is of another stage"):
+        train(replace(heir, out=tmp_path / "bad", pupil=path), SMALL, corpus)
     with pytest.raises(ModelError, match="is of another stage"):
         load_denoiser(path, old)
 
@@ -197,6 +226,17 @@ def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus):
     assert 0 < int(same.sum()) < 16  # some clips stay quiet
     snr = 20 * torch.log10(clean.norm(dim=1) / (noisy - clean).norm(dim=1))[~same]
     assert -8.5 < float(snr.min()) < 0 < 10 < float(snr.max()) < 30.5
+
+
+def test_turns_of_phase_tell_where_in_the_window_a_pulse_is():
+    for at in (20, 100):
+        pulse = torch.zeros(256)
+        pulse[at] = -0.5  # whatever its sign
+        turns = phase_turns(torch.view_as_real(torch.fft.rfft(pulse))).view(-1, 2)
+        angle = torch.atan2(turns[:, 1], turns[:, 0])
+        wanted = torch.tensor(-2 * np.pi * at / 256)
+        assert torch.allclose(angle, wanted.expand(128), atol=1e-4)
+        assert torch.allclose(turns.norm(dim=-1), torch.tensor(0.25**0.15), atol=1e-4)
 
 
 def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):
@@ -344,6 +384,7 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(corpus, t
     ("options", "sentence"),
     [
         (["--stage", "3", "--joint"], "--joint is of stages 1 and 2"),
+        (["--stage", "2", "--pupil", "x.pt"], "--pupil is of stage 3"),
         (["--stage", "1", "--whisper"], "--whisper is of stage 2"),
     ],
 )

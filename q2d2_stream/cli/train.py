@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
         help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
     )  # fmt: skip
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
+    parser.add_argument("--pupil", type=Path, help="earlier stage 3 checkpoint, a head start")
     parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
     parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
@@ -49,6 +50,8 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--joint is of stages 1 and 2; stage {args.stage} has no use for it")
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
+    if args.pupil and args.stage != "3":
+        raise InputError(f"--pupil is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -60,8 +63,8 @@ def _run(args: argparse.Namespace) -> None:
     corpus = open_corpus(args.data, cache)
     noise = open_corpus(args.noise, cache) if args.noise else None
     options = TrainOptions(
-        out=args.out, stage=0, minutes=args.minutes, init=args.init, batch=args.batch,
-        frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
+        out=args.out, stage=0, minutes=args.minutes, init=args.init, pupil=args.pupil,
+        batch=args.batch, frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
         compile=args.compile, bf16=args.bf16, seed=args.seed,
     )  # fmt: skip
     config = ModelConfig()

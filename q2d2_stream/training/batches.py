@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.training.corpus import Corpus
+from q2d2_stream.training.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 
 __all__ = ["Batch", "augment", "coloured_noise", "draw_batch", "draw_flags", "fill_unvoiced"]
 
@@ -37,26 +39,51 @@ def fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.exp(np.interp(np.arange(len(f0)), voiced, np.log(f0[voiced]))).astype(np.float32)
 
 
+def _at_speed(
+    source: Source, start: int, frames: int, speed: float, hop: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``frames`` frames from frame ``start`` on, played ``speed`` times as fast, so that pitch and
+    formants rise together, as a smaller speaker's; with its F0, 0 where unvoiced."""
+    needed = math.ceil(frames * speed) * hop
+    raw = np.asarray(source.pcm[start * hop : start * hop + needed], np.float32)
+    pcm = np.pad(raw, (0, needed - len(raw))) / np.float32(32767)
+    if speed == 1.0:
+        f0 = np.asarray(source.f0[start + 1 : start + frames + 1])
+        return pcm, np.pad(f0, (0, frames - len(f0)))
+    pcm = soxr.resample(pcm, speed, 1.0)[: frames * hop]
+    pcm = np.pad(pcm, (0, frames * hop - len(pcm)))
+    ends = start + np.arange(1, frames + 1) * speed
+    f0 = source.f0[np.minimum(np.rint(ends).astype(int), len(source.f0) - 1)] * np.float32(speed)
+    return pcm, np.where((f0 < LOWEST_F0) | (f0 > HIGHEST_F0), np.float32(0), f0)
+
+
 def draw_batch(
-    corpus: Corpus, batch: int, frames: int, rng: np.random.Generator, hop: int = 320
+    corpus: Corpus,
+    batch: int,
+    frames: int,
+    rng: np.random.Generator,
+    hop: int = 320,
+    speeds: tuple[float, float] | None = None,
 ) -> Batch:
     """Clips from random places of random sources, starting on a hop boundary.
 
-    Clips of near silence are drawn again, up to a few times: they teach little.
+    Clips of near silence are drawn again, up to a few times: they teach little. With ``speeds``
+    (lowest, highest) half of the clips are played at another speed, as if by other speakers.
     """
     pcms, f0s = [], []
     for _ in range(batch):
         for _ in range(4):
             source = corpus.sources[rng.choice(len(corpus.sources), p=corpus.weights)]
+            speed = 1.0
+            if speeds and rng.random() < 0.5:
+                speed = float(np.exp(rng.uniform(*np.log(speeds))))
             total = len(source.pcm) // hop
-            start = int(rng.integers(0, max(1, total - frames)))
-            raw = np.asarray(source.pcm[start * hop : (start + frames) * hop], np.float32)
-            pcm = np.pad(raw, (0, frames * hop - len(raw))) / np.float32(32767)
+            start = int(rng.integers(0, max(1, total - math.ceil(frames * speed))))
+            pcm, f0 = _at_speed(source, start, frames, speed, hop)
             if np.sqrt(np.mean(pcm**2)) > 0.005:
                 break
         pcms.append(pcm)
-        f0 = np.asarray(source.f0[start + 1 : start + frames + 1])
-        f0s.append(np.pad(f0, (0, frames - len(f0))))
+        f0s.append(f0)
     labels = np.stack(f0s)
     filled = np.stack([fill_unvoiced(f0) for f0 in labels])
     return Batch(
@@ -90,6 +117,22 @@ def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
     return wet[..., : pcm.shape[-1]]
 
 
+def _microphone(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
+    """A response that wanders over frequency: 4 dB of deviation, a tilt, two octaves of memory."""
+    octaves = np.linspace(0.0, 8.0, 17)  # from 47 Hz to 12 kHz
+    apart = np.abs(octaves[:, None] - octaves)
+    curve = np.linalg.cholesky(np.exp(-0.5 * (apart / 1.0) ** 2) + 1e-3 * np.eye(17))
+    decibels = 4.0 * (curve @ rng.standard_normal(17)) + rng.normal(0.0, 1.0) * (octaves - 5.0)
+    hz = np.fft.rfftfreq(pcm.shape[-1], 1.0 / sample_rate)
+    at = np.log2(np.maximum(hz, 1.0) / (sample_rate / 2)) + octaves[-1]
+    gain = 10.0 ** (np.interp(at, octaves, decibels) / 20.0)
+    shaped: Tensor = torch.fft.irfft(
+        torch.fft.rfft(pcm) * torch.from_numpy(gain.astype(np.float32)).to(pcm.device),
+        n=pcm.shape[-1],
+    )
+    return shaped * (pcm.square().mean() / (shaped.square().mean() + 1e-9)).sqrt()
+
+
 def coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int = 24_000) -> Tensor:
     """Gaussian noise of 0 to -9 dB per octave, cut off somewhere from 500 Hz to 12 kHz."""
     white = torch.from_numpy(rng.standard_normal(samples).astype(np.float32))
@@ -112,6 +155,8 @@ def augment(
     """
     pcm = pcm.clone()
     for row in range(pcm.shape[0]):
+        if rng.random() < 0.5:
+            pcm[row] = _microphone(pcm[row], rng, sample_rate)
         kind = rng.random()
         if kind < 0.06:
             pcm[row] = _band_limit(pcm[row], 300.0, 3400.0, sample_rate)

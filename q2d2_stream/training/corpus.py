@@ -26,6 +26,7 @@ __all__ = ["Corpus", "Source", "open_corpus", "voice_pitch"]
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
+LOWEST_F0, HIGHEST_F0 = 60.0, 500.0  # Hz, of voices
 _CHUNK_SECONDS = 10  # pitch is tracked piecewise: dio slows down with the length
 
 
@@ -71,10 +72,15 @@ def voice_pitch(pcm: NDArray[np.float64], sample_rate: int, hop: int) -> NDArray
     for start in range(0, len(pcm), chunk):
         piece = np.ascontiguousarray(pcm[start : start + chunk + hop])
         rough, times = pyworld.dio(
-            piece, sample_rate, f0_floor=60.0, f0_ceil=500.0, frame_period=period_ms, speed=6
+            piece,
+            sample_rate,
+            f0_floor=LOWEST_F0,
+            f0_ceil=HIGHEST_F0,
+            frame_period=period_ms,
+            speed=6,
         )
         fine = pyworld.stonemask(piece, rough, times, sample_rate)
-        fine = np.where((fine < 60.0) | (fine > 500.0), 0.0, fine)
+        fine = np.where((fine < LOWEST_F0) | (fine > HIGHEST_F0), 0.0, fine)
         parts.append(fine[: chunk // hop].astype(np.float32))
     frames = len(pcm) // hop + 1
     f0 = np.concatenate(parts) if parts else np.zeros(0, np.float32)

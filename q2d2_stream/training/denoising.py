@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,9 +81,11 @@ class DenoisingStage(Stage):
     clean = True
     weights: Tensor
 
-    def __init__(self, net: CodecNet, speech: Corpus, noise: Corpus | None) -> None:
+    def __init__(
+        self, net: CodecNet, speech: Corpus, noise: Corpus | None, pupil: Path | None = None
+    ) -> None:
         super().__init__()
-        self.net, self.speech, self.noise = net, speech, noise
+        self.net, self.speech, self.noise, self.earlier = net, speech, noise, pupil
         self.teacher = copy.deepcopy(net.encoder).requires_grad_(False)
         codec = net.config.codec
         sent_by = sum((np.arange(codec.pairs) < pairs).astype(np.float32) for pairs in codec.rates)
@@ -90,8 +93,16 @@ class DenoisingStage(Stage):
         self.register_buffer("weights", weights, persistent=False)
 
     def begin(self) -> None:
-        """The weights a run starts from are the teacher's for good."""
+        """The weights a run starts from are the teacher's for good. An earlier teacher's pupil
+        is a head start: what it had learned is added to the new teacher's weights."""
         self.teacher.load_state_dict(self.net.encoder.state_dict())
+        if self.earlier is None:
+            return
+        content = read_checkpoint(self.earlier)
+        taught_by, learned = _teacher(content, self.earlier), net_of(content).encoder
+        with torch.no_grad():
+            for name, value in self.net.encoder.named_parameters():
+                value.add_(learned.get_parameter(name) - taught_by[name])
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The encoder."""
@@ -112,6 +123,14 @@ class DenoisingStage(Stage):
         return {"loss": (distance * self.weights).mean(), "same": same}
 
 
+def _teacher(checkpoint: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    head = checkpoint["stage_head"]
+    taught_by = {k.removeprefix("teacher."): v for k, v in head.items() if k.startswith("teacher.")}
+    if not taught_by:
+        raise ModelError(f"{path} is of another stage; expected one of q2d2-train --stage 3")
+    return taught_by
+
+
 def load_denoiser(path: Path, net: CodecNet) -> Encoder:
     """The encoder of a checkpoint of this stage, for the decoder of ``net``.
 
@@ -119,10 +138,7 @@ def load_denoiser(path: Path, net: CodecNet) -> Encoder:
     encoder: the decoder would hear words of another language.
     """
     checkpoint = read_checkpoint(path)
-    head = checkpoint["stage_head"]
-    taught_by = {k.removeprefix("teacher."): v for k, v in head.items() if k.startswith("teacher.")}
-    if not taught_by:
-        raise ModelError(f"{path} is of another stage; expected one of q2d2-train --stage 3")
+    taught_by = _teacher(checkpoint, path)
     for name, value in net.encoder.named_parameters():
         if name not in taught_by or not torch.equal(taught_by[name].half(), value.half()):
             raise ModelError(

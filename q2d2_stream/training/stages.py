@@ -209,7 +209,7 @@ class AdversarialStage(WaveStage):
     whatever the scale of a loss; and so does what a recogniser asks for, where there is one.
     """
 
-    critic_share, matching_weight, ramp_steps = 0.8, 6.0, 400
+    critic_share, matching_weight, ramp_steps = 1.6, 6.0, 400
     whisper_share = 0.4
     steps: Tensor
 

@@ -40,6 +40,8 @@ __all__ = ["TrainOptions", "train"]
 
 logger = logging.getLogger(__name__)
 
+SPEEDS = (0.88, 1.2)  # clips are played at, for more speakers than there are
+
 
 @dataclass(frozen=True)
 class TrainOptions:
@@ -50,6 +52,7 @@ class TrainOptions:
         stage: 0 latents, 1 waveform, 2 adversarial, 3 denoising encoder.
         minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
+        pupil: stage 3 begins with what this checkpoint of stage 3 had learned.
         batch, frames: clips per process and step, and frames per clip.
         rate: peak learning rate.
         joint: stages 1 and 2 train the encoder too.
@@ -66,6 +69,7 @@ class TrainOptions:
     stage: int
     minutes: float
     init: Path | None = None
+    pupil: Path | None = None
     batch: int = 6
     frames: int = 120
     rate: float = 1e-3
@@ -156,7 +160,7 @@ def _stage(options: TrainOptions, net: CodecNet, speech: Corpus, noise: Corpus |
     if options.stage == 0:
         return LatentStage(net)
     if options.stage == 3:
-        return DenoisingStage(net, speech, noise)
+        return DenoisingStage(net, speech, noise, options.pupil)
     if options.stage == 1:
         return WaveStage(net, options.joint)
     return AdversarialStage(net, options.joint, options.whisper)
@@ -249,7 +253,7 @@ def train(
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop)
+        drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop, SPEEDS)
         pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate, not stage.clean)
         batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
         flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
