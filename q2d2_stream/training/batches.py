@@ -118,10 +118,10 @@ def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
 
 
 def _microphone(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
-    """A response that wanders over frequency: 4 dB of deviation, a tilt, two octaves of memory."""
+    """A response that wanders by some 4 dB over an octave or two, and tilts; the level stays."""
     octaves = np.linspace(0.0, 8.0, 17)  # from 47 Hz to 12 kHz
     apart = np.abs(octaves[:, None] - octaves)
-    curve = np.linalg.cholesky(np.exp(-0.5 * (apart / 1.0) ** 2) + 1e-3 * np.eye(17))
+    curve = np.linalg.cholesky(np.exp(-0.5 * apart**2) + 1e-3 * np.eye(17))
     decibels = 4.0 * (curve @ rng.standard_normal(17)) + rng.normal(0.0, 1.0) * (octaves - 5.0)
     hz = np.fft.rfftfreq(pcm.shape[-1], 1.0 / sample_rate)
     at = np.log2(np.maximum(hz, 1.0) / (sample_rate / 2)) + octaves[-1]
