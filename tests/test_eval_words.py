@@ -9,6 +9,7 @@ from q2d2_stream.eval.words import normalize, word_errors
 
 def test_normalize() -> None:
     assert normalize("It's 555-1234, A-B!") == ["its", "5", "5", "5", "1", "2", "3", "4", "a", "b"]
+    assert normalize("Six 6, oh, nineteen") == ["6", "6", "oh", "nineteen"]
     assert normalize("Öl, naïve") == ["öl", "naïve"]
 
 

