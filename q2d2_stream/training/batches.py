@@ -17,6 +17,14 @@ from q2d2_stream.training.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 __all__ = ["Batch", "augment", "coloured_noise", "draw_batch", "draw_flags", "fill_unvoiced"]
 
 
+# A microphone's response: steps of half an octave from 47 Hz to 12 kHz, and the root of their
+# covariance, which falls with the square of their distance in octaves.
+_OCTAVES = np.linspace(0.0, 8.0, 17)
+_WANDERING = np.linalg.cholesky(
+    np.exp(-0.5 * (_OCTAVES[:, None] - _OCTAVES) ** 2) + 1e-3 * np.eye(len(_OCTAVES))
+)
+
+
 class Batch(NamedTuple):
     """Clips and labels.
 
@@ -93,13 +101,16 @@ def draw_batch(
     )
 
 
+def _filter(pcm: Tensor, gain: Tensor) -> Tensor:
+    """A gain for every bin of the whole clip's spectrum."""
+    filtered: Tensor = torch.fft.irfft(torch.fft.rfft(pcm) * gain, n=pcm.shape[-1])
+    return filtered
+
+
 def _band_limit(pcm: Tensor, low_hz: float, high_hz: float, sample_rate: int) -> Tensor:
-    spectrum = torch.fft.rfft(pcm)
     hz = torch.fft.rfftfreq(pcm.shape[-1], 1.0 / sample_rate).to(pcm.device)
     gate = torch.sigmoid((hz - low_hz) / 15.0) if low_hz else torch.ones_like(hz)
-    gate = gate * torch.sigmoid((high_hz - hz) / 60.0)
-    limited: Tensor = torch.fft.irfft(spectrum * gate, n=pcm.shape[-1])
-    return limited
+    return _filter(pcm, gate * torch.sigmoid((high_hz - hz) / 60.0))
 
 
 def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
@@ -119,17 +130,12 @@ def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
 
 def _microphone(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
     """A response that wanders by some 4 dB over an octave or two, and tilts; the level stays."""
-    octaves = np.linspace(0.0, 8.0, 17)  # from 47 Hz to 12 kHz
-    apart = np.abs(octaves[:, None] - octaves)
-    curve = np.linalg.cholesky(np.exp(-0.5 * apart**2) + 1e-3 * np.eye(17))
-    decibels = 4.0 * (curve @ rng.standard_normal(17)) + rng.normal(0.0, 1.0) * (octaves - 5.0)
+    wandering = 4.0 * (_WANDERING @ rng.standard_normal(len(_OCTAVES)))
+    decibels = wandering + rng.normal(0.0, 1.0) * (_OCTAVES - 5.0)
     hz = np.fft.rfftfreq(pcm.shape[-1], 1.0 / sample_rate)
-    at = np.log2(np.maximum(hz, 1.0) / (sample_rate / 2)) + octaves[-1]
-    gain = 10.0 ** (np.interp(at, octaves, decibels) / 20.0)
-    shaped: Tensor = torch.fft.irfft(
-        torch.fft.rfft(pcm) * torch.from_numpy(gain.astype(np.float32)).to(pcm.device),
-        n=pcm.shape[-1],
-    )
+    at = np.log2(np.maximum(hz, 1.0) / (sample_rate / 2)) + _OCTAVES[-1]
+    gain = 10.0 ** (np.interp(at, _OCTAVES, decibels) / 20.0)
+    shaped = _filter(pcm, torch.from_numpy(gain.astype(np.float32)).to(pcm.device))
     return shaped * (pcm.square().mean() / (shaped.square().mean() + 1e-9)).sqrt()
 
 
@@ -138,8 +144,7 @@ def coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int = 24
     white = torch.from_numpy(rng.standard_normal(samples).astype(np.float32))
     hz = torch.fft.rfftfreq(samples, 1.0 / sample_rate).clamp(min=50.0)
     tilt = (hz / 1000.0) ** -float(rng.uniform(0.0, 1.5))
-    tilted: Tensor = torch.fft.irfft(torch.fft.rfft(white) * tilt, n=samples)
-    return _band_limit(tilted, 0.0, float(rng.uniform(500, 12_000)), sample_rate)
+    return _band_limit(_filter(white, tilt), 0.0, float(rng.uniform(500, 12_000)), sample_rate)
 
 
 def augment(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from q2d2_stream.model.layers import CausalStack
+from q2d2_stream.training.losses import windowed_spectrum
 
 __all__ = [
     "Discriminator",
@@ -79,9 +80,7 @@ class _Resolution(nn.Module):
 
     def forward(self, pcm: Tensor) -> Verdict:
         """``(batch, samples)`` of unit level -> a verdict."""
-        spectrum = torch.view_as_real(
-            torch.fft.rfft(pcm.unfold(-1, self.size, self.size // 4) * self.window)
-        )
+        spectrum = windowed_spectrum(pcm, self.window, self.size // 4)
         power = spectrum[..., 1:, :].square().sum(-1)
         log = 0.5 * torch.log(power + 1e-6)
         batch, count = log.shape[:2]

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["MelLoss", "MelSpectrum", "pitch_loss", "power_spectrum", "voicing_loss"]
+__all__ = [
+    "MelLoss",
+    "MelSpectrum",
+    "pitch_loss",
+    "power_spectrum",
+    "voicing_loss",
+    "windowed_spectrum",
+]
 
 SCALES = ((256, 40), (512, 80), (1024, 128), (2048, 256))  # window, bands
 
@@ -30,12 +37,17 @@ def _mel_bank(size: int, bands: int, sample_rate: int) -> NDArray[np.float32]:
     return normalised
 
 
+def windowed_spectrum(pcm: Tensor, window: Tensor, hop: int) -> Tensor:
+    """Real and imaginary parts, ``(batch, samples)`` -> ``(batch, windows, bins, 2)``."""
+    return torch.view_as_real(torch.fft.rfft(pcm.unfold(-1, len(window), hop) * window))
+
+
 def power_spectrum(pcm: Tensor, window: Tensor, hop: int) -> Tensor:
     """Squared magnitudes of windowed spectra, ``(batch, samples)`` -> ``(batch, windows, bins)``.
 
     The sum of squares of a real view is several times cheaper than complex abs.
     """
-    parts = torch.view_as_real(torch.fft.rfft(pcm.unfold(-1, len(window), hop) * window))
+    parts = windowed_spectrum(pcm, window, hop)
     return parts[..., 0].square() + parts[..., 1].square()
 
 
