@@ -33,7 +33,7 @@ from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
-from q2d2_stream.training.stages import CodecNet  # noqa: E402
+from q2d2_stream.training.stages import CodecNet, balanced  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
 from q2d2_stream.training.validate import append_scores  # noqa: E402
 
@@ -180,6 +180,20 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
         if name.startswith("encoder."):
             assert torch.equal(a, b), name
     assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
+
+
+def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
+    gains, angles = (torch.randn(2, 5, 3).requires_grad_() for _ in range(2))
+    loss = gains.square().sum() + angles.square().sum()
+    size = float(torch.cat([2 * gains, 2 * angles]).detach().norm())
+    for scale in (1e-6, 1e6):
+        pull = scale * (gains.sum() - 3 * angles.sum())
+        alone = balanced(loss, [], [gains, angles])
+        both = balanced(loss, [(0.25, pull)], [gains, angles])
+        added = [b - a for a, b in zip(alone, both, strict=True)]
+        torch.testing.assert_close(alone, [2 * gains.detach(), 2 * angles.detach()])
+        assert float(torch.cat(added).norm()) == pytest.approx(0.25 * size, rel=1e-3)
+        torch.testing.assert_close(added[1], -3 * added[0], rtol=1e-3, atol=1e-4)
 
 
 def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_path):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from q2d2_stream.model import Decoder, Encoder, ModelConfig
-from q2d2_stream.model.decoder import Filters
+from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.quantizer import Quantizer
 from q2d2_stream.training.batches import Batch
@@ -134,11 +134,11 @@ class LatentStage(Stage):
         return {"loss": loss, "mel": mel, "time": time, "f0": f0, "voicing": voiced}
 
 
-class Decoded(NamedTuple):
-    """Decoded speech beside what it should have been, and the decoder's pitch and voicing loss."""
+class Predicted(NamedTuple):
+    """What the trunk predicts of a batch, what it starts from, and its pitch and voicing loss."""
 
-    got: Tensor
-    wanted: Tensor
+    filters: Filters
+    state: DecoderState
     source: Losses
 
 
@@ -164,18 +164,25 @@ class WaveStage(Stage):
         """The F0 that drives the pulses, ``(batch, frames)``."""
         return true_f0
 
-    def decode(self, batch: Batch, flags: Tensor, mask: Tensor) -> Decoded:
-        """The whole codec on a batch."""
+    def predict(self, batch: Batch, flags: Tensor, mask: Tensor) -> Predicted:
+        """The codec up to the filters."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
             points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
-        filters, blocks = decoder.filters(points * mask, flags, state.blocks)
-        pcm, _ = decoder.synthesize(filters, self.pitch(filters, batch.f0), state, blocks)
-        delay = self.net.config.codec.lookahead
+        filters, _ = decoder.filters(points * mask, flags, state.blocks)
         f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
         voicing = voicing_loss(filters.voicing, batch.voiced)
-        return Decoded(pcm[:, delay:], batch.pcm[:, :-delay], {"f0": f0, "voicing": voicing})
+        return Predicted(filters, state, {"f0": f0, "voicing": voicing})
+
+    def synthesize(
+        self, batch: Batch, filters: Filters, state: DecoderState
+    ) -> tuple[Tensor, Tensor]:
+        """Decoded speech beside what it should have been, ``(batch, samples)`` each."""
+        f0 = self.pitch(filters, batch.f0)
+        pcm, _ = self.net.decoder.synthesize(filters, f0, state, state.blocks)
+        delay = self.net.config.codec.lookahead
+        return pcm[:, delay:], batch.pcm[:, :-delay]
 
     def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
@@ -195,8 +202,8 @@ class WaveStage(Stage):
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
     ) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
-        got, wanted, source = self.decode(batch, flags, mask)
-        losses = self.likeness(got, wanted, rng) | source
+        filters, state, source = self.predict(batch, flags, mask)
+        losses = self.likeness(*self.synthesize(batch, filters, state), rng) | source
         losses["loss"] = losses["loss"] + 0.3 * source["f0"] + 0.1 * source["voicing"]
         return losses
 
@@ -204,13 +211,15 @@ class WaveStage(Stage):
 class AdversarialStage(WaveStage):
     """Stage 2: the decoder against a critic, on a frozen encoder and lattice unless ``joint``.
 
-    Gradients are balanced where they meet, at the waveform, as EnCodec does (arXiv 2210.13438,
-    3.4): what the critic asks for gets a fixed share of the size of the spectral losses' gradient,
-    whatever the scale of a loss; and so does what a recogniser asks for, where there is one.
+    Gradients are balanced where they meet: what the critic asks for gets a fixed share of the size
+    of the spectral losses' gradient, whatever the scale of a loss; and so does what a recogniser
+    asks for, where there is one. They meet at the filters (as VQGAN's at its last layer, arXiv
+    2012.09841), not at the waveform (EnCodec, arXiv 2210.13438): there the near silence between
+    words holds most of a logarithm's gradient, and the filters hear little of it.
     """
 
-    critic_share, matching_weight, ramp_steps = 1.6, 6.0, 400
-    whisper_share = 0.4
+    critic_share, matching_weight, ramp_steps = 0.5, 6.0, 400
+    whisper_share = 0.6
     steps: Tensor
 
     def __init__(self, net: CodecNet, joint: bool = False, whisper: bool = False) -> None:
@@ -233,7 +242,9 @@ class AdversarialStage(WaveStage):
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
     ) -> Losses:
         """One forward pass serves both sides."""
-        got, wanted, source = self.decode(batch, flags, mask)
+        filters, state, source = self.predict(batch, flags, mask)
+        heard = Filters(*(each.detach().requires_grad_() for each in filters))
+        got, wanted = self.synthesize(batch, heard, state)
         losses = self.likeness(got, wanted, rng)
         # every process draws the same resolutions: their gradients are averaged
         drawn = np.random.default_rng(int(self.steps))
@@ -248,18 +259,32 @@ class AdversarialStage(WaveStage):
         }
         ramp = min(1.0, int(self.steps) / self.ramp_steps)
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        pulls = [(ramp * self.critic_share, torch.autograd.grad(critic, got, retain_graph=True)[0])]
+        pulls = [(ramp * self.critic_share, critic)]
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
-            pulls.append((self.whisper_share, torch.autograd.grad(losses["whisper"], got)[0]))
-        (total,) = torch.autograd.grad(losses["loss"], got)
-        size = total[:, part].norm()
-        for share, pull in pulls:
-            total = total + pull * (share * size / (pull.norm() + 1e-12))
+            pulls.append((self.whisper_share, losses["whisper"]))
+        shaping = [heard.harmonic, heard.angle, heard.noise, heard.voicing]
+        total = balanced(losses["loss"], pulls, shaping)
         losses["critic"].backward(  # type: ignore[no-untyped-call]
-            inputs=list(self.critic.parameters()), retain_graph=True
+            inputs=list(self.critic.parameters())
         )
         side = 0.3 * source["f0"] + 0.1 * source["voicing"]
-        torch.autograd.backward([got, side], [total, torch.ones_like(side)])
+        shaped = [filters.harmonic, filters.angle, filters.noise, filters.voicing]
+        torch.autograd.backward([*shaped, side], [*total, torch.ones_like(side)])
         self.steps += 1
         return losses | source
+
+
+def balanced(loss: Tensor, pulls: list[tuple[float, Tensor]], inputs: list[Tensor]) -> list[Tensor]:
+    """Gradients of ``loss`` for ``inputs``, and those of every pull added to them, brought to its
+    share of their size. The graph is kept."""
+
+    def gradients(of: Tensor) -> tuple[list[Tensor], Tensor]:
+        found = list(torch.autograd.grad(of, inputs, retain_graph=True))
+        return found, torch.stack([each.norm() for each in found]).norm()
+
+    total, size = gradients(loss)
+    for share, pull in pulls:
+        found, own = gradients(pull)
+        total = [a + b * (share * size / (own + 1e-12)) for a, b in zip(total, found, strict=True)]
+    return total
