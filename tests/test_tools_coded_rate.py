@@ -1,0 +1,33 @@
+"""The table of what entropy coding saves."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import soundfile
+
+TOOL = Path(__file__).parents[1] / "tools" / "coded_rate.py"
+
+
+def test_the_table_has_whole_bytes_and_never_more_than_packed(speech, tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("coded_rate", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    soundfile.write(tmp_path / "clip.wav", speech[:72_000], 24_000)
+    assert tool.main(["--data", str(tmp_path)]) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["frames", "3 pairs", "6 pairs", "12 pairs"]
+    costs = {
+        row[0]: [tuple(map(float, cell.split(",")[0].split(" -> "))) for cell in row[1:]]
+        for row in rows[2:-1]
+    }
+    assert [packed for packed, _ in costs["1 (message)"]] == [24.0, 40.0, 80.0]
+    assert all(coded <= packed for cells in costs.values() for packed, coded in cells)
+    # longer runs cost less, and speech is worth coding
+    assert costs["75 (block of a file)"][2][1] < costs["1 (message)"][2][1] < 80.0
+    files = [round(coded * 75 / 1000, 2) for _, coded in costs["75 (block of a file)"]]
+    assert [float(each) for each in rows[-1][1:]] == [
+        pytest.approx(each, abs=0.011) for each in files
+    ]
