@@ -263,16 +263,19 @@ class AdversarialStage(WaveStage):
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
             pulls.append((self.whisper_share, losses["whisper"]))
-        shaping = [heard.harmonic, heard.angle, heard.noise, heard.voicing]
-        total = balanced(losses["loss"], pulls, shaping)
+        total = balanced(losses["loss"], pulls, _shaping(heard))
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters())
         )
         side = 0.3 * source["f0"] + 0.1 * source["voicing"]
-        shaped = [filters.harmonic, filters.angle, filters.noise, filters.voicing]
-        torch.autograd.backward([*shaped, side], [*total, torch.ones_like(side)])
+        torch.autograd.backward([*_shaping(filters), side], [*total, torch.ones_like(side)])
         self.steps += 1
         return losses | source
+
+
+def _shaping(filters: Filters) -> list[Tensor]:
+    """What a waveform's gradient reaches: the pitch drives the pulses apart from it."""
+    return [filters.harmonic, filters.angle, filters.noise, filters.voicing]
 
 
 def balanced(loss: Tensor, pulls: list[tuple[float, Tensor]], inputs: list[Tensor]) -> list[Tensor]:
