@@ -1,7 +1,8 @@
 """``python -m export.restore OUT.pt``: the shipped models as a checkpoint to train on from.
 
 With ``--denoiser``, their denoising encoder as one of stage 3: it serves as long as the encoder
-that taught it stays, whatever becomes of the decoder.
+that taught it stays, whatever becomes of the decoder. With ``--critic``, what stage 2 needs to go
+on at once (:mod:`export.critic`); with ``--sharpened``, the decoder before it was sharpened.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from export.critic import read_critic
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import ModelError, Q2D2Error
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
+from q2d2_stream.training.sharpen import sharpen_harmonics
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = ["restore_net"]
@@ -63,14 +66,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--denoiser", type=Path, help="where to write the denoising encoder")
+    parser.add_argument("--critic", action="store_true", help="add it, to go on with stage 2")
+    parser.add_argument(
+        "--sharpened", type=float, default=0.0, help="undo training.sharpen of this amount"
+    )
     args = parser.parse_args(argv)
     try:
         net = restore_net(args.models)
+        if args.sharpened:
+            sharpen_harmonics(net.decoder, args.sharpened, undo=True)
+        head = read_critic() if args.critic else {}
         pupil = restore_net(args.models, "denoiser") if args.denoiser else None
     except Q2D2Error as error:
         print(f"export.restore: {error}", file=sys.stderr)
         return 1
-    save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
+    progress = Progress(stage=2 if args.critic else 1)
+    save_checkpoint(args.out, net, Average(net), head, {}, progress)
     if pupil is not None:
         teacher = {f"teacher.{name}": value for name, value in net.encoder.state_dict().items()}
         save_checkpoint(args.denoiser, pupil, Average(pupil), teacher, {}, Progress(stage=3))

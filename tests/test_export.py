@@ -209,3 +209,33 @@ def test_exported_models_become_checkpoints_again(
 
     assert main([str(whole), "--models", str(tmp_path / "nothing")]) == 1
     assert "no encoder.onnx" in capsys.readouterr().err
+
+
+def test_critic_is_kept_and_put_back(
+    net: CodecNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from export.critic import main, read_critic
+    from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
+    from q2d2_stream.training.stages import AdversarialStage
+
+    stage = AdversarialStage(net)
+    stage.steps.fill_(777)
+    own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
+    checkpoint, kept = tmp_path / "stage2.pt", tmp_path / "critic.npz"
+    save_checkpoint(checkpoint, net, Average(net), own, {}, Progress(stage=2))
+    assert main([str(checkpoint), "--out", str(kept)]) == 0
+    found = read_critic(kept)
+    for name, value in own.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
+
+    save_checkpoint(checkpoint, net, Average(net), {}, {}, Progress(stage=1))
+    assert main([str(checkpoint), "--out", str(kept)]) == 1
+    assert "no critic" in capsys.readouterr().err
+    np.savez(kept, steps=np.zeros(()))
+    with pytest.raises(ModelError, match="other shapes"):
+        read_critic(kept)
+    kept.write_bytes(kept.read_bytes()[:40])
+    with pytest.raises(ModelError, match="holds no critic"):
+        read_critic(kept)

@@ -33,7 +33,7 @@ from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
-from q2d2_stream.training.stages import CodecNet, balanced  # noqa: E402
+from q2d2_stream.training.stages import AdversarialStage, CodecNet, balanced  # noqa: E402
 from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
 from q2d2_stream.training.validate import append_scores  # noqa: E402
 
@@ -170,12 +170,21 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
     assert any(moved)  # joint: the encoder was trained on
 
 
-def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path):
+def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(AdversarialStage, "alone_steps", 2)
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
     path = train(first, SMALL, corpus, stop=after(1))
-    second = train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(4))
-    assert int(read_checkpoint(second)["stage_head"]["steps"]) == 4
-    old, new = load_net(path), load_net(second)
+    second = train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(2))
+    old, taught = load_net(path), load_net(second, averaged=False)
+    for (name, a), (_, b) in zip(old.named_parameters(), taught.named_parameters(), strict=True):
+        assert torch.equal(a, b), name  # a new critic learns alone
+    young = read_checkpoint(second)["stage_head"]["critic.resolutions.0.project"]
+
+    train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(2))
+    head = read_checkpoint(second)["stage_head"]
+    assert int(head["steps"]) == 4
+    assert not torch.equal(young, head["critic.resolutions.0.project"])
+    new = load_net(second)
     for (name, a), (_, b) in zip(old.named_parameters(), new.named_parameters(), strict=True):
         if name.startswith("encoder."):
             assert torch.equal(a, b), name
@@ -371,7 +380,10 @@ def test_a_log_of_other_losses_is_kept_aside(tmp_path):
     assert len(aside.read_text().splitlines()) == 3
 
 
-def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(corpus, tmp_path):
+def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
+    corpus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     first = TrainOptions(out=tmp_path / "a", stage=1, minutes=60, batch=2, frames=60)
     a = train(first, SMALL, corpus, stop=after(1))
     b = train(replace(first, out=tmp_path / "b", stage=2, init=a), SMALL, corpus, stop=after(2))
@@ -425,6 +437,10 @@ def test_sharpening_the_head_is_sharpening_the_gains_it_predicts():
     assert (after.harmonic - before.harmonic).abs().max() > 0.01
     for name in ("angle", "noise", "pitch", "voicing"):
         assert torch.equal(getattr(before, name), getattr(after, name))
+    with torch.no_grad():
+        sharpen_harmonics(decoder, 0.2, 5, undo=True)
+        undone, _ = decoder.filters(points, flags, state)
+    torch.testing.assert_close(undone.harmonic, before.harmonic, rtol=1e-4, atol=1e-4)
     for amount, width in ((1.5, 33), (0.1, 32), (0.1, 999)):
         with pytest.raises(InputError, match="expected"):
             sharpen_harmonics(decoder, amount, width)

@@ -30,13 +30,16 @@ __all__ = ["sharpen_harmonics"]
 
 
 @torch.no_grad()
-def sharpen_harmonics(decoder: Decoder, amount: float = 0.1, width: int = 33) -> None:
+def sharpen_harmonics(
+    decoder: Decoder, amount: float = 0.1, width: int = 33, undo: bool = False
+) -> None:
     """Let ``decoder`` predict ``h + amount * (h - smooth(h))`` in place of the log gains ``h``.
 
     Args:
         decoder: changed in place.
         amount: 0 to 1.
         width: bins of 37.5 Hz that ``smooth`` averages over; odd, the edges are repeated.
+        undo: go back instead, from a decoder that was sharpened so.
 
     Raises InputError when one is out of range.
     """
@@ -52,6 +55,8 @@ def sharpen_harmonics(decoder: Decoder, amount: float = 0.1, width: int = 33) ->
     sharp = (1.0 + amount) * torch.eye(decoder.bins).double() - amount * smooth
     order = bin_order(2 * decoder.hop)
     sharp = sharp[order][:, order]
+    if undo:
+        sharp = torch.linalg.inv(sharp)
     # rows sum to one, so the constant that the decoder adds to the gains stays as it is
     for parameter in (decoder.head.weight, decoder.head.bias):
         gains = parameter[: decoder.bins]

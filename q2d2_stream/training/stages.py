@@ -218,7 +218,8 @@ class AdversarialStage(WaveStage):
     words holds most of a logarithm's gradient, and the filters hear little of it.
     """
 
-    critic_share, matching_weight, ramp_steps = 0.5, 6.0, 400
+    critic_share, matching_weight = 0.5, 6.0
+    alone_steps, ramp_steps = 500, 400  # a new critic learns alone first, then is heeded by and by
     whisper_share = 0.6
     steps: Tensor
 
@@ -238,26 +239,44 @@ class AdversarialStage(WaveStage):
         odd = torch.arange(len(true_f0), device=true_f0.device)[:, None] % 2 == 1
         return torch.where(odd, decoded, true_f0)
 
-    def backward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
-        """One forward pass serves both sides."""
-        filters, state, source = self.predict(batch, flags, mask)
-        heard = Filters(*(each.detach().requires_grad_() for each in filters))
-        got, wanted = self.synthesize(batch, heard, state)
-        losses = self.likeness(got, wanted, rng)
+    def judge(self, got: Tensor, wanted: Tensor) -> tuple[Losses, slice]:
+        """What the critic says of a part of every clip, and of which: half, for it costs more than
+        the decoder."""
         # every process draws the same resolutions: their gradients are averaged
         drawn = np.random.default_rng(int(self.steps))
-        # half of each clip: the critic costs more than the decoder
         start = int(drawn.integers(0, got.shape[1] // 2 + 1))
         part = slice(start, start + got.shape[1] // 2)
         fake, real = self.critic(got[:, part], wanted[:, part], drawn)
-        losses |= {
+        said = {
             "critic": critic_loss(fake, real),
             "fooling": fooling_loss(fake),
             "matching": matching_loss(fake, real),
         }
-        ramp = min(1.0, int(self.steps) / self.ramp_steps)
+        return said, part
+
+    def teach(self, batch: Batch, flags: Tensor, mask: Tensor) -> Losses:
+        """The critic's part of a step: at a third of its cost, and no harm to the decoder."""
+        with torch.no_grad():
+            filters, state, source = self.predict(batch, flags, mask)
+            got, wanted = self.synthesize(batch, filters, state)
+        losses, _ = self.judge(got, wanted)
+        losses["critic"].backward()  # type: ignore[no-untyped-call]
+        self.steps += 1
+        return losses | source
+
+    def backward(
+        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
+    ) -> Losses:
+        """One forward pass serves both sides."""
+        if int(self.steps) < self.alone_steps:
+            return self.teach(batch, flags, mask)
+        filters, state, source = self.predict(batch, flags, mask)
+        heard = Filters(*(each.detach().requires_grad_() for each in filters))
+        got, wanted = self.synthesize(batch, heard, state)
+        losses = self.likeness(got, wanted, rng)
+        said, part = self.judge(got, wanted)
+        losses |= said
+        ramp = min(1.0, (int(self.steps) - self.alone_steps) / self.ramp_steps)
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
         pulls = [(ramp * self.critic_share, critic)]
         if self.whisper is not None:

@@ -1,0 +1,80 @@
+"""``python -m export.critic runs/c/stage2.pt``: keep the critic that a decoder was trained against.
+
+A new critic takes ten minutes and more to learn what a trained decoder still gets wrong, and
+does harm until then, so stage 2 goes on from the shipped models best with the critic they had:
+``python -m export.restore OUT.pt`` puts it back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from q2d2_stream.errors import ModelError, Q2D2Error
+from q2d2_stream.training.checkpoint import read_checkpoint
+from q2d2_stream.training.discriminator import Discriminator
+
+__all__ = ["CRITIC", "read_critic", "save_critic"]
+
+CRITIC = Path(__file__).with_name("critic.npz")
+
+
+def save_critic(stage_head: dict[str, Tensor], path: Path = CRITIC) -> None:
+    """Write what stage 2 holds beside the network, at half precision, and the steps it has made.
+
+    Args:
+        stage_head: of a checkpoint of stage 2.
+        path: an ``.npz`` file.
+
+    Raises ModelError when there is no critic in it.
+    """
+    if not any(name.startswith("critic.") for name in stage_head):
+        raise ModelError("the checkpoint has no critic, expected one that stage 2 has written")
+    kept = {
+        name: (value.half() if value.is_floating_point() else value).cpu().numpy()
+        for name, value in stage_head.items()
+        if name == "steps" or name.startswith("critic.")
+    }
+    np.savez_compressed(path, **kept)  # type: ignore[arg-type]
+
+
+def read_critic(path: Path = CRITIC) -> dict[str, Tensor]:
+    """What ``save_critic`` wrote, in float32.
+
+    Raises ModelError when it is no critic of this version's shapes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            found = {name: torch.from_numpy(content[name]) for name in content.files}
+    except Exception as error:  # numpy and zipfile raise several unrelated types
+        raise ModelError(
+            f"{path} holds no critic ({error}), write it with export.critic"
+        ) from error
+    wanted = {f"critic.{name}": value.shape for name, value in Discriminator().state_dict().items()}
+    wanted["steps"] = torch.Size(())
+    if {name: value.shape for name, value in found.items()} != wanted:
+        raise ModelError(f"{path} holds a critic of other shapes; export.critic makes one")
+    return {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m export.critic", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--out", type=Path, default=CRITIC)
+    args = parser.parse_args(argv)
+    try:
+        save_critic(read_checkpoint(args.checkpoint)["stage_head"], args.out)
+    except Q2D2Error as error:
+        print(f"export.critic: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
