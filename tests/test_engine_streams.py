@@ -175,6 +175,25 @@ def test_lost_frames_are_concealed(codec: Codec, clip: Pcm) -> None:
     assert np.abs(pcm).max() <= 1
 
 
+def test_the_first_lost_frame_sounds_as_the_one_before_it_and_no_other_does(
+    codec: Codec, clip: Pcm
+) -> None:
+    frames = [codec.encoder(n % 3).push(clip[: (n + 1) * HOP])[-1] for n in range(20, 24)]
+    lossy, told = codec.decoder(), codec.decoder()
+    for frame in frames:  # of changing rates
+        np.testing.assert_array_equal(lossy.push(frame), told.push(frame))
+        np.testing.assert_array_equal(lossy.push(None), told.push(frame))
+    assert not np.array_equal(lossy.push(None), told.push(frames[-1]))
+
+    lossy.push(frames[0])
+    lossy.reset()  # forgets it
+    told.reset()
+    np.testing.assert_array_equal(lossy.push(None), told.push(None))
+    both = np.stack(frames[::3])
+    np.testing.assert_array_equal(lossy.push(both), told.push(both))
+    np.testing.assert_array_equal(lossy.push(None), told.push(both[-1]))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e6])
 def test_samples_out_of_range_are_refused(codec: Codec, clip: Pcm, bad: float) -> None:
     encoder, untouched = codec.encoder(2), codec.encoder(2)

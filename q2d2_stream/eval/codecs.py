@@ -30,6 +30,8 @@ __all__ = [
     "rate_names",
 ]
 
+_REVISION = 2  # raised when the streams make other sound of the same weights
+
 
 @dataclass(frozen=True)
 class Coded:
@@ -201,7 +203,8 @@ class StreamCodec:
         engine = f"{codec.engine} {codec.precision}"
         # The model's hash stays what it is when only the denoiser is trained anew.
         denoiser = f" denoiser {codec.denoiser_hash}" if self.denoise else ""
-        return f"q2d2 {codec.model_hash.hex()} {engine} rate {self.rate}{denoiser}"
+        made = f"q2d2 {codec.model_hash.hex()} {engine} revision {_REVISION}"
+        return f"{made} rate {self.rate}{denoiser}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
