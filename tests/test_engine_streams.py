@@ -175,14 +175,15 @@ def test_lost_frames_are_concealed(codec: Codec, clip: Pcm) -> None:
     assert np.abs(pcm).max() <= 1
 
 
-def test_the_first_lost_frame_sounds_as_the_one_before_it_and_no_other_does(
+def test_the_first_lost_frames_sound_as_the_one_before_them_and_no_more_do(
     codec: Codec, clip: Pcm
 ) -> None:
     frames = [codec.encoder(n % 3).push(clip[: (n + 1) * HOP])[-1] for n in range(20, 24)]
     lossy, told = codec.decoder(), codec.decoder()
     for frame in frames:  # of changing rates
         np.testing.assert_array_equal(lossy.push(frame), told.push(frame))
-        np.testing.assert_array_equal(lossy.push(None), told.push(frame))
+        for _ in range(lossy.held_frames):
+            np.testing.assert_array_equal(lossy.push(None), told.push(frame))
     assert not np.array_equal(lossy.push(None), told.push(frames[-1]))
 
     lossy.push(frames[0])
