@@ -1,8 +1,8 @@
 """``python -m export.critic runs/c/stage2.pt``: keep the critic that a decoder was trained against.
 
-A new critic takes ten minutes and more to learn what a trained decoder still gets wrong, and
-does harm until then, so stage 2 goes on from the shipped models best with the critic they had:
-``python -m export.restore OUT.pt`` puts it back.
+A new critic takes a thousand steps and more to learn what a trained decoder still gets wrong, so
+stage 2 goes on from the shipped models best with the critic they had: ``python -m export.restore
+OUT.pt --critic`` puts it back.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def read_critic(path: Path = CRITIC) -> dict[str, Tensor]:
 
     Raises ModelError when it is no critic of this version's shapes.
     """
+    if not path.exists():
+        raise ModelError(
+            f"no critic is kept in {path}; stage 2 begins with a new one, or write it with "
+            "export.critic"
+        )
     try:
         with np.load(path, allow_pickle=False) as content:
             found = {name: torch.from_numpy(content[name]) for name in content.files}

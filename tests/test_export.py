@@ -239,3 +239,5 @@ def test_critic_is_kept_and_put_back(
     kept.write_bytes(kept.read_bytes()[:40])
     with pytest.raises(ModelError, match="holds no critic"):
         read_critic(kept)
+    with pytest.raises(ModelError, match="no critic is kept"):
+        read_critic(tmp_path / "nothing.npz")
