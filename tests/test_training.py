@@ -191,6 +191,21 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
     assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
 
 
+def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_critic():
+    stage = AdversarialStage(CodecNet(SMALL))
+    alone = stage.alone_steps
+    for steps, run, warmed in (
+        (0, 0, 0),  # a new critic
+        (alone - 1, alone - 1, alone - 1),
+        (alone, alone, 0),  # the decoder joins it
+        (alone + 40, alone + 40, 40),
+        (5_000, 0, 0),  # a critic of an earlier run
+        (5_300, 300, 300),
+    ):
+        stage.steps.fill_(steps)
+        assert stage.warmed(run) == warmed
+
+
 def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
     gains, angles = (torch.randn(2, 5, 3).requires_grad_() for _ in range(2))
     loss = gains.square().sum() + angles.square().sum()

@@ -71,6 +71,11 @@ class Stage(nn.Module):
     def begin(self) -> None:
         """Called once in a stage's life, when the weights it starts from are in place."""
 
+    def warmed(self, step: int) -> int:
+        """For how many of a run's ``step`` steps what moves at the next one has moved already: the
+        learning rate warms up over them."""
+        return step
+
     def trained(self) -> list[list[nn.Parameter]]:
         """Groups of parameters; the gradient of each is clipped by itself."""
         raise NotImplementedError
@@ -232,6 +237,11 @@ class AdversarialStage(WaveStage):
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint; the critic."""
         return [*super().trained(), list(self.critic.parameters())]
+
+    def warmed(self, step: int) -> int:
+        """The decoder begins to move when a new critic has had its steps alone."""
+        together = int(self.steps) - self.alone_steps
+        return step if together < 0 else min(step, together)
 
     def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
         """The decoded F0, as in a call, for every other clip."""

@@ -249,7 +249,8 @@ def train(
             dist.all_reduce(finished, op=dist.ReduceOp.MAX)
         if finished.item():
             break
-        rate = options.rate * learning_rate(elapsed / (options.minutes * 60), progress.step)
+        done = elapsed / (options.minutes * 60)
+        rate = options.rate * learning_rate(done, stage.warmed(progress.step))
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
