@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from q2d2_stream.errors import ModelError, Q2D2Error
-from q2d2_stream.training.checkpoint import read_checkpoint
+from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
 from q2d2_stream.training.discriminator import Discriminator
 
 __all__ = ["CRITIC", "read_critic", "save_critic"]
@@ -35,12 +35,9 @@ def save_critic(stage_head: dict[str, Tensor], path: Path = CRITIC) -> None:
     """
     if not any(name.startswith("critic.") for name in stage_head):
         raise ModelError("the checkpoint has no critic, expected one that stage 2 has written")
-    kept = {
-        name: (value.half() if value.is_floating_point() else value).cpu().numpy()
-        for name, value in stage_head.items()
-        if name == "steps" or name.startswith("critic.")
-    }
-    np.savez_compressed(path, **kept)  # type: ignore[arg-type]
+    kept = {k: v for k, v in stage_head.items() if k == "steps" or k.startswith("critic.")}
+    arrays = {name: value.cpu().numpy() for name, value in cast_floats(kept, torch.float16).items()}
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def read_critic(path: Path = CRITIC) -> dict[str, Tensor]:
@@ -64,7 +61,7 @@ def read_critic(path: Path = CRITIC) -> dict[str, Tensor]:
     wanted["steps"] = torch.Size(())
     if {name: value.shape for name, value in found.items()} != wanted:
         raise ModelError(f"{path} holds a critic of other shapes; export.critic makes one")
-    return {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
+    return cast_floats(found, torch.float32)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,15 @@ from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["Average", "Progress", "load_net", "net_of", "read_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Average",
+    "Progress",
+    "cast_floats",
+    "load_net",
+    "net_of",
+    "read_checkpoint",
+    "save_checkpoint",
+]
 
 
 @dataclass
@@ -42,6 +50,11 @@ class Average:
         keep = min(self.decay, self.updates / (self.updates + 10.0))
         for name, value in net.named_parameters():
             self.shadow[name].lerp_(value, 1.0 - keep)
+
+
+def cast_floats(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The same tensors, those of floating point as ``dtype``; counters stay what they are."""
+    return {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def save_checkpoint(

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from q2d2_stream.errors import InputError, ModelError, Q2D2Error
-from q2d2_stream.training.checkpoint import read_checkpoint
+from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
 
 __all__ = ["mean_checkpoint"]
 
@@ -40,12 +39,8 @@ def mean_checkpoint(a: dict[str, Any], b: dict[str, Any], share: float) -> dict[
         name: torch.lerp(a["average"][name].float(), value.float(), share)
         for name, value in b["average"].items()
     }
-    head = {name: _cast(value, torch.float32) for name, value in b["stage_head"].items()}
+    head = cast_floats(b["stage_head"], torch.float32)
     return b | {"weights": weights, "average": weights, "stage_head": head, "optimizers": {}}
-
-
-def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
-    return value.to(dtype) if value.is_floating_point() else value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     if args.half:
         for part in ("average", "stage_head"):
-            mixed[part] = {k: _cast(v, torch.float16) for k, v in mixed[part].items()}
+            mixed[part] = cast_floats(mixed[part], torch.float16)
         mixed["weights"] = mixed["average"]
     torch.save(mixed, args.out)
     return 0
