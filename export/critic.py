@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from q2d2_stream.errors import ModelError, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import ModelError
 from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
 from q2d2_stream.training.discriminator import Discriminator
 
@@ -70,11 +72,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=CRITIC)
     args = parser.parse_args(argv)
-    try:
-        save_critic(read_checkpoint(args.checkpoint)["stage_head"], args.out)
-    except Q2D2Error as error:
-        print(f"export.critic: {error}", file=sys.stderr)
-        return 1
+    return run_command("export.critic", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    save_critic(read_checkpoint(args.checkpoint)["stage_head"], args.out)
     return 0
 
 

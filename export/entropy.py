@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.engine.codec import MODELS, TABLES_FILE
@@ -21,7 +23,7 @@ from q2d2_stream.entropy import Mode, Tables
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.entropy.tables import SHIFT
-from q2d2_stream.errors import InputError, Q2D2Error
+from q2d2_stream.errors import InputError
 
 __all__ = ["encoded_clips", "fit"]
 
@@ -160,14 +162,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the model files")
     parser.add_argument("--engine", default="onnx", help="that encodes (default: onnx)")
     args = parser.parse_args(argv)
-    try:
-        codec = load_codec(args.models, args.engine)
-        clips = list(encoded_clips(codec, args.data, args.cache, args.frames))
-        tables = fit(clips, codec.config, codec.model_hash)
-        tables.check(codec.config)
-    except Q2D2Error as error:
-        print(f"export.entropy: {error}", file=sys.stderr)
-        return 1
+    return run_command("export.entropy", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    codec = load_codec(args.models, args.engine)
+    clips = list(encoded_clips(codec, args.data, args.cache, args.frames))
+    tables = fit(clips, codec.config, codec.model_hash)
+    tables.check(codec.config)
     data = tables.to_bytes()
     (args.models / TABLES_FILE).write_bytes(data)
     print(f"{codec.model_id}: tables {tables.checksum:08x}, {len(data)} bytes")

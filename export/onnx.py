@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ from export.graphs import (
     nets_by_role,
 )
 from export.parity import compare
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
 from q2d2_stream.engine.onnx_graph import OnnxGraph
-from q2d2_stream.errors import Q2D2Error
 from q2d2_stream.model import Encoder
 from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.denoising import load_denoiser
@@ -166,22 +167,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     args = parser.parse_args(argv)
+    return run_command("export.onnx", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        checkpoint = read_checkpoint(args.checkpoint)
-        net = net_of(checkpoint)
-        progress = checkpoint["progress"]
-        training = args.training or f"stage {progress['stage']}, step {progress['step']}"
-        denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
-        model_id = export_onnx(net, args.out, training, denoiser)
-        decoder = OnnxGraph(args.out / "decoder.onnx")
-        reports = {
-            role: compare(whole, OnnxGraph(args.out / f"{role}.onnx"), decoder)
-            for role, whole in nets_by_role(net, denoiser).items()
-        }
-    except Q2D2Error as error:
-        print(f"export.onnx: {error}", file=sys.stderr)
-        return 1
+    checkpoint = read_checkpoint(args.checkpoint)
+    net = net_of(checkpoint)
+    progress = checkpoint["progress"]
+    training = args.training or f"stage {progress['stage']}, step {progress['step']}"
+    denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
+    model_id = export_onnx(net, args.out, training, denoiser)
+    decoder = OnnxGraph(args.out / "decoder.onnx")
+    reports = {
+        role: compare(whole, OnnxGraph(args.out / f"{role}.onnx"), decoder)
+        for role, whole in nets_by_role(net, denoiser).items()
+    }
     for role, report in reports.items():
         print(f"{model_id} {role}: {report}")
     return 0 if all(report.passed for report in reports.values()) else 1

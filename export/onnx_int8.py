@@ -11,15 +11,17 @@ import argparse
 import logging
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
-from q2d2_stream.errors import ModelError, Q2D2Error
+from q2d2_stream.errors import ModelError
 
 __all__ = ["export_onnx_int8"]
 
@@ -90,11 +92,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the ONNX files")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)
-    try:
-        export_onnx_int8(args.models)
-    except Q2D2Error as error:
-        print(f"export.onnx_int8: {error}", file=sys.stderr)
-        return 1
+    return run_command("export.onnx_int8", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    export_onnx_int8(args.models)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from export.critic import read_critic
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODELS
-from q2d2_stream.errors import ModelError, Q2D2Error
+from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
 from q2d2_stream.training.sharpen import sharpen_harmonics
@@ -71,15 +73,15 @@ def main(argv: list[str] | None = None) -> int:
         "--sharpened", type=float, default=0.0, help="undo training.sharpen of this amount"
     )
     args = parser.parse_args(argv)
-    try:
-        net = restore_net(args.models)
-        if args.sharpened:
-            sharpen_harmonics(net.decoder, args.sharpened, undo=True)
-        head = read_critic() if args.critic else {}
-        pupil = restore_net(args.models, "denoiser") if args.denoiser else None
-    except Q2D2Error as error:
-        print(f"export.restore: {error}", file=sys.stderr)
-        return 1
+    return run_command("export.restore", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    net = restore_net(args.models)
+    if args.sharpened:
+        sharpen_harmonics(net.decoder, args.sharpened, undo=True)
+    head = read_critic() if args.critic else {}
+    pupil = restore_net(args.models, "denoiser") if args.denoiser else None
     progress = Progress(stage=2 if args.critic else 1)
     save_checkpoint(args.out, net, Average(net), head, {}, progress)
     if pupil is not None:

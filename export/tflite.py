@@ -21,6 +21,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_ro
 from export.onnx import metadata, round_to_half
 from export.parity import compare
 from export.rounding import measure_rounding
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.engine.litert_graph import METADATA_FILE, LitertGraph
-from q2d2_stream.errors import MissingExtra, Q2D2Error
+from q2d2_stream.errors import MissingExtra
 from q2d2_stream.model import Encoder
 from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.denoising import load_denoiser
@@ -141,25 +143,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     args = parser.parse_args(argv)
+    return run_command("export.tflite", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
     logging.disable(logging.WARNING)  # the converter reports every pass
-    try:
-        checkpoint = read_checkpoint(args.checkpoint)
-        net = net_of(checkpoint)
-        denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
-        progress = checkpoint["progress"]
-        training = args.training or f"stage {progress['stage']}, step {progress['step']}"
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            model_id = export_tflite(net, args.out, training, denoiser)
-        passed = True
-        for role, whole in nets_by_role(net, denoiser).items():
-            report = compare(whole, *load_pair(args.out, "fp32", role))
-            rounding = measure_rounding(whole, *load_pair(args.out, "int8", role))
-            print(f"{model_id} {role}, fp32: {report}")
-            print(f"{model_id} {role}, int8: {rounding}")
-            passed = passed and report.passed and rounding.passed
-    except Q2D2Error as error:
-        print(f"export.tflite: {error}", file=sys.stderr)
-        return 1
+    checkpoint = read_checkpoint(args.checkpoint)
+    net = net_of(checkpoint)
+    denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
+    progress = checkpoint["progress"]
+    training = args.training or f"stage {progress['stage']}, step {progress['step']}"
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        model_id = export_tflite(net, args.out, training, denoiser)
+    passed = True
+    for role, whole in nets_by_role(net, denoiser).items():
+        report = compare(whole, *load_pair(args.out, "fp32", role))
+        rounding = measure_rounding(whole, *load_pair(args.out, "int8", role))
+        print(f"{model_id} {role}, fp32: {report}")
+        print(f"{model_id} {role}, int8: {rounding}")
+        passed = passed and report.passed and rounding.passed
     return 0 if passed else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ pytest.importorskip("pyworld", reason="training is tested where the extra [train
 
 from q2d2_stream.cli.train import main as train_main  # noqa: E402
 from q2d2_stream.config import CodecConfig  # noqa: E402
-from q2d2_stream.errors import InputError, ModelError  # noqa: E402
+from q2d2_stream.errors import InputError, ModelError, Q2D2Error  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.model.transform import bin_order  # noqa: E402
 from q2d2_stream.training.batches import augment, draw_batch, draw_flags, fill_unvoiced  # noqa: E402
@@ -34,7 +35,13 @@ from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
 from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
 from q2d2_stream.training.stages import AdversarialStage, CodecNet, balanced  # noqa: E402
-from q2d2_stream.training.trainer import TrainOptions, _Log, learning_rate, train  # noqa: E402
+from q2d2_stream.training.trainer import (  # noqa: E402
+    TrainOptions,
+    _Log,
+    learning_rate,
+    spawn,
+    train,
+)
 from q2d2_stream.training.validate import append_scores  # noqa: E402
 
 SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
@@ -168,6 +175,27 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
         for a, b in zip(net.encoder.parameters(), before.encoder.parameters(), strict=True)
     ]
     assert any(moved)  # joint: the encoder was trained on
+
+
+def test_weights_of_another_bitstream_are_refused(corpus, tmp_path):
+    first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=40)
+    path = train(first, SMALL, corpus, stop=after(1))
+    other = replace(SMALL, decoder_dim=40, codec=replace(SMALL.codec, rates=(4, 6, 12)))
+    for options in (first, replace(first, stage=2, init=path)):
+        with pytest.raises(ModelError) as refused:
+            train(options, other, corpus, stop=after(1))
+        assert (
+            "(decoder_dim is 48, expected 40; rates is (3, 6, 12), expected (4, 6, 12)): go on"
+        ) in str(refused.value)
+
+
+def refuse(sentence):
+    raise InputError(sentence)
+
+
+def test_what_a_process_refuses_is_one_sentence():
+    with pytest.raises(Q2D2Error, match=r"^no good$"):
+        spawn(partial(refuse, "no good"), 2)
 
 
 def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path, monkeypatch):

@@ -7,10 +7,12 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from q2d2_stream.errors import InputError, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError
 from q2d2_stream.eval.cache import Cache, default_folder
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.codec2 import Codec2
@@ -49,21 +51,16 @@ def parse_peer(text: str) -> CodecUnderTest:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run q2d2-eval; returns the exit status, 1 after a deliberate error."""
     options = _parser().parse_args(argv)
-    try:
-        _run(options)
-    except Q2D2Error as error:
-        print(f"q2d2-eval: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("q2d2-eval", partial(_run, options))
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     if options.from_json is not None:
         if options.plot is None:
             raise InputError("--from-json measures nothing: say with --plot where to draw")
         save_rate_quality_plot(_read_results(options.from_json), options.plot)
         print(f"wrote {options.plot}", file=sys.stderr)
-        return
+        return 0
     if options.data is None:
         raise InputError("there is nothing to measure: give a folder of speech files with --data")
     noises = _noises(options.noise, options.snr)
@@ -79,7 +76,7 @@ def _run(options: argparse.Namespace) -> None:
             progress=lambda clip: print(clip, file=sys.stderr, flush=True),
         )
         print(f"wrote {page}", file=sys.stderr)
-        return
+        return 0
     limit, chosen = options.limit, options.metrics
     if options.quick:
         limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
@@ -104,6 +101,7 @@ def _run(options: argparse.Namespace) -> None:
     _write(evaluation, options.out, options.json)
     if options.plot is not None:
         save_rate_quality_plot(to_json(evaluation), options.plot)
+    return 0
 
 
 def _noises(folder: Path | None, snrs: str | None) -> list[NoiseMix]:

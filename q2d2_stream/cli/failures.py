@@ -1,4 +1,4 @@
-"""How the commands that hold a call end when something is wrong: one sentence and a status."""
+"""How every command ends when something is wrong: one sentence and a status."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import sys
 
 from q2d2_stream import __version__
 from q2d2_stream.cli import bench, decode, encode, grid, info
-from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.cli.failures import run_command
 
 __all__ = ["main"]
 
@@ -36,23 +36,16 @@ def main(argv: list[str] | None = None) -> int:
     An error is one sentence on stderr.
     """
     args = _parser().parse_args(argv)
-    try:
-        return int(args.run(args))
-    except BrokenPipeError:
-        # Whoever read our output has had enough; Python must not try to flush it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Q2D2Error as error:
-        return _fail(str(error))
-    except OSError as error:
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:
-        return 130
 
+    def command() -> int:
+        try:
+            return int(args.run(args))
+        except BrokenPipeError:
+            # Whoever read our output has had enough; Python must not try to flush it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
 
-def _fail(sentence: str) -> int:
-    print(f"q2d2: {sentence}", file=sys.stderr)
-    return 1
+    return run_command("q2d2", command)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from q2d2_stream.errors import InputError, MissingExtra, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["main"]
 
@@ -54,7 +55,8 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--pupil is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
-def _run(args: argparse.Namespace) -> None:
+def _work(args: argparse.Namespace) -> None:
+    """What every process does; the corpus is cached already."""
     from q2d2_stream.model import ModelConfig
     from q2d2_stream.training.corpus import open_corpus
     from q2d2_stream.training.trainer import TrainOptions, train
@@ -80,29 +82,29 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        _check(args)
-        try:
-            import torch
+    return run_command("q2d2-train", partial(_run, args))
 
-            from q2d2_stream.training.corpus import open_corpus
-            from q2d2_stream.training.trainer import spawn
-        except ImportError as error:
-            raise MissingExtra("torch", "train", "training") from error
-        cache = args.cache or args.out.parent / "cache"
-        corpus = open_corpus(args.data, cache)  # decoded here once, before the processes map it
-        if args.noise:
-            open_corpus(args.noise, cache)
-        logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
-        default = torch.cuda.device_count() or os.cpu_count() or 1
-        processes = args.processes or default
-        if processes > 1:
-            spawn(partial(_run, args), processes)
-        else:
-            _run(args)
-    except Q2D2Error as error:
-        print(f"q2d2-train: {error}", file=sys.stderr)
-        return 1
+
+def _run(args: argparse.Namespace) -> int:
+    _check(args)
+    try:
+        import torch
+
+        from q2d2_stream.training.corpus import open_corpus
+        from q2d2_stream.training.trainer import spawn
+    except ImportError as error:
+        raise MissingExtra("torch", "train", "training") from error
+    cache = args.cache or args.out.parent / "cache"
+    corpus = open_corpus(args.data, cache)  # decoded here once, before the processes map it
+    if args.noise:
+        open_corpus(args.noise, cache)
+    logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
+    default = torch.cuda.device_count() or os.cpu_count() or 1
+    processes = args.processes or default
+    if processes > 1:
+        spawn(partial(_work, args), processes)
+    else:
+        _work(args)
     return 0
 
 

@@ -79,16 +79,31 @@ def save_checkpoint(
     os.replace(partial, path)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The checkpoint's parts; raises ModelError for a file of another kind or format."""
+def read_checkpoint(path: Path, expected: ModelConfig | None = None) -> dict[str, Any]:
+    """The checkpoint's parts; raises ModelError for a file of another kind or format, and for a
+    network of other sizes or another bitstream than ``expected``."""
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        ModelConfig.from_json(content["config"])
+        found = ModelConfig.from_json(content["config"])
     except ModelError:
         raise
     except Exception as error:  # torch raises half a dozen unrelated types here
         raise ModelError(f"{path} is not a q2d2-stream checkpoint ({error})") from error
+    if expected is not None and found != expected:
+        raise ModelError(
+            f"{path} is of another network ({_differences(found, expected)}): go on with the "
+            "version that made it, or begin anew"
+        )
     return content
+
+
+def _differences(found: ModelConfig, expected: ModelConfig) -> str:
+    there, here = (asdict(each) | asdict(each.codec) for each in (found, expected))
+    return "; ".join(
+        f"{name} is {there[name]}, expected {here[name]}"
+        for name in sorted(here)
+        if name != "codec" and there[name] != here[name]
+    )
 
 
 def load_net(path: Path, averaged: bool = True) -> CodecNet:

@@ -8,9 +8,11 @@ import functools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from q2d2_stream.errors import InputError, MissingExtra, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["append_row", "save_curves", "try_curves"]
 
@@ -108,14 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m q2d2_stream.training.curves")
     parser.add_argument("tables", type=Path, nargs="+", metavar="CSV", help="what a run wrote")
     args = parser.parse_args(argv)
-    try:
-        for table in args.tables:
-            picture = table.with_suffix(".png")
-            save_curves(table, picture)
-            print(picture)
-    except Q2D2Error as error:
-        print(f"curves: {error}", file=sys.stderr)
-        return 1
+    return run_command("curves", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    for table in args.tables:
+        picture = table.with_suffix(".png")
+        save_curves(table, picture)
+        print(picture)
     return 0
 
 

@@ -98,7 +98,7 @@ class DenoisingStage(Stage):
         self.teacher.load_state_dict(self.net.encoder.state_dict())
         if self.earlier is None:
             return
-        content = read_checkpoint(self.earlier)
+        content = read_checkpoint(self.earlier, self.net.config)
         taught_by, learned = _teacher(content, self.earlier), net_of(content).encoder
         with torch.no_grad():
             for name, value in self.net.encoder.named_parameters():

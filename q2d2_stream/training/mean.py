@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from q2d2_stream.errors import InputError, ModelError, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError, ModelError
 from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
 
 __all__ = ["mean_checkpoint"]
@@ -54,11 +56,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of B (default 0.5)")
     parser.add_argument("--half", action="store_true", help="store fp16")
     args = parser.parse_args(argv)
-    try:
-        mixed = mean_checkpoint(read_checkpoint(args.a), read_checkpoint(args.b), args.share)
-    except Q2D2Error as error:
-        print(f"mean: {error}", file=sys.stderr)
-        return 1
+    return run_command("mean", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    mixed = mean_checkpoint(read_checkpoint(args.a), read_checkpoint(args.b), args.share)
     if args.half:
         for part in ("average", "stage_head"):
             mixed[part] = cast_floats(mixed[part], torch.float16)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from q2d2_stream.errors import InputError, Q2D2Error
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError
 from q2d2_stream.model.decoder import Decoder
 from q2d2_stream.model.transform import bin_order
 from q2d2_stream.training.checkpoint import (
@@ -73,13 +75,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--amount", type=float, default=0.1)
     parser.add_argument("--width", type=int, default=33, help="in bins of 37.5 Hz")
     args = parser.parse_args(argv)
-    try:
-        checkpoint = read_checkpoint(args.checkpoint)
-        net = net_of(checkpoint)
-        sharpen_harmonics(net.decoder, args.amount, args.width)
-    except Q2D2Error as error:
-        print(f"sharpen: {error}", file=sys.stderr)
-        return 1
+    return run_command("sharpen", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    checkpoint = read_checkpoint(args.checkpoint)
+    net = net_of(checkpoint)
+    sharpen_harmonics(net.decoder, args.amount, args.width)
     progress = Progress(**checkpoint["progress"])
     save_checkpoint(args.out, net, Average(net), checkpoint["stage_head"], {}, progress)
     return 0

@@ -6,9 +6,12 @@ import csv
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,9 +19,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import start_processes
+from torch.multiprocessing.spawn import ProcessException, start_processes
 
-from q2d2_stream.errors import ModelError
+from q2d2_stream.errors import ModelError, Q2D2Error
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
@@ -174,7 +177,7 @@ def _restore(
 ) -> Progress:
     last = options.out / f"stage{options.stage}.pt"
     if last.exists():
-        content = read_checkpoint(last)
+        content = read_checkpoint(last, net.config)
         if "optimizers" not in content:
             raise ModelError(f"{last} is from an older trainer; give it as --init, and a new --out")
         net.load_state_dict(content["weights"])
@@ -184,7 +187,7 @@ def _restore(
             optimizer.load_state_dict(content["optimizers"][name])
         return Progress(**content["progress"])
     if options.init is not None:
-        content = read_checkpoint(options.init)
+        content = read_checkpoint(options.init, net.config)
         weights = content["average"]
         if content["progress"]["stage"] == 0:  # its decoder is untrained
             weights = {k: v for k, v in weights.items() if k.startswith("encoder.")}
@@ -283,7 +286,9 @@ def train(
     return path
 
 
-def _worker(rank: int, world: int, port: int, run: Callable[[], Any]) -> None:
+def _worker(
+    rank: int, world: int, port: int, run: Callable[[], Any], refusals: SimpleQueue[str]
+) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -291,15 +296,27 @@ def _worker(rank: int, world: int, port: int, run: Callable[[], Any]) -> None:
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s")
     try:
         run()
+    except Q2D2Error as error:
+        refusals.put(str(error))
+        raise
     finally:
         dist.destroy_process_group()
 
 
-def spawn(run: Callable[[], Any], processes: int, port: int = 29_511) -> None:
+def spawn(run: Callable[[], Any], processes: int) -> None:
     """Run ``run`` in several single-threaded processes that average their gradients.
 
     On a CPU this is faster than one process with several threads: the threads of every small
-    operation wait for each other, the processes only once per step.
+    operation wait for each other, the processes only once per step. Raises Q2D2Error with the
+    sentence of the first process that raised one.
     """
     start = cast(Callable[..., None], start_processes)
-    start(_worker, args=(processes, port, run), nprocs=processes)
+    with socket.create_server(("127.0.0.1", 0)) as free:  # two runs may share a machine
+        port = free.getsockname()[1]
+    refusals: SimpleQueue[str] = get_context("spawn").SimpleQueue()
+    try:
+        start(_worker, args=(processes, port, run, refusals), nprocs=processes)
+    except ProcessException:
+        if refusals.empty():
+            raise
+        raise Q2D2Error(refusals.get()) from None

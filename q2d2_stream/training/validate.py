@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.cli.failures import run_command
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.quick import quick_scores
 from q2d2_stream.training.batches import fill_unvoiced
@@ -87,31 +88,29 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--last", action="store_true", help="the last weights, not the average")
     parser.add_argument("--csv", type=Path, help="add the scores there, and draw it as PNG")
     args = parser.parse_args(argv)
+    return run_command("validate", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
     kept: dict[str, float] = {}
-    try:
-        checkpoint = read_checkpoint(args.checkpoint)
-        net = net_of(checkpoint, averaged=not args.last)
-        clips = [clip.pcm for clip in load_clips(args.data, limit=args.limit)]
-        for rate in range(len(net.config.codec.rates)):
-            kbps = net.config.codec.bitrate_bps(rate) / 1000
-            for true_f0 in (False, True):
-                codec: Callable[[Pcm], Pcm] = lambda x, r=rate, t=true_f0: roundtrip(net, x, r, t)  # type: ignore[misc]  # noqa: E731
-                scores = quick_scores(codec, clips)
-                pitch = "true F0" if true_f0 else "decoded"
-                print(
-                    f"{kbps:.2f} kbps, {pitch}: PESQ {scores['pesq']:.3f} STOI {scores['stoi']:.3f}"
-                )
-                if not true_f0:
-                    kept |= {f"{name} {kbps:.2f} kbps": value for name, value in scores.items()}
-        if args.csv is not None:
-            progress = Progress(**checkpoint["progress"])
-            append_scores(args.csv, progress, kept)
-        bits = entropy_bits(net, clips)
-        share = bits / np.log2(net.config.codec.codes)
-        print("entropy over log2 size:", " ".join(f"{x:.2f}" for x in share))
-    except Q2D2Error as error:
-        print(f"validate: {error}", file=sys.stderr)
-        return 1
+    checkpoint = read_checkpoint(args.checkpoint)
+    net = net_of(checkpoint, averaged=not args.last)
+    clips = [clip.pcm for clip in load_clips(args.data, limit=args.limit)]
+    for rate in range(len(net.config.codec.rates)):
+        kbps = net.config.codec.bitrate_bps(rate) / 1000
+        for true_f0 in (False, True):
+            codec: Callable[[Pcm], Pcm] = lambda x, r=rate, t=true_f0: roundtrip(net, x, r, t)  # type: ignore[misc]  # noqa: E731
+            scores = quick_scores(codec, clips)
+            pitch = "true F0" if true_f0 else "decoded"
+            print(f"{kbps:.2f} kbps, {pitch}: PESQ {scores['pesq']:.3f} STOI {scores['stoi']:.3f}")
+            if not true_f0:
+                kept |= {f"{name} {kbps:.2f} kbps": value for name, value in scores.items()}
+    if args.csv is not None:
+        progress = Progress(**checkpoint["progress"])
+        append_scores(args.csv, progress, kept)
+    bits = entropy_bits(net, clips)
+    share = bits / np.log2(net.config.codec.codes)
+    print("entropy over log2 size:", " ".join(f"{x:.2f}" for x in share))
     return 0
 
 
