@@ -424,7 +424,7 @@ def test_a_log_of_other_losses_is_kept_aside(tmp_path):
 
 
 def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
-    corpus, tmp_path, monkeypatch
+    corpus, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     first = TrainOptions(out=tmp_path / "a", stage=1, minutes=60, batch=2, frames=60)
@@ -447,6 +447,9 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
     other = replace(SMALL, decoder_dim=40)
     wider = train(replace(first, out=tmp_path / "d"), other, corpus, stop=after(1))
     assert mean_main([str(a), str(wider), str(out)]) == 1
+    capsys.readouterr()
+    assert mean_main([str(a), str(b), str(a / "inside" / "a.file")]) == 1
+    assert capsys.readouterr().err == f"mean: {a / 'inside'}: Not a directory\n"
 
 
 @pytest.mark.parametrize(

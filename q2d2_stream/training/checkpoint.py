@@ -22,6 +22,7 @@ __all__ = [
     "net_of",
     "read_checkpoint",
     "save_checkpoint",
+    "write_checkpoint",
 ]
 
 
@@ -65,7 +66,7 @@ def save_checkpoint(
     optimizers: dict[str, torch.optim.Optimizer],
     progress: Progress,
 ) -> None:
-    """Write atomically, so that a run that is cut off leaves the previous checkpoint whole."""
+    """Write what a run needs to go on, and what an export takes."""
     content = {
         "config": net.config.to_json(),
         "weights": net.state_dict(),
@@ -74,6 +75,13 @@ def save_checkpoint(
         "optimizers": {name: each.state_dict() for name, each in optimizers.items()},
         "progress": asdict(progress),
     }
+    write_checkpoint(path, content)
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write atomically, so that a run that is cut off leaves the previous checkpoint whole; the
+    folder is made. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(content, partial)
     os.replace(partial, path)

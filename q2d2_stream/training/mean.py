@@ -17,7 +17,7 @@ import torch
 
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.errors import InputError, ModelError
-from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
+from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint, write_checkpoint
 
 __all__ = ["mean_checkpoint"]
 
@@ -65,7 +65,7 @@ def _run(args: argparse.Namespace) -> int:
         for part in ("average", "stage_head"):
             mixed[part] = cast_floats(mixed[part], torch.float16)
         mixed["weights"] = mixed["average"]
-    torch.save(mixed, args.out)
+    write_checkpoint(args.out, mixed)
     return 0
 
 
