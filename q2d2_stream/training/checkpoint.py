@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from q2d2_stream.cli.output import open_output
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training.stages import CodecNet
@@ -82,9 +82,8 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write atomically, so that a run that is cut off leaves the previous checkpoint whole; the
     folder is made. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(content, partial)
-    os.replace(partial, path)
+    with open_output(str(path)) as stream:
+        torch.save(content, stream)
 
 
 def read_checkpoint(path: Path, expected: ModelConfig | None = None) -> dict[str, Any]:

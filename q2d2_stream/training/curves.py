@@ -8,7 +8,6 @@ import functools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from q2d2_stream.cli.failures import run_command
@@ -110,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m q2d2_stream.training.curves")
     parser.add_argument("tables", type=Path, nargs="+", metavar="CSV", help="what a run wrote")
     args = parser.parse_args(argv)
-    return run_command("curves", partial(_run, args))
+    return run_command("curves", functools.partial(_run, args))
 
 
 def _run(args: argparse.Namespace) -> int:
