@@ -43,7 +43,8 @@ __all__ = ["TrainOptions", "train"]
 
 logger = logging.getLogger(__name__)
 
-SPEEDS = (0.88, 1.2)  # clips are played at, for more speakers than there are
+# For more speakers than there are: what clips are played at, and their formants are moved by.
+SPEEDS, TRACTS = (0.82, 1.25), (0.86, 1.16)
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,9 @@ def train(
         for optimizer in optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        drawn = draw_batch(corpus, options.batch, options.frames, rng, config.codec.hop, SPEEDS)
+        drawn = draw_batch(
+            corpus, options.batch, options.frames, rng, config.codec.hop, SPEEDS, TRACTS
+        )
         pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate, not stage.clean)
         batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
         flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
