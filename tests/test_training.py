@@ -39,7 +39,7 @@ from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.mean import main as mean_main  # noqa: E402
 from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
-from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss  # noqa: E402
+from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, PesqLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
 from q2d2_stream.training.stages import AdversarialStage, CodecNet, balanced  # noqa: E402
 from q2d2_stream.training.trainer import (  # noqa: E402
@@ -367,16 +367,47 @@ def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):
 def test_losses_of_hearing_are_zero_for_the_same_and_grow_with_the_damage(speech):
     clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    for loss in (LoudnessLoss(24_000), EnvelopeLoss(24_000, 320)):
+    for loss in (PesqLoss(24_000), EnvelopeLoss(24_000, 320)):
         damage = [float(loss(clean + level * noise, clean)) for level in (0.0, 0.003, 0.03)]
         assert damage[0] < 0.01
         assert damage[0] < damage[1] < damage[2]
 
 
-def test_loudness_loss_minds_what_was_added_more_than_what_is_missing(speech):
-    clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
-    loss = LoudnessLoss(24_000)
-    assert loss(clean * 4.0, clean) > 2.0 * loss(clean / 4.0, clean)
+def _hummed(pcm):
+    return pcm + 0.05 * np.sin(2 * np.pi * 50 / 24_000 * np.arange(len(pcm)))
+
+
+def _hissing(level):
+    return lambda pcm: pcm + level * np.random.default_rng(0).standard_normal(len(pcm))
+
+
+def _muffled(pcm):
+    return lfilter([0.05], [1.0, -0.95], pcm)
+
+
+def _coded(pcm):
+    return _smoothed(torch.from_numpy(pcm)[None], 9, 5).numpy()[0, : len(pcm)]
+
+
+@pytest.mark.parametrize(
+    "damage", [_hissing(0.001), _hissing(0.01), _hissing(0.1), _hummed, _muffled, _coded]
+)
+def test_pesq_loss_is_what_pesq_takes_off(damage, speech):
+    pytest.importorskip("pesq")
+    from q2d2_stream.eval.signal_metrics import pesq_wb
+
+    damaged = damage(speech).astype(np.float32)[: len(speech)]
+    clean = speech[: len(damaged)]
+    score = pesq_wb(clean, damaged)
+    raw = (3.8224 - np.log(4.0 / (score - 0.999) - 1.0)) / 1.3669  # P.862.2, undone
+    lost = PesqLoss(24_000)(torch.from_numpy(damaged)[None], torch.from_numpy(clean)[None])
+    assert 4.5 - float(lost) == pytest.approx(raw, abs=0.25)
+
+
+def test_pesq_loss_of_silence_has_a_gradient():
+    silence = torch.zeros(2, 12_800, requires_grad=True)
+    PesqLoss(24_000)(silence, torch.zeros(2, 12_800)).backward()
+    assert torch.isfinite(silence.grad).all()
 
 
 def test_envelope_loss_is_the_complement_of_stoi(speech):
@@ -418,8 +449,10 @@ def test_muon_turns_a_lopsided_gradient_into_an_even_step():
     torch.manual_seed(0)
     for shape in ((40, 90), (90, 40)):
         lopsided = torch.randn(shape) @ torch.diag(torch.logspace(0, -1.5, shape[1]))
-        values = torch.linalg.svdvals(orthogonalise(lopsided))
+        even = orthogonalise(torch.stack([lopsided, 3.0 * lopsided]))
+        values = torch.linalg.svdvals(even)
         assert 0.5 < values.min() < values.max() < 1.3
+        torch.testing.assert_close(even[0], even[1])
     weight = torch.nn.Parameter(torch.zeros(40, 90))
     weight.grad = torch.randn(40, 90)
     Muon([weight], lr=0.01).step()

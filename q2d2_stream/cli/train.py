@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bf16", action="store_true", help="bfloat16 stacks (GPU, AMX, AVX512-BF16)"
     )
+    parser.add_argument(
+        "--graphs", action="store_true", help="record steps as CUDA graphs (one GPU, not stage 3)"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -51,6 +55,8 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--joint is of stages 1 and 2; stage {args.stage} has no use for it")
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
+    if args.graphs and args.stage == "3":
+        raise InputError("--graphs is of stages 0 to 2: stage 3 mixes its noise between steps")
     if args.pupil and args.stage != "3":
         raise InputError(f"--pupil is of stage 3, expected --stage 3 with it, not {args.stage}")
 
@@ -67,7 +73,8 @@ def _work(args: argparse.Namespace) -> None:
     options = TrainOptions(
         out=args.out, stage=0, minutes=args.minutes, init=args.init, pupil=args.pupil,
         batch=args.batch, frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
-        compile=args.compile, bf16=args.bf16, seed=args.seed,
+        compile=args.compile, bf16=args.bf16, graphs=args.graphs, workers=args.workers,
+        seed=args.seed,
     )  # fmt: skip
     config = ModelConfig()
     if args.stage != "auto":
@@ -101,6 +108,8 @@ def _run(args: argparse.Namespace) -> int:
     logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
     default = torch.cuda.device_count() or os.cpu_count() or 1
     processes = args.processes or default
+    if args.graphs and (processes > 1 or not torch.cuda.is_available()):
+        raise InputError("--graphs needs a GPU and one process, expected --processes 1 with it")
     if processes > 1:
         spawn(partial(_work, args), processes)
     else:

@@ -92,6 +92,18 @@ class NoisePhase(nn.Module):
     def __init__(self, bins: int) -> None:
         super().__init__()
         self.register_buffer("seeds", _scattered(bins, self.MODULUS), persistent=False)
+        self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def _jumps(self, frames: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Factor and summand of 1 to ``frames`` steps at once, ``(frames, 1)`` each."""
+        jumps, offsets, jump, offset = [], [], 1, 0
+        for _ in range(frames):
+            jump = jump * self.MULTIPLIER % self.MODULUS
+            offset = (offset * self.MULTIPLIER + self.INCREMENT) % self.MODULUS
+            jumps.append(float(jump))
+            offsets.append(float(offset))
+        a, c = (torch.tensor(each, device=device)[:, None] for each in (jumps, offsets))
+        return a, c
 
     def initial_state(self, batch: int) -> Tensor:
         """Distance of each generator from its seed, integers as floats, ``(batch, bins)``."""
@@ -99,14 +111,13 @@ class NoisePhase(nn.Module):
 
     def forward(self, frames: int, state: Tensor) -> tuple[Tensor, Tensor]:
         """``frames`` steps -> angles in radians ``(batch, frames, bins)``."""
-        jumps, offsets, jump, offset = [], [], 1, 0
-        for _ in range(frames):
-            jump = jump * self.MULTIPLIER % self.MODULUS
-            offset = (offset * self.MULTIPLIER + self.INCREMENT) % self.MODULUS
-            jumps.append(float(jump))
-            offsets.append(float(offset))
-        a = torch.tensor(jumps, device=state.device)[:, None]
-        c = torch.tensor(offsets, device=state.device)[:, None]
+        if state.is_cuda:  # tables kept there: recorded steps copy nothing from the host
+            key = (frames, state.device)
+            if key not in self.kept:
+                self.kept[key] = self._jumps(*key)
+            a, c = self.kept[key]
+        else:
+            a, c = self._jumps(frames, state.device)
         raw = (state + self.seeds)[:, None] * a + c
         states = raw - torch.floor(raw * (1.0 / self.MODULUS)) * self.MODULUS
         return states * (2.0 * math.pi / self.MODULUS), states[:, -1] - self.seeds

@@ -87,24 +87,24 @@ def move_formants(pcm: NDArray[np.float32], factor: float) -> NDArray[np.float32
     analysis of speech", 1968); its ratio to itself stretched is a short filter, so that the
     excitation keeps its phases and its noise.
     """
-    window = np.sqrt(np.hanning(_WINDOW + 1)[:-1])
-    padded = np.pad(pcm.astype(np.float64), (_WINDOW, _WINDOW + -len(pcm) % _STEP))
+    window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
+    padded = np.pad(pcm, (_WINDOW, _WINDOW + -len(pcm) % _STEP))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_STEP] * window
     spectra = np.fft.rfft(frames)
-    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-6))
+    cepstra = np.fft.irfft(np.log(np.abs(spectra) + np.float32(1e-6)))
     smooth = np.fft.rfft(cepstra * _LIFTER).real
     bins = np.arange(smooth.shape[1])
     low = np.minimum(bins / factor, bins[-1])
     at = np.minimum(low.astype(int), bins[-2])
-    stretched = smooth[:, at] + (low - at) * (smooth[:, at + 1] - smooth[:, at])
+    stretched = smooth[:, at] + (low - at).astype(np.float32) * (smooth[:, at + 1] - smooth[:, at])
     # where a band ends there is nothing above to be raised
     gains = np.exp(np.clip(stretched - smooth, -2.3, 1.4))
     moved = np.fft.irfft(spectra * gains) * window
-    out = np.zeros(len(padded))
+    out = np.zeros(len(padded), np.float32)
     for k, frame in enumerate(moved):
         out[k * _STEP : k * _STEP + _WINDOW] += frame
     out *= 2.0 * _STEP / _WINDOW
-    return out[_WINDOW : _WINDOW + len(pcm)].astype(np.float32)
+    return out[_WINDOW : _WINDOW + len(pcm)]
 
 
 def draw_batch(
@@ -166,7 +166,7 @@ def _room(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tensor:
     response = rng.standard_normal(len(t)) * np.exp(-6.9 * t / seconds)
     response *= float(rng.uniform(0.1, 0.4)) / np.sqrt((response**2).sum())
     response[0] = 1.0
-    size = pcm.shape[-1] + len(t)
+    size = -(-(pcm.shape[-1] + len(t)) // 4096) * 4096  # without large prime factors
     taps = torch.from_numpy(response.astype(np.float32)).to(pcm.device)
     wet: Tensor = torch.fft.irfft(
         torch.fft.rfft(pcm, n=size) * torch.fft.rfft(taps, n=size), n=size

@@ -43,14 +43,21 @@ class Average:
     def __init__(self, net: nn.Module, decay: float = 0.998) -> None:
         self.decay, self.updates = decay, 0
         self.shadow = {k: p.detach().clone() for k, p in net.named_parameters()}
+        # a tensor beside the weights: updates may be recorded on a GPU
+        self.share = torch.zeros((), device=next(net.parameters()).device)
+
+    def advance(self) -> None:
+        """Called before every update."""
+        self.updates += 1
+        self.share.fill_(1.0 - min(self.decay, self.updates / (self.updates + 10.0)))
 
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Take in the current weights."""
-        self.updates += 1
-        keep = min(self.decay, self.updates / (self.updates + 10.0))
-        for name, value in net.named_parameters():
-            self.shadow[name].lerp_(value, 1.0 - keep)
+        shadows = [self.shadow[name] for name, _ in net.named_parameters()]
+        away = torch._foreach_sub(list(net.parameters()), shadows)
+        torch._foreach_mul_(away, self.share)
+        torch._foreach_add_(shadows, away)
 
 
 def cast_floats(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -22,23 +22,24 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest (semi-)orthogonal matrix, roughly: singular values end between 0.7 and 1.2.
 
-    Newton-Schulz iterations of an odd quintic, ``(rows, columns)`` to the same shape. They run on
-    the Gram matrix, whose side is the shorter one: all factors are polynomials of it and commute,
-    so the long matrix is multiplied once, not ten times.
+    Newton-Schulz iterations of an odd quintic, ``(count, rows, columns)`` to the same shape. They
+    run on the Gram matrix, whose side is the shorter one: all factors are polynomials of it and
+    commute, so the long matrix is multiplied once, not ten times.
     """
     a, b, c = _QUINTIC
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = x / (x.norm() + 1e-7)
-    gram, whole = x @ x.T, None
+    tall = matrix.shape[1] > matrix.shape[2]
+    x = matrix.mT if tall else matrix
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    gram, whole = x @ x.mT, None
     for step in range(steps):
-        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal().add_(a)
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)
         whole = factor if whole is None else factor @ whole
         if step < steps - 1:
             gram = factor @ gram @ factor
     assert whole is not None
-    x = torch.mm(whole, x)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+    x = torch.bmm(whole, x)
+    return x.mT if tall else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -51,7 +52,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self,
         params: Iterable[nn.Parameter],
-        lr: float,
+        lr: float | Tensor,
         momentum: float = 0.95,
         weight_decay: float = 0.01,
     ) -> None:
@@ -64,16 +65,19 @@ class Muon(torch.optim.Optimizer):
         rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         for group in self.param_groups:
             matrices = [p for p in group["params"] if p.grad is not None]
-            updates = []
+            updates = [torch.zeros_like(p) if world > 1 else p for p in matrices]
+            shares: dict[torch.Size, list[int]] = {}  # matrices of one shape go together
             for number, p in enumerate(matrices):
                 assert p.grad is not None
                 average = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 average.lerp_(p.grad, 1.0 - group["momentum"])
                 if number % world == rank:
-                    ahead = p.grad.lerp(average, group["momentum"])  # Nesterov
-                    updates.append(orthogonalise(ahead).contiguous())
-                else:
-                    updates.append(torch.zeros_like(p))
+                    updates[number] = p.grad.lerp(average, group["momentum"])  # Nesterov
+                    shares.setdefault(p.shape, []).append(number)
+            for numbers in shares.values():
+                whole = orthogonalise(torch.stack([updates[number] for number in numbers]))
+                for number, update in zip(numbers, whole, strict=True):
+                    updates[number] = update
             if world > 1 and updates:
                 flat = torch.cat([u.reshape(-1) for u in updates])
                 dist.all_reduce(flat)
@@ -82,4 +86,4 @@ class Muon(torch.optim.Optimizer):
                 updates = [part.view_as(p) for part, p in zip(parts, matrices, strict=True)]
             for p, update in zip(matrices, updates, strict=True):
                 p.mul_(1.0 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape) ** 0.5)
+                p.add_(update * (group["lr"] * -0.2 * max(p.shape) ** 0.5))

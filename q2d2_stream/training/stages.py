@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
@@ -34,12 +35,13 @@ from q2d2_stream.training.losses import (
     spectral_distance,
     voicing_loss,
 )
-from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, LoudnessLoss
+from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, PesqLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
 
 Losses = dict[str, Tensor]
+Pull = tuple[float | Tensor, Tensor]  # a share of the gradient's size, and a loss that asks for it
 
 
 class CodecNet(nn.Module):
@@ -70,6 +72,14 @@ class Stage(nn.Module):
 
     def begin(self) -> None:
         """Called once in a stage's life, when the weights it starts from are in place."""
+
+    def prepare(self) -> str:
+        """Called before every step; returns the name of the kind of step that comes. Steps of
+        one kind differ in nothing but the values of tensors and what is drawn at random."""
+        return ""
+
+    def count(self) -> None:
+        """Called after every step."""
 
     def warmed(self, step: int) -> int:
         """For how many of a run's ``step`` steps what moves at the next one has moved already: the
@@ -151,12 +161,14 @@ class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
+    pesq_weight = 0.05
+
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
         self.net, self.joint = net, joint
         codec = net.config.codec
         self.mel = MelLoss(codec.sample_rate)
-        self.loudness = LoudnessLoss(codec.sample_rate)
+        self.pesq = PesqLoss(codec.sample_rate)
         self.envelope = EnvelopeLoss(codec.sample_rate, codec.hop)
         self.contrast = ContrastLoss(codec.sample_rate, codec.hop)
 
@@ -192,13 +204,13 @@ class WaveStage(Stage):
     def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
         mel = self.mel(got, wanted, rng)
-        loudness, envelope = self.loudness(got, wanted), self.envelope(got, wanted)
+        pesq, envelope = self.pesq(got, wanted), self.envelope(got, wanted)
         contrast = self.contrast(got, wanted)
-        loss = mel + 0.1 * loudness + 0.5 * envelope + 0.3 * contrast
+        loss = mel + self.pesq_weight * pesq + 0.5 * envelope + 0.3 * contrast
         return {
             "loss": loss,
             "mel": mel,
-            "loudness": loudness,
+            "pesq": pesq,
             "envelope": envelope,
             "contrast": contrast,
         }
@@ -226,13 +238,30 @@ class AdversarialStage(WaveStage):
     critic_share, matching_weight = 0.5, 6.0
     alone_steps, ramp_steps = 500, 400  # a new critic learns alone first, then is heeded by and by
     whisper_share = 0.6
-    steps: Tensor
+    steps: Tensor  # stays on the CPU: it decides what comes next
+    ramp: Tensor
 
     def __init__(self, net: CodecNet, joint: bool = False, whisper: bool = False) -> None:
         super().__init__(net, joint)
         self.critic = Discriminator()
         self.whisper = WhisperLoss() if whisper else None
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("ramp", torch.zeros(()), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdversarialStage:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.steps = self.steps.cpu()
+        return self
+
+    def prepare(self) -> str:
+        """ "alone" while only the critic learns, then "together"."""
+        together = int(self.steps) - self.alone_steps
+        self.ramp.fill_(min(1.0, max(0.0, together / self.ramp_steps)))
+        return "alone" if together < 0 else "together"
+
+    def count(self) -> None:
+        """Of a critic's life, over several runs."""
+        self.steps += 1
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint; the critic."""
@@ -271,7 +300,6 @@ class AdversarialStage(WaveStage):
             got, wanted = self.synthesize(batch, filters, state)
         losses, _ = self.judge(got, wanted)
         losses["critic"].backward()  # type: ignore[no-untyped-call]
-        self.steps += 1
         return losses | source
 
     def backward(
@@ -286,9 +314,8 @@ class AdversarialStage(WaveStage):
         losses = self.likeness(got, wanted, rng)
         said, part = self.judge(got, wanted)
         losses |= said
-        ramp = min(1.0, (int(self.steps) - self.alone_steps) / self.ramp_steps)
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        pulls = [(ramp * self.critic_share, critic)]
+        pulls: list[Pull] = [(self.ramp * self.critic_share, critic)]
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
             pulls.append((self.whisper_share, losses["whisper"]))
@@ -298,7 +325,6 @@ class AdversarialStage(WaveStage):
         )
         side = 0.3 * source["f0"] + 0.1 * source["voicing"]
         torch.autograd.backward([*_shaping(filters), side], [*total, torch.ones_like(side)])
-        self.steps += 1
         return losses | source
 
 
@@ -307,7 +333,7 @@ def _shaping(filters: Filters) -> list[Tensor]:
     return [filters.harmonic, filters.angle, filters.noise, filters.voicing]
 
 
-def balanced(loss: Tensor, pulls: list[tuple[float, Tensor]], inputs: list[Tensor]) -> list[Tensor]:
+def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Tensor]:
     """Gradients of ``loss`` for ``inputs``, and those of every pull added to them, brought to its
     share of their size. The graph is kept."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import logging
-import math
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
@@ -24,12 +23,14 @@ from torch.multiprocessing.spawn import ProcessException, start_processes
 from q2d2_stream.errors import ModelError, Q2D2Error
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.layers import CausalStack
-from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags
+from q2d2_stream.training.batches import Batch
 from q2d2_stream.training.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
 from q2d2_stream.training.corpus import Corpus
 from q2d2_stream.training.curves import append_row, try_curves
 from q2d2_stream.training.denoising import DenoisingStage
+from q2d2_stream.training.feed import Feed, feed
 from q2d2_stream.training.muon import Muon
+from q2d2_stream.training.recording import Recorder
 from q2d2_stream.training.stages import (
     AdversarialStage,
     CodecNet,
@@ -42,9 +43,6 @@ from q2d2_stream.training.whisper import WhisperLayer
 __all__ = ["TrainOptions", "train"]
 
 logger = logging.getLogger(__name__)
-
-# For more speakers than there are: what clips are played at, and their formants are moved by.
-SPEEDS, TRACTS = (0.82, 1.25), (0.86, 1.16)
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,8 @@ class TrainOptions:
         bf16: bfloat16 inside the ConvNeXt stacks, where nearly all products are; spectra, losses
             and Muon (whose Gram matrices lose their small values in it) stay in float32. For a
             GPU or a CPU with AMX or AVX512-BF16; ruinous elsewhere.
+        graphs: record steps as CUDA graphs (one process on a GPU, stages 0 to 2).
+        workers: processes that draw clips; 0 draws them between the steps.
         checkpoint_minutes: time between checkpoints.
         seed: of everything random.
     """
@@ -81,6 +81,8 @@ class TrainOptions:
     whisper: bool = False
     compile: bool = False
     bf16: bool = False
+    graphs: bool = False
+    workers: int = 0
     checkpoint_minutes: float = 3.0
     seed: int = 0
 
@@ -90,15 +92,26 @@ def learning_rate(done: float, step: int, warmup: int = 200, decay: float = 0.35
     return min(1.0, (step + 1) / warmup) * min(1.0, max(0.0, 1.0 - done) / decay + 0.01)
 
 
-def _average_gradients(parameters: list[nn.Parameter], world: int) -> None:
-    grads = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.reshape(-1) for g in grads])
-    dist.all_reduce(flat)
-    flat /= world
-    at = 0
-    for grad in grads:
-        grad.copy_(flat[at : at + grad.numel()].view_as(grad))
-        at += grad.numel()
+def _clip_gradients(groups: list[list[nn.Parameter]], world: int) -> Tensor:
+    """Average the gradients over the processes and bring the norm of each group to at most one, or
+    to zero where it is not finite; returns the norm of the first."""
+    norms = []
+    for group in groups:
+        parameters = [p for p in group if p.grad is not None]
+        if not parameters:  # not trained at this step
+            norms.append(torch.zeros((), device=group[0].device))
+            continue
+        flat = torch.cat([cast(Tensor, p.grad).reshape(-1) for p in parameters])
+        if world > 1:
+            dist.all_reduce(flat)
+            flat /= world
+        norm = flat.norm()
+        scaled = (flat / norm.clamp(min=1.0)).masked_fill(~torch.isfinite(norm), 0.0)
+        parts = scaled.split([p.numel() for p in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+        norms.append(norm)
+    return norms[0]
 
 
 class _Log:
@@ -106,12 +119,12 @@ class _Log:
 
     def __init__(self, path: Path, every: int = 100) -> None:
         self.path, self.every = path, every
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}
         self.count, self.since, self.audio_since = 0, time.monotonic(), 0.0
 
     def add(self, losses: dict[str, Tensor], progress: Progress, rate: float) -> None:
         for name, value in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+            self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
         if progress.step % self.every:
             return
@@ -124,7 +137,7 @@ class _Log:
             "audio_per_second": round((progress.audio_seconds - self.audio_since) / elapsed, 1),
             "rate": round(rate, 7),
         }
-        row |= {name: round(total / self.count, 4) for name, total in self.sums.items()}
+        row |= {name: round(float(total) / self.count, 4) for name, total in self.sums.items()}
         if self.path.exists():
             with self.path.open(newline="") as file:
                 if next(csv.reader(file), None) != list(row):  # a run of other losses
@@ -136,9 +149,10 @@ class _Log:
 
 
 def _optimizers(
-    parameters: list[nn.Parameter], net: CodecNet, rate: float
+    parameters: list[nn.Parameter], net: CodecNet, rate: float | Tensor
 ) -> dict[str, torch.optim.Optimizer]:
-    """Muon for the matrices inside the stacks, AdamW for all else."""
+    """Muon for the matrices inside the stacks, AdamW for all else. A rate that is a tensor is on
+    the GPU, where steps are recorded."""
     hidden = {
         id(p)
         for name, p in net.named_parameters()
@@ -146,8 +160,20 @@ def _optimizers(
     }
     inner = [p for p in parameters if id(p) in hidden]
     outer = [p for p in parameters if id(p) not in hidden]
-    adamw = torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    adamw = torch.optim.AdamW(
+        outer, lr=rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True,
+        capturable=isinstance(rate, Tensor),
+    )  # fmt: skip
     return {"muon": Muon(inner, lr=rate), "adamw": adamw}
+
+
+def _set_rate(optimizers: dict[str, torch.optim.Optimizer], rate: float) -> None:
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
 
 def _speed_up(module: nn.Module, device: torch.device, options: TrainOptions) -> None:
@@ -221,10 +247,16 @@ def train(
     stage = _stage(options, net, corpus, noise).to(device)
     groups = stage.trained()
     parameters = [p for group in groups for p in group]
-    optimizers = _optimizers(parameters, net, options.rate)
+    rate = torch.tensor(options.rate, device=device) if options.graphs else options.rate
+    optimizers = _optimizers(parameters, net, rate)
     progress = _restore(options, net, stage, optimizers)
     average = Average(net)
-    rng = np.random.default_rng([options.seed, rank, progress.step])
+    seed = (options.seed, rank, progress.step)
+    rng = np.random.default_rng(seed)
+    clips = Feed(
+        corpus, noise, config.codec, options.batch, options.frames, stage.clean, (*seed, 1)
+    )
+    drawn = feed(clips, options.workers, device)
     if options.compile:
         # a code per shape; the critic's graph is walked twice, so its buffers stay its own
         torch._dynamo.config.recompile_limit = 64
@@ -240,7 +272,22 @@ def train(
     begun, before = time.monotonic(), progress.seconds
     saved = begun
 
+    def update(inputs: Sequence[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        for parameter in parameters:
+            parameter.grad = None
+        pcm, f0, voiced, flags, mask = inputs
+        losses = stage.backward(Batch(pcm, f0, voiced), flags, mask, rng)
+        norm = _clip_gradients(groups, world)
+        for optimizer in optimizers.values():
+            optimizer.step()
+        average.update(net)
+        return {k: v.detach() for k, v in losses.items()} | {"norm": norm}
+
+    recorder = Recorder(update) if options.graphs else None
+
     def save() -> None:
+        if recorder is not None:
+            torch.cuda.synchronize()
         if rank == 0:
             own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
             save_checkpoint(path, net, average, own, optimizers, progress)
@@ -254,38 +301,26 @@ def train(
         if finished.item():
             break
         done = elapsed / (options.minutes * 60)
-        rate = options.rate * learning_rate(done, stage.warmed(progress.step))
-        for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        drawn = draw_batch(
-            corpus, options.batch, options.frames, rng, config.codec.hop, SPEEDS, TRACTS
-        )
-        pcm = augment(drawn.pcm, rng, noise, config.codec.sample_rate, not stage.clean)
-        batch = Batch(pcm.to(device), drawn.f0.to(device), drawn.voiced.to(device))
-        flags, mask = draw_flags(config.codec, options.batch, options.frames, rng)
-        for parameter in parameters:
-            parameter.grad = None
-        losses = stage.backward(batch, flags.to(device), mask.to(device), rng)
-        if distributed:
-            _average_gradients(parameters, world)
-        norms = [nn.utils.clip_grad_norm_(group, 1.0) for group in groups]
-        norm = norms[0]
-        if all(math.isfinite(float(each)) for each in norms):
-            for optimizer in optimizers.values():
-                optimizer.step()
-            average.update(net)
+        current = options.rate * learning_rate(done, stage.warmed(progress.step))
+        _set_rate(optimizers, current)
+        average.advance()
+        kind, inputs = stage.prepare(), next(drawn)
+        if recorder is not None:
+            losses = recorder(inputs, kind, rng)
         else:
-            logger.warning("step %d has no finite gradient; skipped", progress.step)
+            losses = update([each.to(device) for each in inputs], rng)
+        stage.count()
         progress.step += 1
         progress.seconds = before + time.monotonic() - begun
         progress.audio_seconds += options.batch * clip_seconds * world
         if rank == 0:
-            log.add({k: v.detach() for k, v in losses.items()} | {"norm": norm}, progress, rate)
+            log.add(losses, progress, current)
             if time.monotonic() - saved > options.checkpoint_minutes * 60:
                 save()
                 saved = time.monotonic()
     save()
+    if recorder is not None:
+        recorder.close()
     return path
 
 

@@ -1,0 +1,74 @@
+"""Batches for the trainer, drawn in the process itself or by several others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.training.batches import augment, draw_batch, draw_flags
+from q2d2_stream.training.corpus import Corpus
+
+__all__ = ["Drawn", "Feed", "feed"]
+
+# For more speakers than there are: what clips are played at, and their formants are moved by.
+SPEEDS, TRACTS = (0.82, 1.25), (0.86, 1.16)
+
+
+class Drawn(NamedTuple):
+    """A batch of :class:`~q2d2_stream.training.batches.Batch` and what its frames carry."""
+
+    pcm: Tensor
+    f0: Tensor
+    voiced: Tensor
+    flags: Tensor
+    mask: Tensor
+
+
+@dataclass
+class Feed(IterableDataset[Drawn]):
+    """Endless batches.
+
+    Attributes:
+        speech, noise: what clips are drawn from, and what is added to some.
+        codec: the bitstream.
+        batch, frames: clips, and frames of each.
+        clean: no noise is to be added.
+        seed: of everything drawn; each process draws its own.
+    """
+
+    speech: Corpus
+    noise: Corpus | None
+    codec: CodecConfig
+    batch: int
+    frames: int
+    clean: bool
+    seed: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[Drawn]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([*self.seed, *([worker.id] if worker else [])])
+        while True:
+            yield self.draw(rng)
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """One batch."""
+        hop = self.codec.hop
+        drawn = draw_batch(self.speech, self.batch, self.frames, rng, hop, SPEEDS, TRACTS)
+        pcm = augment(drawn.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
+        flags, mask = draw_flags(self.codec, self.batch, self.frames, rng)
+        return Drawn(pcm, drawn.f0, drawn.voiced, flags, mask)
+
+
+def feed(batches: Feed, workers: int, device: torch.device) -> Iterator[Drawn]:
+    """``batches`` drawn here, or by ``workers`` processes, then in pinned memory for a GPU."""
+    if not workers:
+        return iter(batches)
+    pinned = device.type == "cuda"
+    return iter(DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=pinned))
