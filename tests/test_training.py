@@ -39,7 +39,7 @@ from q2d2_stream.training.losses import MelSpectrum, pitch_loss  # noqa: E402
 from q2d2_stream.training.mean import main as mean_main  # noqa: E402
 from q2d2_stream.training.mean import mean_checkpoint  # noqa: E402
 from q2d2_stream.training.muon import Muon, orthogonalise  # noqa: E402
-from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, PesqLoss  # noqa: E402
+from q2d2_stream.training.perceptual import ContrastLoss, PesqLoss, StoiLoss  # noqa: E402
 from q2d2_stream.training.sharpen import sharpen_harmonics  # noqa: E402
 from q2d2_stream.training.stages import AdversarialStage, CodecNet, balanced  # noqa: E402
 from q2d2_stream.training.trainer import (  # noqa: E402
@@ -367,7 +367,7 @@ def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):
 def test_losses_of_hearing_are_zero_for_the_same_and_grow_with_the_damage(speech):
     clean = torch.from_numpy(speech[24_000:96_000].copy())[None]
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
-    for loss in (PesqLoss(24_000), EnvelopeLoss(24_000, 320)):
+    for loss in (PesqLoss(24_000), StoiLoss(24_000, 320)):
         damage = [float(loss(clean + level * noise, clean)) for level in (0.0, 0.003, 0.03)]
         assert damage[0] < 0.01
         assert damage[0] < damage[1] < damage[2]
@@ -410,13 +410,14 @@ def test_pesq_loss_of_silence_has_a_gradient():
     assert torch.isfinite(silence.grad).all()
 
 
-def test_envelope_loss_is_the_complement_of_stoi(speech):
+@pytest.mark.parametrize("damage", [_hissing(0.001), _hissing(0.01), _hissing(0.05), _coded])
+@pytest.mark.parametrize("pause", [0, 48_000])
+def test_stoi_loss_is_the_complement_of_stoi(damage, pause, speech):
     stoi = pytest.importorskip("pystoi").stoi
-    clean = speech[24_000:96_000]
-    rough = clean + 0.02 * np.random.default_rng(0).standard_normal(len(clean))
-    rough = rough.astype(np.float32)
-    lost = EnvelopeLoss(24_000, 320)(torch.from_numpy(rough)[None], torch.from_numpy(clean)[None])
-    assert 1.0 - float(lost) == pytest.approx(stoi(clean, rough, 24_000), abs=0.06)
+    clean = np.concatenate([speech[:60_000], np.zeros(pause, np.float32), speech[60_000:120_000]])
+    rough = damage(clean).astype(np.float32)[: len(clean)]
+    lost = StoiLoss(24_000, 320)(torch.from_numpy(rough)[None], torch.from_numpy(clean)[None])
+    assert 1.0 - float(lost) == pytest.approx(stoi(clean, rough, 24_000), abs=0.02)
 
 
 def _smoothed(pcm, bins, frames):

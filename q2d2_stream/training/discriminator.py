@@ -27,9 +27,7 @@ __all__ = [
     "phase_turns",
 ]
 
-# Windows, samples (hop a quarter), and hidden sizes: longer windows are fewer, and can tell more
-# apart at the same cost.
-SIZES = ((256, 96), (512, 128), (1024, 192), (2048, 256))
+SIZES = (256, 512, 1024, 2048)  # windows, samples; hop a quarter
 
 
 class Verdict(NamedTuple):
@@ -68,7 +66,7 @@ class _Resolution(nn.Module):
 
     window: Tensor
 
-    def __init__(self, size: int, dim: int, bands: int = 4, blocks: int = 3) -> None:
+    def __init__(self, size: int, bands: int = 4, dim: int = 64, blocks: int = 3) -> None:
         super().__init__()
         self.size, self.bands = size, bands
         window = torch.hann_window(size)
@@ -100,7 +98,7 @@ class Discriminator(nn.Module):
     def __init__(self, draw: int = 2) -> None:
         super().__init__()
         self.draw = draw
-        self.resolutions = nn.ModuleList(_Resolution(size, dim) for size, dim in SIZES)
+        self.resolutions = nn.ModuleList(_Resolution(size) for size in SIZES)
 
     def forward(
         self, got: Tensor, wanted: Tensor, rng: np.random.Generator

@@ -16,26 +16,7 @@ from torch.nn import functional
 from q2d2_stream.training.losses import power_spectrum
 from q2d2_stream.training.pesq_tables import BARK, BINS, CORRECTION, THRESHOLD, WIDTH
 
-__all__ = ["ContrastLoss", "EnvelopeLoss", "PesqLoss"]
-
-
-class _Power(nn.Module):
-    """Power in bands of a Hann-windowed spectrum: ``(batch, samples)`` -> ``(.., bands)``."""
-
-    window: Tensor
-    bank: Tensor
-
-    def __init__(self, size: int, hop: int, bank: NDArray[np.float64]) -> None:
-        super().__init__()
-        self.hop = hop
-        window = torch.hann_window(size)
-        # a signal of mean square 1 has a total power of 1 over all bins
-        scale = math.sqrt(2.0 / size / float(window.square().sum()))
-        self.register_buffer("window", window * scale, persistent=False)
-        self.register_buffer("bank", torch.from_numpy(bank.T).float(), persistent=False)
-
-    def forward(self, pcm: Tensor) -> Tensor:
-        return power_spectrum(pcm, self.window, self.hop) @ self.bank
+__all__ = ["ContrastLoss", "PesqLoss", "StoiLoss"]
 
 
 def _share(edges: NDArray[np.float64], size: int, sample_rate: int) -> NDArray[np.float64]:
@@ -138,32 +119,54 @@ class PesqLoss(nn.Module):
         return (0.1 * lost[0] + 0.0309 * lost[1]).mean()
 
 
-class EnvelopeLoss(nn.Module):
-    """One minus the correlation of third-octave envelopes over 0.4 s, after STOI (Taal et al.,
-    IEEE TASLP 19(7), 2011) at the codec's own frame rate."""
+class StoiLoss(nn.Module):
+    """One minus STOI (Taal et al., IEEE TASLP 19(7), 2011): the correlation of third-octave
+    envelopes over 0.4 s, at the codec's own frame rate.
 
-    bands, lowest_hz, segment = 15, 150.0, 30
+    Frames 40 dB below the loudest are taken out before, as the standard does: without that it
+    says as much of the pauses as of the speech (correlation with STOI .72 over decoded clips, with
+    it .99).
+    """
+
+    bands, lowest_hz, segment, step, floor = 15, 150.0, 30, 5, 1e-8
+    window: Tensor
+    bank: Tensor
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         super().__init__()
+        self.hop = hop
+        self.register_buffer("window", torch.hann_window(2 * hop), persistent=False)
         centre = self.lowest_hz * 2.0 ** (np.arange(self.bands + 1) / 3.0)
-        edges = centre * 2.0 ** (-1.0 / 6.0)
-        self.power = _Power(2 * hop, hop, _share(edges, 2 * hop, sample_rate))
+        bank = _share(centre * 2.0 ** (-1.0 / 6.0), 2 * hop, sample_rate)
+        energy = np.ones_like(bank[:1])  # of the frame, half of a real spectrum's edges
+        energy[:, [0, -1]] = 0.5
+        bank = np.concatenate([bank, energy])
+        self.register_buffer("bank", torch.from_numpy(bank.T).float(), persistent=False)
+
+    def _envelopes(self, power: Tensor, order: Tensor, floor: Tensor) -> Tensor:
+        ordered = torch.gather(power, 1, order.expand(-1, -1, self.bands))
+        return torch.sqrt(ordered + floor).unfold(1, self.segment, self.step)
 
     def forward(self, got: Tensor, wanted: Tensor) -> Tensor:
         """``(batch, samples)`` twice, 31 frames or more -> a scalar, 0 to 2."""
+        power = power_spectrum(got, self.window, self.hop) @ self.bank[:, :-1]
         with torch.no_grad():
-            target = torch.sqrt(self.power(wanted) + 1e-12)
-            target = target.unfold(1, self.segment, 5)  # (batch, segments, bands, frames)
-            energy = target.square().sum((-1, -2))
-            active = (energy > 1e-4 * energy.amax()).float()[..., None]
-        have = torch.sqrt(self.power(got) + 1e-12).unfold(1, self.segment, 5)
-        have = have * (target.norm(dim=-1, keepdim=True) / (have.norm(dim=-1, keepdim=True) + 1e-8))
-        have = torch.minimum(have, target * (1.0 + 10.0 ** (15.0 / 20.0)))
-        a, b = have - have.mean(-1, keepdim=True), target - target.mean(-1, keepdim=True)
+            target = power_spectrum(wanted, self.window, self.hop) @ self.bank
+            loudest = target[..., -1].amax(1, keepdim=True)
+            active = target[..., -1] > 1e-4 * loudest
+            floor = self.floor * loudest[..., None] + 1e-9  # bands with nothing in them
+            # active frames first, in order; segments of nothing but them count
+            order = torch.argsort(~active, dim=1, stable=True)[..., None]
+            want = self._envelopes(target[..., :-1], order, floor)
+            ends = self.segment + self.step * torch.arange(want.shape[1], device=got.device)
+            whole = (ends <= active.sum(1, keepdim=True)).float()[..., None]
+        have = self._envelopes(power, order, floor)
+        have = have * (want.norm(dim=-1, keepdim=True) / (have.norm(dim=-1, keepdim=True) + 1e-8))
+        have = torch.minimum(have, want * (1.0 + 10.0 ** (15.0 / 20.0)))
+        a, b = have - have.mean(-1, keepdim=True), want - want.mean(-1, keepdim=True)
         correlation = (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + 1e-8)
-        lost: Tensor = (1.0 - correlation) * active
-        return lost.sum() / (active.sum() * self.bands + 1e-8)
+        lost: Tensor = (1.0 - correlation) * whole
+        return lost.sum() / (whole.sum() * self.bands + 1e-8)
 
 
 class ContrastLoss(nn.Module):

@@ -35,7 +35,7 @@ from q2d2_stream.training.losses import (
     spectral_distance,
     voicing_loss,
 )
-from q2d2_stream.training.perceptual import ContrastLoss, EnvelopeLoss, PesqLoss
+from q2d2_stream.training.perceptual import ContrastLoss, PesqLoss, StoiLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
@@ -161,7 +161,7 @@ class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
-    pesq_weight = 0.05
+    pesq_weight, stoi_weight = 0.05, 1.0
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class WaveStage(Stage):
         codec = net.config.codec
         self.mel = MelLoss(codec.sample_rate)
         self.pesq = PesqLoss(codec.sample_rate)
-        self.envelope = EnvelopeLoss(codec.sample_rate, codec.hop)
+        self.stoi = StoiLoss(codec.sample_rate, codec.hop)
         self.contrast = ContrastLoss(codec.sample_rate, codec.hop)
 
     def trained(self) -> list[list[nn.Parameter]]:
@@ -204,14 +204,14 @@ class WaveStage(Stage):
     def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
         mel = self.mel(got, wanted, rng)
-        pesq, envelope = self.pesq(got, wanted), self.envelope(got, wanted)
+        pesq, stoi = self.pesq(got, wanted), self.stoi(got, wanted)
         contrast = self.contrast(got, wanted)
-        loss = mel + self.pesq_weight * pesq + 0.5 * envelope + 0.3 * contrast
+        loss = mel + self.pesq_weight * pesq + self.stoi_weight * stoi + 0.3 * contrast
         return {
             "loss": loss,
             "mel": mel,
             "pesq": pesq,
-            "envelope": envelope,
+            "stoi": stoi,
             "contrast": contrast,
         }
 
