@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from q2d2_stream.errors import InputError, MissingExtra
 
-__all__ = ["Corpus", "Source", "open_corpus", "voice_pitch"]
+__all__ = ["Corpus", "Source", "files_by_source", "open_corpus", "voice_pitch"]
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,8 @@ def _bandwidth_hz(pcm: NDArray[np.float32], sample_rate: int) -> float:
     return float((audible[-1] if len(audible) else 0) * sample_rate / size)
 
 
-def _files_by_source(root: Path) -> dict[str, list[Path]]:
+def files_by_source(root: Path) -> dict[str, list[Path]]:
+    """Audio files of every source, in order."""
     groups: dict[str, list[Path]] = {}
     for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _SUFFIXES):
         inside = path.relative_to(root).parts
@@ -134,7 +135,7 @@ def open_corpus(root: Path, cache: Path, sample_rate: int = 24_000, hop: int = 3
     does not dominate, and 0.7 of that when they have nothing above 9 kHz, so that the decoder
     does not learn to sound dull. Raises InputError when the folder has no audio.
     """
-    groups = _files_by_source(root)
+    groups = files_by_source(root)
     if not groups:
         kinds = ", ".join(sorted(_SUFFIXES))
         raise InputError(f"{root} has no audio files; expected some of {kinds}")
