@@ -161,7 +161,7 @@ class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
-    pesq_weight, stoi_weight = 0.05, 1.0
+    mel_weight, pesq_weight, stoi_weight, contrast_weight = 2.0, 0.05, 1.0, 0.3
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
@@ -206,7 +206,8 @@ class WaveStage(Stage):
         mel = self.mel(got, wanted, rng)
         pesq, stoi = self.pesq(got, wanted), self.stoi(got, wanted)
         contrast = self.contrast(got, wanted)
-        loss = mel + self.pesq_weight * pesq + self.stoi_weight * stoi + 0.3 * contrast
+        loss = self.mel_weight * mel + self.pesq_weight * pesq
+        loss = loss + self.stoi_weight * stoi + self.contrast_weight * contrast
         return {
             "loss": loss,
             "mel": mel,
