@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
 from scipy.signal import lfilter
 
 torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.training.perceptual import ContrastLoss, PesqLoss, StoiLoss  # noqa: E402
+from q2d2_stream.training.perceptual import ContrastLoss, NsimLoss, PesqLoss, StoiLoss  # noqa: E402
 
 
 def test_losses_of_hearing_are_zero_for_the_same_and_grow_with_the_damage(speech):
@@ -91,3 +92,25 @@ def test_contrast_loss_hears_what_is_smoothed_over_frequency_or_time(bins, frame
     assert torch.isfinite(pull).all()
     step = 0.001 * moved.detach().norm() * pull / pull.norm()
     assert loss(moved - step, clean) < loss(moved, clean)
+
+
+@pytest.mark.parametrize("damage", [_hissing(0.001), _hissing(0.01), _coded])
+def test_nsim_loss_is_the_complement_of_nsim(damage, speech):
+    pytest.importorskip("visqol")
+    pytest.importorskip("ai_edge_litert")
+    from visqol import VisqolApi
+
+    clean = speech[: 24_000 * 4]
+    rough = damage(clean).astype(np.float32)[: len(clean)]
+    visqol = VisqolApi()
+    visqol.create(mode="speech", use_lattice_model=True)
+    pair = [soxr.resample(pcm, 24_000, 16_000).astype(np.float64) for pcm in (clean, rough)]
+    nsim = visqol.measure_from_arrays(*pair, 16_000).vnsim
+    lost = NsimLoss(24_000)(torch.from_numpy(rough)[None], torch.from_numpy(clean)[None])
+    assert 1.0 - float(lost) == pytest.approx(nsim, abs=0.04)
+
+
+def test_nsim_loss_of_silence_has_a_gradient():
+    silence = torch.zeros(2, 12_800, requires_grad=True)
+    NsimLoss(24_000)(silence, torch.zeros(2, 12_800)).backward()
+    assert torch.isfinite(silence.grad).all()

@@ -35,7 +35,7 @@ from q2d2_stream.training.losses import (
     spectral_distance,
     voicing_loss,
 )
-from q2d2_stream.training.perceptual import ContrastLoss, PesqLoss, StoiLoss
+from q2d2_stream.training.perceptual import ContrastLoss, NsimLoss, PesqLoss, StoiLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
@@ -161,7 +161,13 @@ class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
-    mel_weight, pesq_weight, stoi_weight, contrast_weight = 2.0, 0.05, 1.0, 0.3
+    weights: ClassVar[dict[str, float]] = {
+        "mel": 1.5,
+        "pesq": 0.05,
+        "stoi": 1.0,
+        "nsim": 0.6,
+        "contrast": 0.3,
+    }
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
@@ -170,6 +176,7 @@ class WaveStage(Stage):
         self.mel = MelLoss(codec.sample_rate)
         self.pesq = PesqLoss(codec.sample_rate)
         self.stoi = StoiLoss(codec.sample_rate, codec.hop)
+        self.nsim = NsimLoss(codec.sample_rate)
         self.contrast = ContrastLoss(codec.sample_rate, codec.hop)
 
     def trained(self) -> list[list[nn.Parameter]]:
@@ -203,18 +210,15 @@ class WaveStage(Stage):
 
     def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
-        mel = self.mel(got, wanted, rng)
-        pesq, stoi = self.pesq(got, wanted), self.stoi(got, wanted)
-        contrast = self.contrast(got, wanted)
-        loss = self.mel_weight * mel + self.pesq_weight * pesq
-        loss = loss + self.stoi_weight * stoi + self.contrast_weight * contrast
-        return {
-            "loss": loss,
-            "mel": mel,
-            "pesq": pesq,
-            "stoi": stoi,
-            "contrast": contrast,
+        losses: Losses = {
+            "mel": self.mel(got, wanted, rng),
+            "pesq": self.pesq(got, wanted),
+            "stoi": self.stoi(got, wanted),
+            "nsim": self.nsim(got, wanted),
+            "contrast": self.contrast(got, wanted),
         }
+        parts = [weight * losses[name] for name, weight in self.weights.items()]
+        return {"loss": torch.stack(parts).sum()} | losses
 
     def forward(
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
