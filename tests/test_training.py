@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import pytest
 import soundfile
-from scipy.signal import lfilter
 
 torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 pytest.importorskip("pyworld", reason="training is tested where the extra [train] is")
@@ -23,7 +22,6 @@ from q2d2_stream.training.batches import (  # noqa: E402
     draw_batch,
     draw_flags,
     fill_unvoiced,
-    move_formants,
 )
 from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
 from q2d2_stream.training.corpus import Corpus, Source, open_corpus, voice_pitch  # noqa: E402
@@ -130,39 +128,6 @@ def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus):
     batch = draw_batch(corpus, 8, 40, np.random.default_rng(0), speeds=(4.0, 4.0))
     assert torch.isfinite(batch.pcm).all()
     assert 60 <= batch.f0.min() <= batch.f0.max() <= 500
-
-
-def _vowel(f0, formants, samples=24_000):
-    """Pulses through resonators 100 Hz wide."""
-    pcm = np.diff(np.floor(np.arange(samples + 1) * f0 / 24_000))
-    for hz in formants:
-        pole = np.exp((-100 + 2j * hz) * np.pi / 24_000)
-        pcm = lfilter([1.0], [1.0, -2 * pole.real, abs(pole) ** 2], pcm)
-    return (0.1 * pcm / pcm.std()).astype(np.float32)
-
-
-def _far(one, two):
-    """Distance of long-term spectra up to 5 kHz, their level apart, nepers in bands of 150 Hz."""
-    power = [np.abs(np.fft.rfft(pcm[2000:22_000])[:4125]) ** 2 for pcm in (one, two)]
-    log = [0.5 * np.log(each.reshape(-1, 125).mean(1)) for each in power]
-    return np.std(log[0] - log[1])
-
-
-@pytest.mark.parametrize("factor", [0.86, 1.16])
-def test_formants_move_and_the_pitch_stays(factor):
-    formants = np.array([600.0, 1900.0, 3300.0])
-    moved = move_formants(_vowel(110, formants), factor)
-    wanted = _vowel(110, formants * factor)
-    assert _far(moved, wanted) < 0.5 * _far(_vowel(110, formants), wanted)
-    heard = voice_pitch(moved.astype(float), 24_000, 320)[10:-10]
-    assert np.abs(heard / 110 - 1).max() < 0.02
-    assert 0.5 < moved.std() / 0.1 < 2
-
-
-def test_formants_moved_by_nothing_are_the_clip(speech):
-    assert np.abs(move_formants(speech, 1.0) - speech).max() < 1e-6
-    assert move_formants(speech[:777], 1.1).shape == (777,)
-    assert not move_formants(np.zeros(1600, np.float32), 1.1).any()
 
 
 def test_flags_cover_every_rate_and_loss():

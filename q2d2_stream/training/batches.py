@@ -21,7 +21,6 @@ __all__ = [
     "draw_batch",
     "draw_flags",
     "fill_unvoiced",
-    "move_formants",
 ]
 
 
@@ -31,12 +30,6 @@ _OCTAVES = np.linspace(0.0, 8.0, 17)
 _WANDERING = np.linalg.cholesky(
     np.exp(-0.5 * (_OCTAVES[:, None] - _OCTAVES) ** 2) + 1e-3 * np.eye(len(_OCTAVES))
 )
-
-
-# Windows that formants are moved in, and the part of a cepstrum that is of the tract, not of the
-# voice: up to 1.6 ms, before the first period of voices up to 600 Hz. At 24 kHz.
-_WINDOW, _STEP = 1024, 256
-_LIFTER = np.minimum(np.arange(_WINDOW), _WINDOW - np.arange(_WINDOW)) < 39
 
 
 class Batch(NamedTuple):
@@ -79,34 +72,6 @@ def _at_speed(
     return pcm, np.where((f0 < LOWEST_F0) | (f0 > HIGHEST_F0), np.float32(0), f0)
 
 
-def move_formants(pcm: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Formants ``factor`` times as high and the pitch as it was, as of a longer or shorter vocal
-    tract with the same voice; ``(samples,)`` -> the same.
-
-    A frame's smooth spectrum is that of its first cepstra (Oppenheim and Schafer, "Homomorphic
-    analysis of speech", 1968); its ratio to itself stretched is a short filter, so that the
-    excitation keeps its phases and its noise.
-    """
-    window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
-    padded = np.pad(pcm, (_WINDOW, _WINDOW + -len(pcm) % _STEP))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_STEP] * window
-    spectra = np.fft.rfft(frames)
-    cepstra = np.fft.irfft(np.log(np.abs(spectra) + np.float32(1e-6)))
-    smooth = np.fft.rfft(cepstra * _LIFTER).real
-    bins = np.arange(smooth.shape[1])
-    low = np.minimum(bins / factor, bins[-1])
-    at = np.minimum(low.astype(int), bins[-2])
-    stretched = smooth[:, at] + (low - at).astype(np.float32) * (smooth[:, at + 1] - smooth[:, at])
-    # where a band ends there is nothing above to be raised
-    gains = np.exp(np.clip(stretched - smooth, -2.3, 1.4))
-    moved = np.fft.irfft(spectra * gains) * window
-    out = np.zeros(len(padded), np.float32)
-    for k, frame in enumerate(moved):
-        out[k * _STEP : k * _STEP + _WINDOW] += frame
-    out *= 2.0 * _STEP / _WINDOW
-    return out[_WINDOW : _WINDOW + len(pcm)]
-
-
 def draw_batch(
     corpus: Corpus,
     batch: int,
@@ -114,13 +79,11 @@ def draw_batch(
     rng: np.random.Generator,
     hop: int = 320,
     speeds: tuple[float, float] | None = None,
-    tracts: tuple[float, float] | None = None,
 ) -> Batch:
     """Clips from random places of random sources, starting on a hop boundary.
 
     Clips of near silence are drawn again, up to a few times: they teach little. With ``speeds``
-    (lowest, highest) half of the clips are played at another speed, as if by other speakers, and
-    with ``tracts`` the formants of half of the clips, drawn apart from those, move by themselves.
+    (lowest, highest) half of the clips are played at another speed, as if by other speakers.
     """
     pcms, f0s = [], []
     for _ in range(batch):
@@ -134,8 +97,6 @@ def draw_batch(
             pcm, f0 = _at_speed(source, start, frames, speed, hop)
             if np.sqrt(np.mean(pcm**2)) > 0.005:
                 break
-        if tracts and rng.random() < 0.5:
-            pcm = move_formants(pcm, float(np.exp(rng.uniform(*np.log(tracts)))))
         pcms.append(pcm)
         f0s.append(f0)
     labels = np.stack(f0s)

@@ -17,8 +17,7 @@ from q2d2_stream.training.corpus import Corpus
 
 __all__ = ["Drawn", "Feed", "feed"]
 
-# For more speakers than there are: what clips are played at, and their formants are moved by.
-SPEEDS, TRACTS = (0.82, 1.25), (0.86, 1.16)
+SPEEDS = (0.88, 1.2)  # what half of the clips are played at, for more speakers than there are
 
 
 class Drawn(NamedTuple):
@@ -60,7 +59,7 @@ class Feed(IterableDataset[Drawn]):
     def draw(self, rng: np.random.Generator) -> Drawn:
         """One batch."""
         hop = self.codec.hop
-        drawn = draw_batch(self.speech, self.batch, self.frames, rng, hop, SPEEDS, TRACTS)
+        drawn = draw_batch(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
         pcm = augment(drawn.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
         flags, mask = draw_flags(self.codec, self.batch, self.frames, rng)
         return Drawn(pcm, drawn.f0, drawn.voiced, flags, mask)

@@ -162,10 +162,10 @@ class WaveStage(Stage):
     spectral losses see harmonics where they belong while the pitch is still being learned."""
 
     weights: ClassVar[dict[str, float]] = {
-        "mel": 1.5,
+        "mel": 1.0,
         "pesq": 0.05,
-        "stoi": 1.0,
-        "nsim": 0.6,
+        "stoi": 0.5,
+        "nsim": 0.3,
         "contrast": 0.3,
     }
 
