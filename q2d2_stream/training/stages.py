@@ -258,11 +258,15 @@ class AdversarialStage(WaveStage):
         self.steps = self.steps.cpu()
         return self
 
+    @property
+    def _joined(self) -> int:
+        """Steps since the decoder joined the critic; negative while that learns alone."""
+        return int(self.steps) - self.alone_steps
+
     def prepare(self) -> str:
         """ "alone" while only the critic learns, then "together"."""
-        together = int(self.steps) - self.alone_steps
-        self.ramp.fill_(min(1.0, max(0.0, together / self.ramp_steps)))
-        return "alone" if together < 0 else "together"
+        self.ramp.fill_(min(1.0, max(0.0, self._joined / self.ramp_steps)))
+        return "alone" if self._joined < 0 else "together"
 
     def count(self) -> None:
         """Of a critic's life, over several runs."""
@@ -274,8 +278,7 @@ class AdversarialStage(WaveStage):
 
     def warmed(self, step: int) -> int:
         """The decoder begins to move when a new critic has had its steps alone."""
-        together = int(self.steps) - self.alone_steps
-        return step if together < 0 else min(step, together)
+        return step if self._joined < 0 else min(step, self._joined)
 
     def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
         """The decoded F0, as in a call, for every other clip."""
@@ -311,7 +314,7 @@ class AdversarialStage(WaveStage):
         self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
     ) -> Losses:
         """One forward pass serves both sides."""
-        if int(self.steps) < self.alone_steps:
+        if self._joined < 0:
             return self.teach(batch, flags, mask)
         filters, state, source = self.predict(batch, flags, mask)
         heard = Filters(*(each.detach().requires_grad_() for each in filters))
