@@ -19,7 +19,7 @@ from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.model.transform import bin_order  # noqa: E402
 from q2d2_stream.training.batches import (  # noqa: E402
     augment,
-    draw_batch,
+    draw_clips,
     draw_flags,
     fill_unvoiced,
 )
@@ -99,7 +99,7 @@ def test_unvoiced_pitch_is_bridged():
 
 
 def test_batches_and_augmentation_are_seeded_and_sane(corpus):
-    one, two = (draw_batch(corpus, 4, 50, np.random.default_rng(7)) for _ in range(2))
+    one, two = (draw_clips(corpus, 4, 50, np.random.default_rng(7)) for _ in range(2))
     assert torch.equal(one.pcm, two.pcm)
     assert one.pcm.shape == (4, 16_000)
     assert one.f0.min() >= 60
@@ -116,7 +116,7 @@ def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():
     f0 = voice_pitch(pcm, 24_000, 320)
     source = Source("glide", (pcm * 32767).astype(np.int16), f0, 12_000.0)
     corpus = Corpus((source,), np.ones(1))
-    batch = draw_batch(corpus, 12, 60, np.random.default_rng(3), speeds=(1.3, 1.3))
+    batch = draw_clips(corpus, 12, 60, np.random.default_rng(3), speeds=(1.3, 1.3))
     assert batch.pcm.shape == (12, 60 * 320)
     assert 3 <= (batch.f0.median(1).values > 172).sum() <= 9  # about half are faster
     for clip, label in zip(batch.pcm.numpy(), batch.f0.numpy(), strict=True):
@@ -125,7 +125,7 @@ def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():
 
 
 def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus):
-    batch = draw_batch(corpus, 8, 40, np.random.default_rng(0), speeds=(4.0, 4.0))
+    batch = draw_clips(corpus, 8, 40, np.random.default_rng(0), speeds=(4.0, 4.0))
     assert torch.isfinite(batch.pcm).all()
     assert 60 <= batch.f0.min() <= batch.f0.max() <= 500
 
@@ -266,7 +266,7 @@ def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_p
         assert torch.equal(a, b)
     # In noise it must say more nearly what the first encoder says of the clean clips.
     rng = np.random.default_rng(3)
-    clean, noisy = add_noise(draw_batch(corpus, 16, 60, rng).pcm, rng, corpus)
+    clean, noisy = add_noise(draw_clips(corpus, 16, 60, rng).pcm, rng, corpus)
     with torch.no_grad():
         wanted = old.encode(clean)[0]
         before, after_ = ((net.encode(noisy)[0] - wanted).abs().mean() for net in (old, new))
@@ -289,7 +289,7 @@ def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_p
 
 def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus):
     rng = np.random.default_rng(0)
-    pcm = draw_batch(corpus, 40, 60, rng).pcm
+    pcm = draw_clips(corpus, 40, 60, rng).pcm
     clean, noisy = add_noise(pcm, rng, corpus, corpus)
     scale = clean.norm(dim=1) / pcm.norm(dim=1)
     torch.testing.assert_close(clean, pcm * scale[:, None])

@@ -42,7 +42,14 @@ from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.features import Analysis
-from q2d2_stream.training.batches import Batch, augment, draw_batch, draw_flags, fill_unvoiced
+from q2d2_stream.training.batches import (
+    Batch,
+    Clips,
+    augment,
+    draw_clips,
+    draw_flags,
+    fill_unvoiced,
+)
 from q2d2_stream.training.corpus import Corpus, open_corpus, voice_pitch
 from q2d2_stream.training.stages import CodecNet, LatentStage
 from q2d2_stream.training.trainer import _optimizers, learning_rate
@@ -144,14 +151,14 @@ def train(
     codec = codecs()[_BASELINE]
     mean = dict.fromkeys(stages, 0.0)
     for step in range(steps if stop_after is None else stop_after):
-        drawn = draw_batch(corpus, args.batch, args.frames, rng, codec.hop)
-        batch = drawn._replace(pcm=augment(drawn.pcm, rng, None, codec.sample_rate))
-        flags, mask = draw_flags(codec, args.batch, args.frames, rng)
+        clips = draw_clips(corpus, args.batch, args.frames, rng, codec.hop)
+        clips = clips._replace(pcm=augment(clips.pcm, rng, None, codec.sample_rate))
+        batch = Batch(*clips, *draw_flags(codec, args.batch, args.frames, rng))
         rate = args.lr * learning_rate(step / steps, step, warmup=max(1, steps // 10))
         for kind, (stage, parameters, optimizers) in parts.items():
             for parameter in parameters:
                 parameter.grad = None
-            losses = stage.backward(batch, flags, mask, rng)
+            losses = stage.backward(batch, rng)
             nn.utils.clip_grad_norm_(parameters, 1.0)
             for optimizer in optimizers.values():
                 for group in optimizer.param_groups:
@@ -165,7 +172,7 @@ def train(
             logger.info("seed %d step %d: %s", seed, step + 1, shown)
 
 
-def held_out(folder: Path, codec: CodecConfig) -> tuple[Batch, list[NDArray[np.float32]]]:
+def held_out(folder: Path, codec: CodecConfig) -> tuple[Clips, list[NDArray[np.float32]]]:
     """The middle of every clip, as long as the shortest clip; as a batch and as a list."""
     clips = [clip.pcm for clip in load_clips(folder)]
     frames = min(len(pcm) for pcm in clips) // codec.hop
@@ -176,7 +183,7 @@ def held_out(folder: Path, codec: CodecConfig) -> tuple[Batch, list[NDArray[np.f
         f0 = voice_pitch(pcm.astype(np.float64), codec.sample_rate, codec.hop)
         labels.append(f0[first + 1 : first + frames + 1])
     f0s = np.stack(labels)
-    batch = Batch(
+    batch = Clips(
         torch.from_numpy(np.stack(cut)),
         torch.from_numpy(np.stack([fill_unvoiced(f0) for f0 in f0s])),
         torch.from_numpy((f0s > 0).astype(np.float32)),
@@ -186,7 +193,7 @@ def held_out(folder: Path, codec: CodecConfig) -> tuple[Batch, list[NDArray[np.f
 
 @torch.no_grad()
 def measure(
-    stages: dict[str, LatentStage], batch: Batch, clips: list[NDArray[np.float32]], seed: int
+    stages: dict[str, LatentStage], speech: Clips, clips: list[NDArray[np.float32]], seed: int
 ) -> list[Row]:
     """Losses at every rate, and entropies."""
     rng = np.random.default_rng(0)  # LatentStage draws nothing from it
@@ -196,12 +203,13 @@ def measure(
         bits = entropy_bits(stage.net, clips)
         for rate, pairs in enumerate(codec.rates):
             mask = (torch.arange(len(codec.levels)) < 2 * pairs).float()
-            flags = torch.eye(len(codec.rates) + 1)[rate].expand(*batch.f0.shape, -1)
-            losses = stage(batch, flags, mask, rng)
+            flags = torch.eye(len(codec.rates) + 1)[rate].expand(*speech.f0.shape, -1)
+            batch = Batch(*speech, flags, mask)
+            losses = stage(batch, rng)
             values = np.array([float(losses[name]) for name in _LOSSES])
             grid = stage.net.quantizer
             stage.net.quantizer = _NoGrid(grid.norm)  # type: ignore[assignment]
-            no_grid = float(stage(batch, flags, mask, rng)["loss"])
+            no_grid = float(stage(batch, rng)["loss"])
             stage.net.quantizer = grid
             rows.append(Row(seed, kind, rate, values, float(bits[:pairs].sum()), no_grid))
             logger.info("%s", rows[-1])

@@ -16,9 +16,10 @@ from q2d2_stream.training.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 
 __all__ = [
     "Batch",
+    "Clips",
     "augment",
     "coloured_noise",
-    "draw_batch",
+    "draw_clips",
     "draw_flags",
     "fill_unvoiced",
 ]
@@ -32,8 +33,8 @@ _WANDERING = np.linalg.cholesky(
 )
 
 
-class Batch(NamedTuple):
-    """Clips and labels.
+class Clips(NamedTuple):
+    """Speech and its labels.
 
     Attributes:
         pcm: ``(batch, 320 * frames)``.
@@ -44,6 +45,22 @@ class Batch(NamedTuple):
     pcm: Tensor
     f0: Tensor
     voiced: Tensor
+
+
+class Batch(NamedTuple):
+    """What a step of training is given: clips, and what the decoder gets of each frame.
+
+    Attributes:
+        pcm, f0, voiced: as in :class:`Clips`.
+        flags: ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost".
+        mask: ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
+    """
+
+    pcm: Tensor
+    f0: Tensor
+    voiced: Tensor
+    flags: Tensor
+    mask: Tensor
 
 
 def fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,14 +89,14 @@ def _at_speed(
     return pcm, np.where((f0 < LOWEST_F0) | (f0 > HIGHEST_F0), np.float32(0), f0)
 
 
-def draw_batch(
+def draw_clips(
     corpus: Corpus,
     batch: int,
     frames: int,
     rng: np.random.Generator,
     hop: int = 320,
     speeds: tuple[float, float] | None = None,
-) -> Batch:
+) -> Clips:
     """Clips from random places of random sources, starting on a hop boundary.
 
     Clips of near silence are drawn again, up to a few times: they teach little. With ``speeds``
@@ -101,7 +118,7 @@ def draw_batch(
         f0s.append(f0)
     labels = np.stack(f0s)
     filled = np.stack([fill_unvoiced(f0) for f0 in labels])
-    return Batch(
+    return Clips(
         torch.from_numpy(np.stack(pcms)),
         torch.from_numpy(filled),
         torch.from_numpy((labels > 0).astype(np.float32)),
@@ -179,7 +196,7 @@ def augment(
         elif kind < 0.34 and noisy:
             level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 35)) / 20)
             if noise is not None and rng.random() < 0.6:
-                hiss = draw_batch(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
+                hiss = draw_clips(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
             else:
                 hiss = coloured_noise(pcm.shape[1], rng, sample_rate)
             pcm[row] += hiss.to(pcm.device) * (level / (hiss.square().mean().sqrt() + 1e-4))
@@ -202,12 +219,8 @@ def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
 def draw_flags(
     config: CodecConfig, batch: int, frames: int, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
-    """What each frame carries: a rate per clip, sometimes changing, and bursts of loss.
-
-    Returns:
-        flags ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost";
-        mask ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
-    """
+    """Flags and mask of a :class:`Batch`: a rate per clip, sometimes changing, and bursts of
+    loss."""
     rates = len(config.rates)
     rate = np.repeat(rng.integers(0, rates, (batch, 1)), frames, axis=1)
     for row in range(batch):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model import Encoder
-from q2d2_stream.training.batches import Batch, coloured_noise, draw_batch
+from q2d2_stream.training.batches import Batch, coloured_noise, draw_clips
 from q2d2_stream.training.checkpoint import net_of, read_checkpoint
 from q2d2_stream.training.corpus import Corpus
 from q2d2_stream.training.stages import CodecNet, Losses, Stage
@@ -30,7 +30,7 @@ _VOICES = 4
 
 
 def _hubbub(corpus: Corpus, samples: int, rng: np.random.Generator) -> Tensor:
-    return draw_batch(corpus, _VOICES, samples // 320, rng).pcm.sum(0)
+    return draw_clips(corpus, _VOICES, samples // 320, rng).pcm.sum(0)
 
 
 def add_noise(
@@ -61,7 +61,7 @@ def add_noise(
         elif kind < _BABBLE + _COLOURED or noise is None:
             added = coloured_noise(samples, rng)
         else:
-            added = draw_batch(noise, 1, samples // 320, rng).pcm[0]
+            added = draw_clips(noise, 1, samples // 320, rng).pcm[0]
         added = added.to(pcm.device)
         snr_db = float(np.clip(rng.normal(10.0, 8.0), -8.0, 35.0))
         level = pcm[row].square().mean().sqrt() * 10 ** (-snr_db / 20)
@@ -108,9 +108,7 @@ class DenoisingStage(Stage):
         """The encoder."""
         return [list(self.net.encoder.parameters())]
 
-    def forward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
+    def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "same" is the share of equal indices."""
         clean, noisy = add_noise(batch.pcm, rng, self.speech, self.noise)
         with torch.no_grad():

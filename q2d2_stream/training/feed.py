@@ -4,34 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.training.batches import augment, draw_batch, draw_flags
+from q2d2_stream.training.batches import Batch, augment, draw_clips, draw_flags
 from q2d2_stream.training.corpus import Corpus
 
-__all__ = ["Drawn", "Feed", "feed"]
+__all__ = ["Feed", "feed"]
 
 SPEEDS = (0.88, 1.2)  # what half of the clips are played at, for more speakers than there are
 
 
-class Drawn(NamedTuple):
-    """A batch of :class:`~q2d2_stream.training.batches.Batch` and what its frames carry."""
-
-    pcm: Tensor
-    f0: Tensor
-    voiced: Tensor
-    flags: Tensor
-    mask: Tensor
-
-
 @dataclass
-class Feed(IterableDataset[Drawn]):
+class Feed(IterableDataset[Batch]):
     """Endless batches.
 
     Attributes:
@@ -50,22 +38,22 @@ class Feed(IterableDataset[Drawn]):
     clean: bool
     seed: tuple[int, ...]
 
-    def __iter__(self) -> Iterator[Drawn]:
+    def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         rng = np.random.default_rng([*self.seed, *([worker.id] if worker else [])])
         while True:
             yield self.draw(rng)
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def draw(self, rng: np.random.Generator) -> Batch:
         """One batch."""
         hop = self.codec.hop
-        drawn = draw_batch(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
-        pcm = augment(drawn.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
+        clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
+        pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
         flags, mask = draw_flags(self.codec, self.batch, self.frames, rng)
-        return Drawn(pcm, drawn.f0, drawn.voiced, flags, mask)
+        return Batch(pcm, clips.f0, clips.voiced, flags, mask)
 
 
-def feed(batches: Feed, workers: int, device: torch.device) -> Iterator[Drawn]:
+def feed(batches: Feed, workers: int, device: torch.device) -> Iterator[Batch]:
     """``batches`` drawn here, or by ``workers`` processes, then in pinned memory for a GPU."""
     if not workers:
         return iter(batches)

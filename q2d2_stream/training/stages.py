@@ -36,6 +36,7 @@ from q2d2_stream.training.losses import (
     voicing_loss,
 )
 from q2d2_stream.training.perceptual import ContrastLoss, NsimLoss, PesqLoss, StoiLoss
+from q2d2_stream.training.phase import PhaseLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
 __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
@@ -90,13 +91,16 @@ class Stage(nn.Module):
         """Groups of parameters; the gradient of each is clipped by itself."""
         raise NotImplementedError
 
-    def backward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
+    def backward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name, their gradients added to the parameters."""
-        losses: Losses = self(batch, flags, mask, rng)
+        losses: Losses = self(batch, rng)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         return losses
+
+
+def _of_source(source: Losses) -> Tensor:
+    """What a wrong pitch and a wrong voicing cost together, in every stage."""
+    return 0.3 * source["f0"] + 0.1 * source["voicing"]
 
 
 class LatentStage(Stage):
@@ -131,22 +135,22 @@ class LatentStage(Stage):
         fine = torch.stack([fine[:, k : k + 4 * frames : 4][:, :frames] for k in range(7)], 2)
         return wide, fine.flatten(2)
 
-    def forward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
+    def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
         points, _ = self.net.encode(batch.pcm)
-        x = self.project_in(torch.cat([points * mask, flags], -1))
+        x = self.project_in(torch.cat([points * batch.mask, batch.flags], -1))
         x, _ = self.stack(x, self.stack.initial_state(x.shape[0]))
         wide, fine, pitch, voicing = torch.split(self.head(x).float(), self.bands, -1)
         with torch.no_grad():
             want_wide, want_fine = self._spectra(batch.pcm)
         mel = spectral_distance(torch.exp(wide.clamp(-6, 3) * 2.0 - 5.0), want_wide)
         time = spectral_distance(torch.exp(fine.clamp(-6, 3) * 2.0 - 5.0), want_fine)
-        f0 = pitch_loss(pitch, batch.f0, batch.voiced, self.net.decoder.log_f0)
-        voiced = voicing_loss(voicing[..., 0], batch.voiced)
-        loss = mel + 0.5 * time + 0.3 * f0 + 0.1 * voiced
-        return {"loss": loss, "mel": mel, "time": time, "f0": f0, "voicing": voiced}
+        source = {
+            "f0": pitch_loss(pitch, batch.f0, batch.voiced, self.net.decoder.log_f0),
+            "voicing": voicing_loss(voicing[..., 0], batch.voiced),
+        }
+        loss = mel + 0.5 * time + _of_source(source)
+        return {"loss": loss, "mel": mel, "time": time} | source
 
 
 class Predicted(NamedTuple):
@@ -163,7 +167,7 @@ class WaveStage(Stage):
 
     weights: ClassVar[dict[str, float]] = {
         "mel": 1.0,
-        "pesq": 0.05,
+        "pesq": 0.02,
         "stoi": 0.5,
         "nsim": 0.3,
         "contrast": 0.3,
@@ -188,22 +192,21 @@ class WaveStage(Stage):
         """The F0 that drives the pulses, ``(batch, frames)``."""
         return true_f0
 
-    def predict(self, batch: Batch, flags: Tensor, mask: Tensor) -> Predicted:
+    def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
             points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
-        filters, _ = decoder.filters(points * mask, flags, state.blocks)
+        filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
         f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
         voicing = voicing_loss(filters.voicing, batch.voiced)
         return Predicted(filters, state, {"f0": f0, "voicing": voicing})
 
     def synthesize(
-        self, batch: Batch, filters: Filters, state: DecoderState
+        self, batch: Batch, filters: Filters, f0: Tensor, state: DecoderState
     ) -> tuple[Tensor, Tensor]:
         """Decoded speech beside what it should have been, ``(batch, samples)`` each."""
-        f0 = self.pitch(filters, batch.f0)
         pcm, _ = self.net.decoder.synthesize(filters, f0, state, state.blocks)
         delay = self.net.config.codec.lookahead
         return pcm[:, delay:], batch.pcm[:, :-delay]
@@ -220,13 +223,12 @@ class WaveStage(Stage):
         parts = [weight * losses[name] for name, weight in self.weights.items()]
         return {"loss": torch.stack(parts).sum()} | losses
 
-    def forward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
+    def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
-        filters, state, source = self.predict(batch, flags, mask)
-        losses = self.likeness(*self.synthesize(batch, filters, state), rng) | source
-        losses["loss"] = losses["loss"] + 0.3 * source["f0"] + 0.1 * source["voicing"]
+        filters, state, source = self.predict(batch)
+        f0 = self.pitch(filters, batch.f0)
+        losses = self.likeness(*self.synthesize(batch, filters, f0, state), rng) | source
+        losses["loss"] = losses["loss"] + _of_source(source)
         return losses
 
 
@@ -242,13 +244,15 @@ class AdversarialStage(WaveStage):
 
     critic_share, matching_weight = 0.5, 6.0
     alone_steps, ramp_steps = 500, 400  # a new critic learns alone first, then is heeded by and by
-    whisper_share = 0.6
+    whisper_share = 0.8
+    phase_share = 0.2
     steps: Tensor  # stays on the CPU: it decides what comes next
     ramp: Tensor
 
     def __init__(self, net: CodecNet, joint: bool = False, whisper: bool = False) -> None:
         super().__init__(net, joint)
         self.critic = Discriminator()
+        self.phase = PhaseLoss(net.config.codec.sample_rate, net.config.codec.hop)
         self.whisper = WhisperLoss() if whisper else None
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
         self.register_buffer("ramp", torch.zeros(()), persistent=False)
@@ -301,29 +305,35 @@ class AdversarialStage(WaveStage):
         }
         return said, part
 
-    def teach(self, batch: Batch, flags: Tensor, mask: Tensor) -> Losses:
+    def teach(self, batch: Batch) -> Losses:
         """The critic's part of a step: at a third of its cost, and no harm to the decoder."""
         with torch.no_grad():
-            filters, state, source = self.predict(batch, flags, mask)
-            got, wanted = self.synthesize(batch, filters, state)
+            filters, state, source = self.predict(batch)
+            f0 = self.pitch(filters, batch.f0)
+            got, wanted = self.synthesize(batch, filters, f0, state)
         losses, _ = self.judge(got, wanted)
         losses["critic"].backward()  # type: ignore[no-untyped-call]
         return losses | source
 
-    def backward(
-        self, batch: Batch, flags: Tensor, mask: Tensor, rng: np.random.Generator
-    ) -> Losses:
+    def backward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """One forward pass serves both sides."""
         if self._joined < 0:
-            return self.teach(batch, flags, mask)
-        filters, state, source = self.predict(batch, flags, mask)
+            return self.teach(batch)
+        filters, state, source = self.predict(batch)
         heard = Filters(*(each.detach().requires_grad_() for each in filters))
-        got, wanted = self.synthesize(batch, heard, state)
+        f0 = self.pitch(filters, batch.f0)
+        got, wanted = self.synthesize(batch, heard, f0, state)
         losses = self.likeness(got, wanted, rng)
         said, part = self.judge(got, wanted)
         losses |= said
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        pulls: list[Pull] = [(self.ramp * self.critic_share, critic)]
+        losses["phase"] = self.phase(
+            heard.angle, f0, (state.phase, state.f0), batch.pcm, batch.voiced
+        )
+        pulls: list[Pull] = [
+            (self.ramp * self.critic_share, critic),
+            (self.phase_share, losses["phase"]),
+        ]
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
             pulls.append((self.whisper_share, losses["whisper"]))
@@ -331,7 +341,7 @@ class AdversarialStage(WaveStage):
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters())
         )
-        side = 0.3 * source["f0"] + 0.1 * source["voicing"]
+        side = _of_source(source)
         torch.autograd.backward([*_shaping(filters), side], [*total, torch.ones_like(side)])
         return losses | source
 
@@ -346,7 +356,7 @@ def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Tens
     share of their size. The graph is kept."""
 
     def gradients(of: Tensor) -> tuple[list[Tensor], Tensor]:
-        found = list(torch.autograd.grad(of, inputs, retain_graph=True))
+        found = list(torch.autograd.grad(of, inputs, retain_graph=True, materialize_grads=True))
         return found, torch.stack([each.norm() for each in found]).norm()
 
     total, size = gradients(loss)

@@ -275,8 +275,7 @@ def train(
     def update(inputs: Sequence[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         for parameter in parameters:
             parameter.grad = None
-        pcm, f0, voiced, flags, mask = inputs
-        losses = stage.backward(Batch(pcm, f0, voiced), flags, mask, rng)
+        losses = stage.backward(Batch(*inputs), rng)
         norm = _clip_gradients(groups, world)
         for optimizer in optimizers.values():
             optimizer.step()

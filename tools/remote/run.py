@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.training import trainer, whisper
+from q2d2_stream.training.batches import Batch
 from q2d2_stream.training.corpus import Corpus, Source
-from q2d2_stream.training.feed import Drawn, Feed
+from q2d2_stream.training.feed import Feed
 
 _LOOK_EVERY = 30  # batches of a process
 
@@ -60,7 +61,7 @@ def main() -> None:
             return {k.replace("|", "/"): content[k].astype(np.float32) for k in content.files}
 
     class Growing(Feed):
-        def __iter__(self) -> Iterator[Drawn]:
+        def __iter__(self) -> Iterator[Batch]:
             for number, batch in enumerate(super().__iter__()):
                 if number % _LOOK_EVERY == 0:
                     self.speech = unpacked(args.corpus)
