@@ -236,10 +236,10 @@ class AdversarialStage(WaveStage):
     """Stage 2: the decoder against a critic, on a frozen encoder and lattice unless ``joint``.
 
     Gradients are balanced where they meet: what the critic asks for gets a fixed share of the size
-    of the spectral losses' gradient, whatever the scale of a loss; and so does what a recogniser
-    asks for, where there is one. They meet at the filters (as VQGAN's at its last layer, arXiv
-    2012.09841), not at the waveform (EnCodec, arXiv 2210.13438): there the near silence between
-    words holds most of a logarithm's gradient, and the filters hear little of it.
+    of the spectral losses' gradient, whatever the scale of a loss; and so do the pulses' phases
+    and, where there is one, a recogniser. They meet at the filters (as VQGAN's at its last layer,
+    arXiv 2012.09841), not at the waveform (EnCodec, arXiv 2210.13438): there the near silence
+    between words holds most of a logarithm's gradient, and the filters hear little of it.
     """
 
     critic_share, matching_weight = 0.5, 6.0
@@ -353,7 +353,7 @@ def _shaping(filters: Filters) -> list[Tensor]:
 
 def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Tensor]:
     """Gradients of ``loss`` for ``inputs``, and those of every pull added to them, brought to its
-    share of their size. The graph is kept."""
+    share of their size; a pull need not reach all inputs. The graph is kept."""
 
     def gradients(of: Tensor) -> tuple[list[Tensor], Tensor]:
         found = list(torch.autograd.grad(of, inputs, retain_graph=True, materialize_grads=True))
