@@ -42,42 +42,46 @@ def spoken(decoder):
     return angle, f0[:, :-1], speech[:, HOP:]
 
 
-def _loss(angle, f0, speech, voiced=None):
+def _loss(decoder, angle, f0, speech, voiced=None):
     frames = f0.shape[1]
-    state = (torch.zeros(1, 1), torch.zeros(1, 1))
+    state = decoder.initial_state()
+    pulses, _ = decoder.pulse_train(f0, (state.phase, state.f0))
+    spectra = [
+        decoder.spectrum(each, state.pulses) for each in (pulses, speech.reshape(pulses.shape))
+    ]
     voiced = torch.ones(1, frames) if voiced is None else voiced
-    return PhaseLoss(RATE, HOP)(angle.expand(1, frames, -1), f0, state, speech, voiced)
+    return PhaseLoss(RATE, HOP)(angle.expand(1, frames, -1), *spectra, f0, voiced)
 
 
-def test_the_right_phases_cost_nothing_wherever_the_pulses_fall(spoken):
+def test_the_right_phases_cost_nothing_wherever_the_pulses_fall(decoder, spoken):
     angle, f0, speech = spoken
     late = torch.nn.functional.pad(speech, (37, 0))[:, : speech.shape[1]]
     for heard in (speech, late):
-        right = float(_loss(angle, f0, heard))
-        wrong = float(_loss(torch.zeros_like(angle), f0, heard))
+        right = float(_loss(decoder, angle, f0, heard))
+        wrong = float(_loss(decoder, torch.zeros_like(angle), f0, heard))
         assert right < 0.1 < 0.3 < wrong
 
 
-def test_its_gradient_leads_to_the_right_phases(spoken):
+def test_its_gradient_leads_to_the_right_phases(decoder, spoken):
     angle, f0, speech = spoken
     found = torch.zeros_like(angle).requires_grad_()
     optimizer = torch.optim.Adam([found], lr=0.1)
     for _ in range(60):
         optimizer.zero_grad()
-        loss = _loss(found, f0, speech)
+        loss = _loss(decoder, found, f0, speech)
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < 0.15
 
 
-def test_frames_without_voice_count_nothing(spoken):
+def test_frames_without_voice_count_nothing(decoder, spoken):
     angle, f0, speech = spoken
     n = f0.shape[1]
     voiced = torch.ones(1, n)
     voiced[:, n // 2 :] = 0.0
     noisy = speech.clone()
     noisy[:, n // 2 * HOP :] = torch.randn(noisy[:, n // 2 * HOP :].shape)
-    whole = float(_loss(angle, f0, noisy))
-    half = float(_loss(angle, f0, noisy, voiced))
+    whole = float(_loss(decoder, angle, f0, noisy))
+    half = float(_loss(decoder, angle, f0, noisy, voiced))
     assert half < 0.1 < whole
-    assert float(_loss(angle, f0, noisy, 0 * voiced)) == pytest.approx(1.0)
+    assert float(_loss(decoder, angle, f0, noisy, 0 * voiced)) == pytest.approx(1.0)

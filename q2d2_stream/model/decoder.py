@@ -115,13 +115,19 @@ class Decoder(nn.Module):
             self.step * fraction
         )
 
+    def spectrum(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Real and imaginary parts of the synthesis windows that end with each frame: samples
+        ``(batch, frames, 320)`` and the frame before them -> ``(batch, frames, bins)`` each."""
+        earlier = torch.cat([before[:, None], frames[:, :-1]], dim=1)
+        re, im = self.dft(torch.cat([earlier, frames], dim=-1) * self.window)
+        return re, im
+
     def synthesize(
         self, filters: Filters, f0: Tensor, state: DecoderState, blocks: tuple[Tensor, ...]
     ) -> tuple[Tensor, DecoderState]:
         """Filters and F0 ``(batch, frames)`` -> PCM ``(batch, 320 * frames)``."""
         pulses, (phase, last_f0) = self.pulse_train(f0, (state.phase, state.f0))
-        before = torch.cat([state.pulses[:, None], pulses[:, :-1]], dim=1)
-        re, im = self.dft(torch.cat([before, pulses], dim=-1) * self.window)
+        re, im = self.spectrum(pulses, state.pulses)
         gain = torch.exp(filters.harmonic) * torch.sigmoid(filters.voicing)[..., None]
         cos, sin = gain * torch.cos(filters.angle), gain * torch.sin(filters.angle)
         angle, noise = self.noise_phase(f0.shape[1], state.noise)

@@ -7,10 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from q2d2_stream.model.excitation import PulseTrain
-from q2d2_stream.model.transform import RealDft, bin_order
+from q2d2_stream.model.transform import bin_order
 
 __all__ = ["PhaseLoss"]
+
+Spectrum = tuple[Tensor, Tensor]  # real and imaginary parts
 
 
 class PhaseLoss(nn.Module):
@@ -31,7 +32,6 @@ class PhaseLoss(nn.Module):
     """
 
     LOWEST_HZ, FITTED_HZ, TOP_HZ = 60.0, 4000.0, 8000.0
-    window: Tensor
     radians: Tensor
     heard: Tensor
     delays: Tensor
@@ -40,9 +40,7 @@ class PhaseLoss(nn.Module):
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         super().__init__()
-        self.sample_rate, self.hop = sample_rate, hop
-        self.pulse_train, self.dft = PulseTrain(sample_rate, hop), RealDft(2 * hop)
-        window = torch.sqrt(torch.hann_window(2 * hop, periodic=True))
+        self.sample_rate = sample_rate
         hz = bin_order(2 * hop) * (sample_rate / (2 * hop))
         heard = (hz >= self.LOWEST_HZ) & (hz < self.TOP_HZ)
         fitted = heard & (hz < self.FITTED_HZ)
@@ -51,7 +49,6 @@ class PhaseLoss(nn.Module):
         radians = hz * (2.0 * math.pi / sample_rate)  # per sample
         turn = delays[:, None] * radians
         for name, table in {
-            "window": window,
             "radians": radians,
             "heard": heard.float(),
             "delays": delays,
@@ -61,35 +58,28 @@ class PhaseLoss(nn.Module):
             self.register_buffer(name, table, persistent=False)
 
     def forward(
-        self,
-        angle: Tensor,
-        f0: Tensor,
-        state: tuple[Tensor, Tensor],
-        speech: Tensor,
-        voiced: Tensor,
+        self, angle: Tensor, pulses: Spectrum, speech: Spectrum, f0: Tensor, voiced: Tensor
     ) -> Tensor:
         """A scalar.
 
         Args:
             angle: what the decoder adds to the pulses' phases, radians ``(batch, frames, bins)``.
+            pulses, speech: spectra by :meth:`~q2d2_stream.model.Decoder.spectrum`.
             f0: what drives the pulses, Hz ``(batch, frames)``.
-            state: of the pulse train before the first frame.
-            speech: ``(batch, 320 * frames)``.
             voiced: 1 where there is a pitch, else 0, ``(batch, frames)``.
         """
-        target, weight = self._target(angle.detach(), f0, state, speech)
-        both = voiced * _before(voiced)  # a window is two frames long
+        target, weight = self._target(angle.detach(), pulses, speech, f0)
+        both = voiced * nn.functional.pad(voiced, (1, 0))[:, :-1]  # a window is two frames long
         weight = weight * both[..., None]
         return 1.0 - (weight * torch.cos(angle - target)).sum() / (weight.sum() + 1e-6)
 
     @torch.no_grad()
     def _target(
-        self, angle: Tensor, f0: Tensor, state: tuple[Tensor, Tensor], speech: Tensor
+        self, angle: Tensor, pulses: Spectrum, speech: Spectrum, f0: Tensor
     ) -> tuple[Tensor, Tensor]:
         """What the angles should be, and how much each counts, ``(batch, frames, bins)``."""
-        pulses, _ = self.pulse_train(f0, state)
-        p_re, p_im = self._spectrum(pulses)
-        w_re, w_im = self._spectrum(speech.reshape(speech.shape[0], -1, self.hop))
+        p_re, p_im = pulses
+        w_re, w_im = speech
         re, im = w_re * p_re + w_im * p_im, w_im * p_re - w_re * p_im
         phase = torch.atan2(im, re)
         weight = (re.square() + im.square()) ** 0.25 * self.heard
@@ -99,13 +89,3 @@ class PhaseLoss(nn.Module):
         too_far = torch.abs(self.delays) > 0.5 * self.sample_rate / f0[..., None]
         delay = self.delays[fit.masked_fill(too_far, -torch.inf).argmax(-1)]
         return phase - delay[..., None] * self.radians, weight
-
-    def _spectrum(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the windows that end with each frame, ``(batch, frames, 320)``."""
-        re, im = self.dft(torch.cat([_before(frames), frames], -1) * self.window)
-        return re, im
-
-
-def _before(frames: Tensor) -> Tensor:
-    """Each frame's predecessor; nothing before the first."""
-    return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)

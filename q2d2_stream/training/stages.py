@@ -305,12 +305,22 @@ class AdversarialStage(WaveStage):
         }
         return said, part
 
+    def pulse_shape(self, batch: Batch, angle: Tensor, f0: Tensor, state: DecoderState) -> Tensor:
+        """How wrong the shape of the pulses is."""
+        decoder: Decoder = self.net.decoder
+        with torch.no_grad():
+            frames, _ = decoder.pulse_train(f0, (state.phase, state.f0))
+            pulses = decoder.spectrum(frames, state.pulses)
+            said = batch.pcm.reshape(frames.shape)
+            speech = decoder.spectrum(said, torch.zeros_like(said[:, 0]))
+        loss: Tensor = self.phase(angle, pulses, speech, f0, batch.voiced)
+        return loss
+
     def teach(self, batch: Batch) -> Losses:
         """The critic's part of a step: at a third of its cost, and no harm to the decoder."""
         with torch.no_grad():
             filters, state, source = self.predict(batch)
-            f0 = self.pitch(filters, batch.f0)
-            got, wanted = self.synthesize(batch, filters, f0, state)
+            got, wanted = self.synthesize(batch, filters, self.pitch(filters, batch.f0), state)
         losses, _ = self.judge(got, wanted)
         losses["critic"].backward()  # type: ignore[no-untyped-call]
         return losses | source
@@ -327,9 +337,7 @@ class AdversarialStage(WaveStage):
         said, part = self.judge(got, wanted)
         losses |= said
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        losses["phase"] = self.phase(
-            heard.angle, f0, (state.phase, state.f0), batch.pcm, batch.voiced
-        )
+        losses["phase"] = self.pulse_shape(batch, heard.angle, f0, state)
         pulls: list[Pull] = [
             (self.ramp * self.critic_share, critic),
             (self.phase_share, losses["phase"]),
