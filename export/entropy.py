@@ -22,7 +22,7 @@ from q2d2_stream.engine.codec import MODELS, TABLES_FILE
 from q2d2_stream.entropy import Mode, Tables
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
-from q2d2_stream.entropy.tables import SHIFT
+from q2d2_stream.entropy.tables import HISTORY, SHIFT
 from q2d2_stream.errors import InputError
 
 __all__ = ["encoded_clips", "fit"]
@@ -40,38 +40,44 @@ def fit(clips: Sequence[NDArray[np.uint8]], config: CodecConfig, model_hash: byt
     """Tables for the indices of ``clips``.
 
     Args:
-        clips: runs of frames at the highest rate, uint8 ``(frames, pairs)``, two frames or more.
+        clips: runs of frames at the highest rate, uint8 ``(frames, pairs)``; three frames or more.
         config: that they are of.
         model_hash: 8 bytes.
 
     Raises InputError where there is nothing to fit to.
     """
     coordinates = Coordinates(config)
-    runs = [coordinates.of(clip) for clip in clips if len(clip) > 1]
+    runs = [coordinates.of(clip) for clip in clips if len(clip) > HISTORY]
     if not runs:
-        raise InputError("there are no clips of two frames or more, expected speech")
-    last = np.concatenate([run[:-1] for run in runs])
-    points = np.concatenate([run[1:] for run in runs])
-    # A message may begin anywhere, so every frame is an example of a first one.
-    first = _fit_mode(np.zeros_like(last), points, config, coordinates)
-    return Tables(model_hash, first, _fit_mode(last, points, config, coordinates))
+        raise InputError(f"there are no clips of {HISTORY + 1} frames or more, expected speech")
+    points = np.concatenate([run[HISTORY:] for run in runs])
+    back = [np.concatenate([run[HISTORY - n : -n] for run in runs]) for n in range(1, HISTORY + 1)]
+    last = np.stack(back, axis=1)
+    # A message may begin anywhere, so every frame is an example of one with fewer before it.
+    modes = [
+        _fit_mode(last[:, :history], points, config, coordinates) for history in range(HISTORY + 1)
+    ]
+    return Tables(model_hash, tuple(modes))
 
 
 def _fit_mode(last: Points, points: Points, config: CodecConfig, coordinates: Coordinates) -> Mode:
-    dims = points.shape[1]
-    one = np.ones((len(points), 1))
-    given = np.concatenate([last, points, one], axis=1, dtype=np.float64)
+    frames, history, dims = last.shape
+    earlier = history * dims
+    given = np.concatenate(
+        [last.reshape(frames, earlier), points, np.ones((frames, 1))], axis=1, dtype=np.float64
+    )
     moments = given.T @ given
-    before, within = np.zeros((dims, dims)), np.zeros((dims, dims))
+    before, within = np.zeros((dims, history, dims)), np.zeros((dims, dims))
     bias = np.zeros(dims)
     for k in range(dims):
         # Only what a sender of the lowest rate that has this coordinate sends, too.
         known = 2 * min(pairs for pairs in config.rates if 2 * pairs > k)
-        use = np.concatenate([np.arange(known), dims + np.arange(k), [2 * dims]])
+        back = (dims * np.arange(history)[:, None] + np.arange(known)).ravel()
+        use = np.concatenate([back, earlier + np.arange(k), [earlier + dims]])
         square = moments[np.ix_(use, use)] + _RIDGE * np.eye(len(use))
-        weights = np.linalg.solve(square, moments[use, dims + k])
-        before[k, :known] = weights[:known]
-        within[k, :k] = weights[known:-1]
+        weights = np.linalg.solve(square, moments[use, earlier + k])
+        before[k, :, :known] = weights[: len(back)].reshape(history, known)
+        within[k, :k] = weights[len(back) : -1]
         bias[k] = weights[-1]
     scale = 2.0 * (1 << SHIFT)
     mode = Mode(
@@ -174,10 +180,10 @@ def _run(args: argparse.Namespace) -> int:
     (args.models / TABLES_FILE).write_bytes(data)
     print(f"{codec.model_id}: tables {tables.checksum:08x}, {len(data)} bytes")
     for rate in range(len(codec.config.rates)):
-        bits = [mode.frame_bits(rate) for mode in (tables.first, tables.following)]
+        *first, following = (f"{mode.frame_bits(rate):.2f}" for mode in tables.modes)
         print(
             f"rate {rate}: {codec.config.bits_per_frame(rate):.2f} bits a frame; coded, the first "
-            f"of a run {bits[0]:.2f}, following {bits[1]:.2f}"
+            f"of a run {', '.join(first)}, following {following}"
         )
     return 0
 

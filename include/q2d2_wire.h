@@ -28,7 +28,7 @@ enum {
     Q2D2_SAMPLE_RATE = 24000,
     Q2D2_HOP = 320,          /* samples of one frame */
     Q2D2_PAIRS = 12,         /* pairs of the highest rate; a latent has twice as many numbers */
-    Q2D2_RATES = 3,          /* rates 0, 1, 2: 1.50, 2.94, 5.83 kbps */
+    Q2D2_RATES = 4,          /* rates 0 to 3: 1.50, 1.98, 2.94, 5.83 kbps */
     Q2D2_MAX_FRAMES = 8,     /* frames of one AUDIO message */
     Q2D2_MAX_PACKED = 78,    /* bytes of 8 frames at the highest rate */
     Q2D2_PROTOCOL = 1,       /* protocol version */
@@ -74,7 +74,8 @@ static inline int q2d2_codes(int pair) { return pair == 0 ? 145 : 85; }
 /* Pairs sent at a rate, 0 for a rate that does not exist. */
 static inline int q2d2_rate_pairs(int rate)
 {
-    return rate < 0 || rate >= Q2D2_RATES ? 0 : 3 << rate;
+    static const uint8_t pairs[Q2D2_RATES] = {3, 4, 6, 12};
+    return rate < 0 || rate >= Q2D2_RATES ? 0 : pairs[rate];
 }
 
 /* Nearest of `count` points first, first + 1, ... to x: its number. Halves go to even numbers. */
@@ -150,6 +151,7 @@ static inline int q2d2_packed_bytes(int rate, int frames)
 {
     static const uint8_t bytes[Q2D2_RATES][Q2D2_MAX_FRAMES] = {
         {3, 5, 8, 10, 13, 15, 18, 20},
+        {4, 7, 10, 14, 17, 20, 24, 27},
         {5, 10, 15, 20, 25, 30, 35, 40},
         {10, 20, 30, 39, 49, 59, 68, 78},
     };
@@ -279,7 +281,7 @@ static inline bool q2d2_is_utf8(const uint8_t *text, size_t size)
 typedef struct {
     uint32_t sequence;      /* of the first frame, among those meant to be sent */
     uint32_t timestamp;     /* of the first frame, among those captured */
-    int rate;               /* 0 to 2 */
+    int rate;               /* 0 to 3 */
     int frames;             /* 1 to 8 */
     bool start, end, dtx;   /* begins or ends a talk spurt; keep-alive inside silence */
 } q2d2_audio;
@@ -312,7 +314,7 @@ static inline int q2d2_write_audio(const q2d2_audio *audio, const uint8_t *indic
 static inline int q2d2_read_audio(const uint8_t *data, size_t size, q2d2_audio *audio,
                                   uint8_t *indices)
 {
-    if (size < Q2D2_AUDIO_HEADER || data[0] != Q2D2_KIND_AUDIO || (data[1] >> 3 & 3) == 3) {
+    if (size < Q2D2_AUDIO_HEADER || data[0] != Q2D2_KIND_AUDIO) {
         return Q2D2_MALFORMED;
     }
     audio->frames = (data[1] & 7) + 1;

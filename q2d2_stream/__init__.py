@@ -1,7 +1,7 @@
 """q2d2-stream: a causal neural speech codec for 1.5 to 6 kbps, one 13.3 ms frame at a time.
 
     codec = q2d2_stream.load_codec()
-    encoder, decoder = codec.encoder(rate=1), codec.decoder()
+    encoder, decoder = codec.encoder(rate=2), codec.decoder()
     indices = encoder.push(pcm)       # float32 (320,) -> uint8 (1, pairs)
     pcm = decoder.push(indices)       # or decoder.push(None) for a frame that was lost
 

@@ -39,7 +39,7 @@ class CodecConfig:
     hop: int = 320
     lattice: str = "rhombic"
     levels: tuple[int, ...] = (9, 9) + (7, 7) * 11
-    rates: tuple[int, ...] = (3, 6, 12)
+    rates: tuple[int, ...] = (3, 4, 6, 12)
     lookahead: int = 320
 
     def __post_init__(self) -> None:

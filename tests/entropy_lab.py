@@ -9,6 +9,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy import IndexCoder, Mode, Tables
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
+from q2d2_stream.entropy.tables import HISTORY
 from q2d2_stream.lattice import Lattice
 
 __all__ = ["CONFIGS", "HASH", "coder", "random_indices", "random_tables", "smooth_indices"]
@@ -35,8 +36,9 @@ def random_tables(config: CodecConfig, seed: int = 0) -> Tables:
         table[:, -1] += TOTAL - table.sum(axis=1)
         return table.astype(np.uint16)
 
-    def mode() -> Mode:
-        before, within = random.integers(-largest, largest, (2, dims, dims), endpoint=True)
+    def mode(history: int) -> Mode:
+        before = random.integers(-largest, largest, (dims, history, dims), endpoint=True)
+        within = random.integers(-largest, largest, (dims, dims), endpoint=True)
         sizes = [
             slots(2 * coordinates.highest[2 * pair + (place > 0)] + 1, symbols)
             for pair, alphabets in enumerate(coordinates.symbols)
@@ -50,7 +52,7 @@ def random_tables(config: CodecConfig, seed: int = 0) -> Tables:
             np.full(len(config.rates), 100, np.uint16),
         )
 
-    return Tables(HASH, mode(), mode())
+    return Tables(HASH, tuple(mode(history) for history in range(HISTORY + 1)))
 
 
 def random_indices(config: CodecConfig, rate: int, frames: int, seed: int = 0) -> NDArray[np.uint8]:

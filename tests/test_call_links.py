@@ -161,7 +161,7 @@ def test_a_link_of_8_kbps_carries_speech(tmp_path: Path) -> None:
             caller = party(
                 dial(proxy.port, own=endpoint(frames_per_message=1)),
                 tmp_path / "said.wav",
-                rate=2,
+                rate=3,
             )
             tasks = await start(callee, caller)
             await until(lambda: caller.stats().steps_down >= 3, "stepping down")

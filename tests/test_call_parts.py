@@ -236,7 +236,7 @@ def test_a_party_runs_the_encoder_that_was_asked_for(
     shipped = codec()
     encoder, asked = shipped.encoder, []
 
-    def stand_in(rate: int = 1, denoise: bool = False) -> StreamEncoder:
+    def stand_in(rate: int = 2, denoise: bool = False) -> StreamEncoder:
         asked.append(denoise)
         return encoder(rate)
 

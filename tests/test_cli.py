@@ -99,7 +99,7 @@ def steps(samples: int, seed: int = 0) -> np.ndarray:
     return np.repeat(levels, CONFIG.hop)[:samples].astype(np.float32)
 
 
-def encoded(pcm: np.ndarray, rate: int = 1, piece: int = 1000) -> bytes:
+def encoded(pcm: np.ndarray, rate: int = 2, piece: int = 1000) -> bytes:
     encoder = FileEncoder(level_codec(), rate)
     body = [encoder.push(pcm[at : at + piece]) for at in range(0, len(pcm), piece)]
     body.append(encoder.finish())

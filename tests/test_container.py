@@ -58,10 +58,10 @@ def unpacked(events: list[Event]) -> list[tuple[int, ...] | None]:
     return frames
 
 
-FILE = file_of(frames_of(0, 12), frames_of(2, 7), frames_of(1, 11))
+FILE = file_of(frames_of(0, 12), frames_of(3, 7), frames_of(2, 11))
 CODER = fitted_coder(CONFIG)
 SMOOTH = smooth_indices(CONFIG, 40)
-CODED_FILE = file_of(SMOOTH[:12, :3], frames_of(2, 7), SMOOTH[12:24, :6], SMOOTH, coder=CODER)
+CODED_FILE = file_of(SMOOTH[:12, :3], frames_of(3, 7), SMOOTH[12:24, :6], SMOOTH, coder=CODER)
 BLOCKS = [m.start() for m in re.finditer(re.escape(SYNC), FILE)]
 
 
@@ -96,11 +96,11 @@ def test_blocks_are_coded_where_that_is_shorter() -> None:
     events = read(CODED_FILE)
     blocks = [event for event in events if isinstance(event, Block)]
     assert {block.coded for block in blocks if 12 <= block.first_frame < 19} == {False}
-    assert {block.coded for block in blocks if block.frames == 5 and block.rate == 1} == {True}
+    assert {block.coded for block in blocks if block.frames == 5 and block.rate == 2} == {True}
     assert CODED_FILE[8] == 2
     assert FILE[8] == 1
     assert len(CODED_FILE) < 0.9 * len(
-        file_of(SMOOTH[:12, :3], frames_of(2, 7), SMOOTH[12:24, :6], SMOOTH)
+        file_of(SMOOTH[:12, :3], frames_of(3, 7), SMOOTH[12:24, :6], SMOOTH)
     )
 
 
@@ -317,8 +317,8 @@ def test_the_writer_refuses_what_it_cannot_write() -> None:
     writer = Writer(CONFIG, MODEL_ID, MODEL_HASH)
     with pytest.raises(InputError, match="expected uint8"):
         writer.push(np.zeros((1, 3)))
-    with pytest.raises(InputError, match="4 pairs"):
-        writer.push(np.zeros((1, 4), np.uint8))
+    with pytest.raises(InputError, match="5 pairs"):
+        writer.push(np.zeros((1, 5), np.uint8))
     writer.push(np.zeros((2, 3), np.uint8))
     with pytest.raises(InputError, match="take 33 frames, but 2 were written"):
         writer.finish(10_000)

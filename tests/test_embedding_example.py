@@ -34,7 +34,7 @@ def test_the_example_is_our_codec(speech: NDArray[np.float32], tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     codec = load_codec(engine="tflite", precision="int8")
-    expected = codec.decoder().push(codec.encoder(2).push(pcm))
+    expected = codec.decoder().push(codec.encoder(3).push(pcm))
     heard, _ = soundfile.read(target, dtype="float32")
     np.testing.assert_array_equal(heard, expected)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_what_is_predictable_takes_fewer_bytes(name: str) -> None:
 
 
 def test_what_is_not_predictable_is_left_to_packing() -> None:
-    assert FITTED.encode(random_indices(CONFIG, 2, 75)) is None
+    assert FITTED.encode(random_indices(CONFIG, 3, 75)) is None
     assert FITTED.encode(np.zeros((0, 3), np.uint8)) is None
 
 
@@ -95,7 +96,7 @@ def test_damage_gives_legal_indices_or_one_error(data: st.DataObject) -> None:
     mangled = bytearray(coded)
     mangled[data.draw(st.integers(0, len(coded) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        got = FITTED.decode(bytes(mangled), 2, 30)
+        got = FITTED.decode(bytes(mangled), 3, 30)
     except InputError:
         return
     assert (got < np.array(CONFIG.codes)).all()
@@ -104,8 +105,8 @@ def test_damage_gives_legal_indices_or_one_error(data: st.DataObject) -> None:
 def test_bad_input_is_refused_in_a_sentence() -> None:
     with pytest.raises(InputError, match="expected uint8 of shape"):
         FITTED.encode(np.zeros((1, 3), np.int64))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="4 pairs"):
-        FITTED.encode(np.zeros((1, 4), np.uint8))
+    with pytest.raises(InputError, match="5 pairs"):
+        FITTED.encode(np.zeros((1, 5), np.uint8))
     with pytest.raises(InputError, match="an index is out of range"):
         FITTED.encode(np.full((1, 3), 255, np.uint8))
     with pytest.raises(InputError, match="5000 frames"):
@@ -137,7 +138,7 @@ def test_damaged_tables_are_refused(at: int, flip: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_noise_is_no_tables(noise: bytes) -> None:
-    for data in (noise, b"Q2D2TABS\x01" + noise, random_tables(CONFIG).to_bytes()[:21] + noise):
+    for data in (noise, b"Q2D2TABS\x02" + noise, random_tables(CONFIG).to_bytes()[:21] + noise):
         with pytest.raises(ModelError):
             Tables.from_bytes(data, CONFIG)
 
@@ -153,15 +154,21 @@ def test_tables_of_another_lattice_are_refused() -> None:
 def test_tables_that_cannot_code_everything_are_refused() -> None:
     config = CONFIGS["rectangular"]
     tables = random_tables(config)
-    sizes = [array.copy() for array in tables.first.sizes]
+
+    def with_first(**changes: Any) -> Tables:
+        return replace(tables, modes=(replace(tables.modes[0], **changes), *tables.modes[1:]))
+
+    sizes = [array.copy() for array in tables.modes[0].sizes]
     sizes[0][0, 1:3] += np.array([1, -1], np.int16).astype(np.uint16)
     sizes[0][0, 0] += 1
-    bad = replace(tables, first=replace(tables.first, sizes=tuple(sizes)))
+    bad = with_first(sizes=tuple(sizes))
     with pytest.raises(ModelError, match="does not sum to 4096"):
         Tables.from_bytes(bad.to_bytes(), config)
-    ahead = replace(tables, first=replace(tables.first, within=tables.first.before))
+    ahead = with_first(within=tables.modes[1].before[:, 0])
     with pytest.raises(InputError, match="from a later one"):
         IndexCoder(config, ahead)
-    far = replace(tables.first, bias=np.full_like(tables.first.bias, -(2**31)))
+    far = with_first(bias=np.full_like(tables.modes[0].bias, -(2**31)))
     with pytest.raises(InputError, match="beyond"):
-        IndexCoder(config, replace(tables, first=far))
+        IndexCoder(config, far)
+    with pytest.raises(InputError, match="2 modes, expected 3"):
+        IndexCoder(config, replace(tables, modes=tables.modes[1:]))

@@ -11,14 +11,16 @@ import pytest
 from test_eval_signal_metrics import noisy, voice
 
 from q2d2_stream.cli.eval import main, parse_peer, parse_rate
+from q2d2_stream.container import Writer
+from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError, MissingExtra
 from q2d2_stream.eval.cache import Cache
 from q2d2_stream.eval.clips import Clip, load_clips, spread
-from q2d2_stream.eval.codecs import CallableCodec, Original
+from q2d2_stream.eval.codecs import CallableCodec, Original, StreamCodec
 from q2d2_stream.eval.metrics import METRICS, Score, Scorer, choose_metrics
 from q2d2_stream.eval.noise import NoiseMix
 from q2d2_stream.eval.report import to_json, to_markdown
-from q2d2_stream.eval.runner import evaluate
+from q2d2_stream.eval.runner import Evaluation, evaluate
 
 CLIPS = [Clip("a_en_0", "a_en", voice(0.5)), Clip("b_es_1", "b_es", voice(0.6))]
 
@@ -50,7 +52,7 @@ def test_evaluate_and_report(distance: list[str]) -> None:
     assert evaluation.rows[1].kbps == pytest.approx(2.0)
     assert evaluation.sources() == ["a_en", "b_es"]
     text = to_markdown(evaluation)
-    assert "| hiss | 2.00 | 0.0 |" in text
+    assert "| hiss | 2.00 |  | 0.0 |" in text
     assert "PESQ-WB" in text
     assert "Lyra v2 6 kbps" in text
     assert json.dumps(to_json(evaluation)) == json.dumps(to_json(evaluation))
@@ -109,7 +111,7 @@ def test_noise_is_coded_and_clean_speech_compared_with(distance: list[str], tmp_
     assert "Noisy input" not in clean_table + lost_table
     assert faint.startswith("-20 dB SNR\n")
     assert loud.startswith("5 dB SNR\n")
-    assert f"| Noisy input |  |  |  | {evaluation.rows[4].score(pesq[0]).value:.2f} ±" in loud
+    assert f"| Noisy input |  |  |  |  | {evaluation.rows[4].score(pesq[0]).value:.2f} ±" in loud
     assert [row.get("snr_db", "no") for row in to_json(evaluation)["codecs"]] == [
         *["no"] * 4, 5.0, 5.0, -20.0, -20.0
     ]  # fmt: skip
@@ -172,10 +174,25 @@ def test_spread() -> None:
     assert spread(["a", "b"], None) == [0, 1]
 
 
+@pytest.mark.parametrize("rate", [0, 3])
+def test_coded_kbps_are_those_of_a_file(rate: int, speech: np.ndarray) -> None:
+    codec = load_codec()
+    clip = Clip("a_en_0", "a_en", speech[: 320 * 200 - codec.config.lookahead])
+    (row,) = evaluate([StreamCodec(rate)], [clip], []).rows
+    writer = Writer(codec.config, "", codec.model_hash, coder=codec.coder)
+    body = writer.push(codec.encoder(rate).push(np.pad(clip.pcm, (0, codec.config.lookahead))))
+    payload = len(body + writer.finish(len(clip.pcm))) - 3 * 14 - 22  # three blocks, a trailer
+    assert row.coded_kbps == pytest.approx(8e-3 * payload / (200 * 320 / 24_000))
+    assert 0.6 * row.kbps < row.coded_kbps < 0.9 * row.kbps
+    assert f" {row.kbps:.2f} | {row.coded_kbps:.2f} | 26.7 |" in to_markdown(
+        Evaluation((row,), (), ())
+    )
+
+
 def test_names_on_the_command_line() -> None:
-    assert [parse_rate(text) for text in ("1.5", "3", "6")] == [0, 1, 2]
+    assert [parse_rate(text) for text in ("1.5", "2", "3", "6")] == [0, 1, 2, 3]
     assert [parse_peer(text).name for text in ("opus6", "codec2_1200")] == ["opus6", "codec2_1200"]
-    for parse, text in ((parse_rate, "2"), (parse_peer, "lyra3"), (parse_peer, "codec2_450")):
+    for parse, text in ((parse_rate, "4"), (parse_peer, "lyra3"), (parse_peer, "codec2_450")):
         with pytest.raises(InputError):
             parse(text)
     with pytest.raises(InputError, match="mos"):

@@ -75,7 +75,7 @@ def tflite_models(
 
 def assert_streams(codec: Codec) -> None:
     pcm = np.random.default_rng(0).normal(0, 0.1, 320 * 20).astype(np.float32)
-    assert np.isfinite(codec.decoder().push(codec.encoder(2).push(pcm))).all()
+    assert np.isfinite(codec.decoder().push(codec.encoder(3).push(pcm))).all()
     assert codec.info["training"] == "a test"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.engine.codec import TABLES_FILE
 from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError, ModelError
+from q2d2_stream.lattice import Lattice
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -24,15 +26,25 @@ def test_fitted_tables_are_legal_and_save_bits(name: str) -> None:
     tables = fit([smooth_indices(config, 300, seed) for seed in range(3)], config, HASH)
     tables.check(config)
     for rate in range(len(config.rates)):
-        first, following = tables.first.frame_bits(rate), tables.following.frame_bits(rate)
-        assert 0 < following < first < config.bits_per_frame(rate)
+        first, second, following = (mode.frame_bits(rate) for mode in tables.modes)
+        assert 0 < max(second, following) < first < config.bits_per_frame(rate)
+
+
+def test_what_goes_on_as_it_did_takes_fewer_bits() -> None:
+    config = CodecConfig()
+    turns = np.random.default_rng(0).uniform(0.01, 0.05, 24) * np.arange(400)[:, None]
+    swinging = Lattice.of(config).nearest(2.5 * np.sin(2 * np.pi * turns))
+    _, second, following = (m.frame_bits(3) for m in fit([swinging], config, HASH).modes)
+    assert following < 0.9 * second
 
 
 def test_a_prediction_uses_only_what_its_rate_sends() -> None:
     config = CodecConfig()
     tables = fit([smooth_indices(config, 300)], config, HASH)
-    assert not tables.following.before[:6, 6:].any()
-    assert not tables.following.before[6:12, 12:].any()
+    before = tables.modes[-1].before
+    for fewer, more in itertools.pairwise(2 * pairs for pairs in (0, *config.rates)):
+        assert before[fewer:more, :, :more].any()
+        assert not before[fewer:more, :, more:].any()
 
 
 def test_sound_that_never_changes_can_be_fitted() -> None:
@@ -41,12 +53,12 @@ def test_sound_that_never_changes_can_be_fitted() -> None:
     coder = IndexCoder(config, fit([constant], config, HASH))
     coded = coder.encode(constant)
     assert coded is not None
-    assert (coder.decode(coded, 2, 10) == constant).all()
+    assert (coder.decode(coded, 3, 10) == constant).all()
 
 
 def test_nothing_cannot_be_fitted() -> None:
-    with pytest.raises(InputError, match="no clips of two frames"):
-        fit([np.zeros((1, 12), np.uint8)], CodecConfig(), HASH)
+    with pytest.raises(InputError, match="no clips of 3 frames"):
+        fit([np.zeros((2, 12), np.uint8)], CodecConfig(), HASH)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def test_streamed_encoder_gives_the_same_tokens(net, speech):
 @torch.no_grad()
 def test_streamed_decoder_gives_the_same_audio(net, speech):
     points, _ = net.encode(torch.from_numpy(speech[: 320 * 60])[None])
-    flags = torch.eye(4)[torch.arange(60) % 4][None]
+    flags = torch.eye(5)[torch.arange(60) % 5][None]
     whole, _ = net.decoder(points, flags, net.decoder.initial_state())
     state, parts = net.decoder.initial_state(), []
     for n in range(60):
@@ -53,7 +53,7 @@ def test_the_future_changes_no_token_and_no_sample_of_the_past(net, speech):
     outs = []
     for x in (pcm, changed):
         points, index = net.encode(x)
-        flags = torch.eye(4)[2].expand(1, 40, 4)
+        flags = torch.eye(5)[3].expand(1, 40, 5)
         outs.append((index[:, :30], net.decoder(points, flags, net.decoder.initial_state())[0]))
     assert torch.equal(outs[0][0], outs[1][0])
     assert torch.equal(outs[0][1][:, : 320 * 30], outs[1][1][:, : 320 * 30])
@@ -94,7 +94,7 @@ def test_strange_input_stays_finite(net, signal):
     elif signal == "click":
         pcm[0, 3000] = 1.0
     points, _ = net.encode(pcm)
-    out, _ = net.decoder(points, torch.eye(4)[2].expand(1, 20, 4), net.decoder.initial_state())
+    out, _ = net.decoder(points, torch.eye(5)[3].expand(1, 20, 5), net.decoder.initial_state())
     assert torch.isfinite(out).all()
 
 

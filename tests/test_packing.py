@@ -80,7 +80,7 @@ def test_frames_out_of_range_are_refused(frames: int) -> None:
     [
         (np.zeros((1, 3), np.int64), "int64"),
         (np.zeros(3, np.uint8), r"shape \(3,\)"),
-        (np.zeros((1, 4), np.uint8), "4 pairs"),
+        (np.zeros((1, 5), np.uint8), "5 pairs"),
         (np.array([[0, 85, 0]], np.uint8), "pair 1 is 85, expected 0 to 84"),
         (np.zeros((MAX_FRAMES + 1, 3), np.uint8), "cannot be packed"),
     ],
@@ -91,5 +91,5 @@ def test_what_cannot_be_packed_is_refused(indices: np.ndarray, sentence: str) ->
 
 
 def test_a_rate_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InputError, match="rate is 3"):
-        packed_bytes(CONFIG, 3, 1)
+    with pytest.raises(InputError, match="rate is 4"):
+        packed_bytes(CONFIG, 4, 1)

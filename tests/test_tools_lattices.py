@@ -65,7 +65,7 @@ def test_tables_pair_the_seeds(lattices):
         lattices.Row(seed, kind, rate, 0.1 * seed + lattices.np.full(5, value), 10.0)
         for seed in range(3)
         for kind, value in (("rhombic", 1.0), ("hexagonal", 0.5), ("rectangular", 2.0))
-        for rate in range(3)
+        for rate in range(4)
     ]
     means, gaps = lattices.result_tables(rows).split("\n\n")
     assert "| hexagonal | 19.99 | 10.00 |" in means

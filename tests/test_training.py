@@ -134,9 +134,9 @@ def test_flags_cover_every_rate_and_loss():
     flags, mask = draw_flags(CodecConfig(), 200, 100, np.random.default_rng(0))
     assert torch.equal(flags.sum(-1), torch.ones(200, 100))
     share = flags.mean((0, 1))
-    assert 0.02 < share[3] < 0.10  # half of the clips lose some 8 %
-    assert all(0.2 < s < 0.5 for s in share[:3])
-    sent = torch.tensor([6.0, 12.0, 24.0, 0.0])
+    assert 0.02 < share[4] < 0.10  # half of the clips lose some 8 %
+    assert all(0.15 < s < 0.4 for s in share[:4])
+    sent = torch.tensor([6.0, 8.0, 12.0, 24.0, 0.0])
     assert torch.equal(mask.sum(-1), (flags * sent).sum(-1))
 
 
@@ -187,12 +187,12 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
 def test_weights_of_another_bitstream_are_refused(corpus, tmp_path):
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=40)
     path = train(first, SMALL, corpus, stop=after(1))
-    other = replace(SMALL, decoder_dim=40, codec=replace(SMALL.codec, rates=(4, 6, 12)))
+    other = replace(SMALL, decoder_dim=40, codec=replace(SMALL.codec, rates=(5, 6, 12)))
     for options in (first, replace(first, stage=2, init=path)):
         with pytest.raises(ModelError) as refused:
             train(options, other, corpus, stop=after(1))
         assert (
-            "(decoder_dim is 48, expected 40; rates is (3, 6, 12), expected (4, 6, 12)): go on"
+            "(decoder_dim is 48, expected 40; rates is (3, 4, 6, 12), expected (5, 6, 12)): go on"
         ) in str(refused.value)
 
 
@@ -247,12 +247,33 @@ def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
     size = float(torch.cat([2 * gains, 2 * angles]).detach().norm())
     for scale in (1e-6, 1e6):
         pull = scale * (gains.sum() - 3 * angles.sum())
-        alone = balanced(loss, [], [gains, angles])
-        both = balanced(loss, [(0.25, pull)], [gains, angles])
-        added = [b - a for a, b in zip(alone, both, strict=True)]
-        torch.testing.assert_close(alone, [2 * gains.detach(), 2 * angles.detach()])
+        own, added = balanced(loss, [(0.25, pull)], [gains, angles])
+        torch.testing.assert_close(own, [2 * gains.detach(), 2 * angles.detach()])
         assert float(torch.cat(added).norm()) == pytest.approx(0.25 * size, rel=1e-3)
         torch.testing.assert_close(added[1], -3 * added[0], rtol=1e-3, atol=1e-4)
+
+
+def test_the_critic_moves_the_decoder_but_not_the_encoder_even_when_joint(corpus, monkeypatch):
+    monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
+    torch.manual_seed(0)
+    stage = AdversarialStage(CodecNet(SMALL), joint=True)
+    clips = Feed(corpus, None, SMALL.codec, 2, 40, False, (0,)).draw(np.random.default_rng(0))
+    found = []
+    for share in (0.0, 0.5):
+        stage.zero_grad()
+        torch.manual_seed(1)
+        stage.steps.fill_(10_000)
+        stage.prepare()
+        stage.critic_share = share
+        stage.backward(clips, np.random.default_rng(1))
+        found.append({name: p.grad.clone() for name, p in stage.net.named_parameters()})
+    without, heard = found
+    assert without["encoder.project_in.weight"].norm() > 0
+    for name, gradient in without.items():
+        if name.startswith("encoder."):
+            torch.testing.assert_close(gradient, heard[name])
+    moved = "decoder.head.weight"
+    assert (without[moved] - heard[moved]).norm() > 0.1 * without[moved].norm()
 
 
 def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_path):

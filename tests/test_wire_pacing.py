@@ -29,8 +29,8 @@ LINK = Link(Role.CLIENT)
 BASE_RTT_S = 0.04
 
 
-def pacer(rate: int = 1, frames: int = 3) -> Pacer:
-    return Pacer(CONFIG, (0, 1, 2), rate, frames, LINK)
+def pacer(rate: int = 2, frames: int = 3) -> Pacer:
+    return Pacer(CONFIG, (0, 1, 2, 3), rate, frames, LINK)
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Bottleneck:
 class Sender:
     """Encoder, queue, pacer and pings over a bottleneck, one step per frame."""
 
-    def __init__(self, bps: float, rate: int = 1) -> None:
+    def __init__(self, bps: float, rate: int = 2) -> None:
         self.bottleneck = Bottleneck(bps)
         self.pacer = pacer(rate)
         self.call = Call()
@@ -133,17 +133,17 @@ class Sender:
 def test_a_good_link_is_left_alone() -> None:
     sender = Sender(100_000)
     sender.run(30)
-    assert {pace[1:] for pace in sender.paces} == {(3, 1)}
+    assert {pace[1:] for pace in sender.paces} == {(3, 2)}
     assert sender.queue.dropped == 0
     assert sender.worst_delay_ms(0) < 60
 
 
 def test_a_link_of_8_kbps_gets_fewer_headers_and_a_lower_rate() -> None:
-    sender = Sender(8_000, rate=2)
+    sender = Sender(8_000, rate=3)
     sender.run(60)
     # frames per message grow before the rate falls, and all of it happens within seconds
     steps = list(dict.fromkeys(pace[1:] for pace in sender.paces if pace[0] < 12))
-    assert steps[:4] == [(3, 2), (4, 2), (6, 2), (8, 2)]
+    assert steps[:4] == [(3, 3), (4, 3), (6, 3), (8, 3)]
     assert (8, 0) in steps
     # nearly all frames came through, none of them old after the first seconds
     assert sender.delivered > 0.9 * 60 * 75
@@ -164,7 +164,7 @@ def test_the_way_back_up_is_slow_and_slower_after_a_failure() -> None:
 
     sender.bottleneck.bps = 200_000
     sender.run(400)
-    assert sender.paces[-1][1:] == (3, 1)
+    assert sender.paces[-1][1:] == (3, 2)
 
 
 def test_a_stall_drops_the_oldest_frames_and_recovers() -> None:
@@ -178,7 +178,7 @@ def test_a_stall_drops_the_oldest_frames_and_recovers() -> None:
     sender.bottleneck.stalled = False
     sender.run(60)
     assert sender.worst_delay_ms(14) < 150
-    assert sender.paces[-1][1:] == (3, 1)
+    assert sender.paces[-1][1:] == (3, 2)
     assert sender.delivered + sender.queue.dropped >= sender.call.next_sequence - 8
 
 
@@ -186,13 +186,13 @@ def test_a_short_hiccup_costs_no_step() -> None:
     link = pacer()
     for i in range(20):
         pace = link.update(SendState(unsent_frames=12 if i > 10 else 2, rtt_s=0.05), i * 0.0133)
-    assert (pace.frames_per_message, pace.rate, link.rung) == (3, 1, 0)
+    assert (pace.frames_per_message, pace.rate, link.rung) == (3, 2, 0)
 
 
 def test_drops_come_first() -> None:
     pace = pacer().update(SendState(unsent_frames=30, rtt_s=0.05), 0.0)
     assert pace.drop_frames > 10
-    assert (pace.frames_per_message, pace.rate) == (3, 1)
+    assert (pace.frames_per_message, pace.rate) == (3, 2)
 
 
 def report(received: int, lost: int) -> ReceiverReport:

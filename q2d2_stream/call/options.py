@@ -25,7 +25,7 @@ class CallOptions:
         report_s: seconds between reports to the peer.
     """
 
-    rate: int = 1
+    rate: int = 2
     denoise: bool = False
     dtx: bool = False
     playout: PlayoutOptions = field(default_factory=PlayoutOptions)

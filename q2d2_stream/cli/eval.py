@@ -32,7 +32,7 @@ _QUICK_METRICS = "pesq,stoi"
 
 
 def parse_rate(text: str) -> int:
-    """The index of the rate "1.5", "3" or "6"; raises InputError for others."""
+    """The index of the rate "1.5", "2", "3" or "6"; raises InputError for others."""
     names = rate_names()
     if text not in names:
         raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
@@ -173,7 +173,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", type=Path, help="folder of speech files")
     parser.add_argument(
-        "--rates", default="1.5,3,6", help="our rates; an empty text for none (default %(default)s)"
+        "--rates",
+        default="1.5,2,3,6",
+        help="our rates; an empty text for none (default %(default)s)",
     )
     parser.add_argument(
         "--peers",

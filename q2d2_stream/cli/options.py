@@ -24,7 +24,7 @@ DENOISE_HELP = (
     "computation and no more delay"
 )
 
-RATE_NAMES = ("1.5", "3", "6")
+RATE_NAMES = ("1.5", "2", "3", "6")
 """Kilobits per second, rounded; a name's position is the rate that the library takes."""
 
 

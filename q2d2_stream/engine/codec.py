@@ -118,7 +118,7 @@ class Codec:
         """The grids of all pairs."""
         return self._lattice
 
-    def encoder(self, rate: int = 1, denoise: bool = False) -> StreamEncoder:
+    def encoder(self, rate: int = 2, denoise: bool = False) -> StreamEncoder:
         """A new encoder.
 
         Args:

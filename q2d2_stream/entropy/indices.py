@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy.coder import Decoder, encode
 from q2d2_stream.entropy.coordinates import Coordinates
-from q2d2_stream.entropy.tables import SHIFT, Mode, Tables
+from q2d2_stream.entropy.tables import HISTORY, SHIFT, Mode, Tables
 from q2d2_stream.errors import InputError
 from q2d2_stream.packing import packed_bytes
 
@@ -34,8 +34,7 @@ class IndexCoder:
         self._tables = tables
         self._coordinates = Coordinates(config)
         self._codes = np.array(config.codes)
-        self._first = _Predictor(tables.first, self._coordinates)
-        self._following = _Predictor(tables.following, self._coordinates)
+        self._predictors = [_Predictor(mode, self._coordinates) for mode in tables.modes]
 
     @property
     def checksum(self) -> int:
@@ -48,10 +47,9 @@ class IndexCoder:
         Raises InputError for a rate or a number of frames out of range.
         """
         fixed = packed_bytes(self._config, rate, frames)
-        first, following = (
-            mode.frame_bits(rate) for mode in (self._tables.first, self._tables.following)
-        )
-        return min(fixed, math.ceil((first + following * max(0, frames - 1)) / 8))
+        *first, following = (mode.frame_bits(rate) for mode in self._tables.modes)
+        bits = sum(first[:frames]) + following * max(0, frames - len(first))
+        return min(fixed, math.ceil(bits / 8))
 
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
@@ -75,10 +73,10 @@ class IndexCoder:
             return None
         points = self._coordinates.of(indices).tolist()
         symbols: list[tuple[int, int]] = []
-        predictor, last = self._first, [0] * (2 * pairs)
+        last: list[list[int]] = []
         for point in points:
-            predictor.put(symbols, last, point)
-            predictor, last = self._following, point
+            self._predictors[len(last)].put(symbols, last, point)
+            last = [point, *last][:HISTORY]
         starts, sizes = zip(*symbols, strict=True)
         data = encode(starts, sizes)
         return data if len(data) < fixed else None
@@ -99,11 +97,10 @@ class IndexCoder:
         pairs = self._config.rate_pairs(rate)
         decoder = Decoder(data)
         indices = np.empty((frames, pairs), np.uint8)
-        point = [0] * (2 * pairs)
-        predictor = self._first
+        last: list[list[int]] = []
         for row in indices:
-            row[:], point = predictor.take(decoder, point)
-            predictor = self._following
+            row[:], point = self._predictors[len(last)].take(decoder, last, 2 * pairs)
+            last = [point, *last][:HISTORY]
         decoder.finish()
         return indices
 
@@ -113,16 +110,17 @@ class _Predictor:
 
     def __init__(self, mode: Mode, coordinates: Coordinates) -> None:
         self._coordinates = coordinates
-        self._before = np.ascontiguousarray(mode.before.T.astype(np.int64))
+        self._before = np.ascontiguousarray(mode.before.transpose(1, 2, 0).astype(np.int64))
         self._bias = mode.bias.astype(np.int64)
         dims = len(mode.bias)
         self._within: list[list[int]] = [mode.within[k, :k].tolist() for k in range(dims)]
         self._last_bin = [2 * highest for highest in coordinates.highest]
         self._tables: list[list[tuple[int, ...]]] = [_edges(sizes) for sizes in mode.sizes]
 
-    def put(self, symbols: list[tuple[int, int]], last: list[int], point: list[int]) -> None:
-        """Append first slot and slots of all coordinates of ``point``, which follows ``last``."""
-        cosets, sums = self._coordinates.cosets, self._sums(last)
+    def put(self, symbols: list[tuple[int, int]], last: list[list[int]], point: list[int]) -> None:
+        """Append first slot and slots of all coordinates of ``point``, which follows ``last``, the
+        latest of them first."""
+        cosets, sums = self._coordinates.cosets, self._sums(last, len(point))
         for k in range(0, len(point), 2):
             x, y = point[k], point[k + 1]
             alphabet = k // 2 * (1 + cosets)
@@ -132,12 +130,14 @@ class _Predictor:
             start = edges[y // cosets]
             symbols.append((start, edges[y // cosets + 1] - start))
 
-    def take(self, decoder: Decoder, last: list[int]) -> tuple[list[int], list[int]]:
-        """The next frame's indices and coordinates, after a frame of the coordinates ``last``."""
-        cosets, sums = self._coordinates.cosets, self._sums(last)
+    def take(
+        self, decoder: Decoder, last: list[list[int]], dims: int
+    ) -> tuple[list[int], list[int]]:
+        """The next frame's indices and ``dims`` coordinates, after frames of those of ``last``."""
+        cosets, sums = self._coordinates.cosets, self._sums(last, dims)
         indices: list[int] = []
         point: list[int] = []
-        for k in range(0, len(last), 2):
+        for k in range(0, dims, 2):
             alphabet = k // 2 * (1 + cosets)
             x = decoder.take(self._edges(alphabet, k, sums, point))
             point.append(x)
@@ -147,11 +147,13 @@ class _Predictor:
             indices.append(self._coordinates.index[k // 2][x][y])
         return indices, point
 
-    def _sums(self, last: list[int]) -> list[int]:
-        """What the frame before says of every coordinate."""
-        dims = len(last)
-        sums: list[int] = (np.array(last) @ self._before[:dims, :dims] + self._bias[:dims]).tolist()
-        return sums
+    def _sums(self, last: list[list[int]], dims: int) -> list[int]:
+        """What the frames before say of every coordinate."""
+        sums = self._bias[:dims].copy()
+        for point, weights in zip(last, self._before, strict=True):
+            sums += np.array(point) @ weights[:dims, :dims]
+        said: list[int] = sums.tolist()
+        return said
 
     def _edges(self, alphabet: int, k: int, sums: list[int], point: list[int]) -> tuple[int, ...]:
         """The row of coordinate ``k``; of ``point`` only the coordinates before it are used."""

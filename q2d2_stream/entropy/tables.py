@@ -1,11 +1,12 @@
 """What is known of a model's indices before they come: a prediction, and tables around it.
 
-Every coordinate of a frame is predicted from those of the frame before and from the earlier ones
-of its own frame, in integers, so that all machines agree. The prediction chooses the table:
+Every coordinate of a frame is predicted from those of the two frames before and from the earlier
+ones of its own frame, in integers, so that all machines agree. The prediction chooses the table:
 
-    bin = (bias + before . last frame + within . this frame) >> SHIFT, cut to 0 .. 2 * highest
+    bin = (bias + before . last frames + within . this frame) >> SHIFT, cut to 0 .. 2 * highest
 
-A *mode* is one set of all this. The first frame of a message or block has a mode of its own.
+A *mode* is one set of all this. The first two frames of a message or block, which have no frame or
+one before them, have modes of their own.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.errors import InputError, ModelError
 
-__all__ = ["SHIFT", "Mode", "Tables"]
+__all__ = ["HISTORY", "SHIFT", "Mode", "Tables"]
+
+HISTORY = 2
+"""How many frames back a prediction looks, where its message or block has so many."""
 
 SHIFT = 12
 """Fixed-point places of the weights: a prediction counts half coordinates."""
 
 _MAGIC = b"Q2D2TABS"
-_VERSION = 1
+_VERSION = 2
 _HEADER = struct.Struct("<8sB8s")  # magic, version, model hash
 _CRC = struct.Struct("<I")
 _BITS_UNIT = 0.01
@@ -38,11 +42,12 @@ _BITS_UNIT = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Mode:
-    """Prediction and tables of one kind of frame; D coordinates, rates R.
+    """Prediction and tables of frames with H frames before them; D coordinates, rates R.
 
     Attributes:
-        before: weights of the last frame's coordinates, int16 ``(D, D)``, target first.
-        within: weights of this frame's, of the same shape, zero on and above the diagonal.
+        before: weights of those frames' coordinates, int16 ``(D, H, D)``, target first, then how
+            far back.
+        within: weights of this frame's, int16 ``(D, D)``, zero on and above the diagonal.
         bias: int32 ``(D,)``, within 2**30.
         sizes: slots of every symbol, one uint16 array ``(bins, symbols)`` to every alphabet of
             :attr:`Coordinates.symbols`, pair by pair; every row sums to TOTAL, none is 0.
@@ -67,11 +72,13 @@ class Mode:
         """Predictions in half coordinates, not cut yet: the table of every coordinate.
 
         Args:
-            last: coordinates of the frame before each of ``points``, ``(frames, dims)``.
+            last: coordinates of the frames before each of ``points``, the last one first,
+                ``(frames, H, dims)``.
             points: ``(frames, dims)``; ``dims`` may be fewer than D.
         """
         dims = points.shape[1]
-        sums = last @ self.before[:dims, :dims].T.astype(np.int64)
+        before = self.before[:dims, :, :dims].astype(np.int64)
+        sums = np.tensordot(last, before, axes=((1, 2), (1, 2)))
         sums += points @ self.within[:dims, :dims].T.astype(np.int64)
         sums += self.bias[:dims]
         return sums >> SHIFT
@@ -87,13 +94,11 @@ class Tables:
 
     Attributes:
         model_hash: 8 bytes, of the weights that make such indices.
-        first: for a frame without a frame before it.
-        following: for every other frame.
+        modes: for a frame with 0, 1 and at least HISTORY frames before it.
     """
 
     model_hash: bytes
-    first: Mode
-    following: Mode
+    modes: tuple[Mode, ...]
 
     @cached_property
     def checksum(self) -> int:
@@ -119,7 +124,7 @@ class Tables:
             raise ModelError(
                 f"the entropy tables are of version {version}, this package reads {_VERSION}"
             )
-        shapes = [shape for _ in range(2) for shape in _shapes(config)]
+        shapes = [shape for history in range(HISTORY + 1) for shape in _shapes(config, history)]
         wanted = sum(kind.itemsize * int(np.prod(shape)) for kind, shape in shapes)
         try:
             content = zlib.decompressobj().decompress(data[start:], wanted + 1)
@@ -136,12 +141,12 @@ class Tables:
             array = np.frombuffer(content, kind, int(np.prod(shape)), at).reshape(shape)
             at += array.nbytes
             arrays.append(array)
-        half = len(arrays) // 2
-        modes = [
-            Mode(before, within, bias, tuple(sizes), bits)
-            for before, within, bias, bits, *sizes in (arrays[:half], arrays[half:])
-        ]
-        tables = cls(model_hash, *modes)
+        count = len(arrays) // (HISTORY + 1)  # of a mode
+        modes = []
+        for start in range(0, len(arrays), count):
+            before, within, bias, bits, *sizes = arrays[start : start + count]
+            modes.append(Mode(before, within, bias, tuple(sizes), bits))
+        tables = cls(model_hash, tuple(modes))
         if _CRC.unpack_from(data, _HEADER.size)[0] != tables.checksum:
             raise ModelError("the entropy tables are damaged: their checksum is wrong")
         try:
@@ -154,9 +159,11 @@ class Tables:
         """Raise InputError unless these tables can code every index of ``config``."""
         if len(self.model_hash) != 8:
             raise InputError(f"the model hash has {len(self.model_hash)} bytes, expected 8")
-        for mode in (self.first, self.following):
+        if len(self.modes) != HISTORY + 1:
+            raise InputError(f"there are tables of {len(self.modes)} modes, expected {HISTORY + 1}")
+        for history, mode in enumerate(self.modes):
             found = [(array.dtype, array.shape) for array in mode.arrays()]
-            if found != [(kind, shape) for kind, shape in _shapes(config)]:
+            if found != list(_shapes(config, history)):
                 raise InputError("the entropy tables do not have the shapes of this lattice")
             if abs(mode.bias.astype(np.int64)).max() > 1 << 30:
                 raise InputError("a bias of the entropy tables is beyond 2**30")
@@ -170,16 +177,17 @@ class Tables:
         return _HEADER.pack(_MAGIC, _VERSION, self.model_hash)
 
     def _content(self) -> bytes:
-        modes = (self.first, self.following)
-        return b"".join(array.tobytes() for mode in modes for array in mode.arrays())
+        return b"".join(array.tobytes() for mode in self.modes for array in mode.arrays())
 
 
-def _shapes(config: CodecConfig) -> Iterator[tuple[np.dtype[np.generic], tuple[int, ...]]]:
+def _shapes(
+    config: CodecConfig, history: int
+) -> Iterator[tuple[np.dtype[np.generic], tuple[int, ...]]]:
     """Type and shape of every array of a mode."""
     coordinates = Coordinates(config)
     dims = 2 * coordinates.pairs
     half, whole, unsigned = np.dtype("<i2"), np.dtype("<i4"), np.dtype("<u2")
-    yield half, (dims, dims)
+    yield half, (dims, history, dims)
     yield half, (dims, dims)
     yield whole, (dims,)
     yield unsigned, (len(config.rates),)

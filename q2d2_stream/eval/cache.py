@@ -25,6 +25,7 @@ class Entry:
         delay_ms: residual delay behind the original.
         scores: by the metric's key; None where the metric cannot score this clip.
         counts: of every token of every pair; empty for codecs without tokens.
+        coded_bits: the same bits after entropy coding in a file; 0 where there is none.
     """
 
     bits: float
@@ -32,6 +33,7 @@ class Entry:
     delay_ms: int
     scores: dict[str, Score | None]
     counts: list[list[int]] = field(default_factory=list)
+    coded_bits: float = 0.0
 
     def with_scores(self, more: dict[str, Score | None]) -> Entry:
         """The same with further scores."""
@@ -67,6 +69,7 @@ class Cache:
                 int(kept["delay_ms"]),
                 scores,
                 [[int(count) for count in pair] for pair in kept["counts"]],
+                float(kept["coded_bits"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None
@@ -83,6 +86,7 @@ class Cache:
                 for metric, score in entry.scores.items()
             },
             "counts": entry.counts,
+            "coded_bits": entry.coded_bits,
         }
         part = place.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(kept), encoding="utf-8")

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.container.writer import BLOCK_FRAMES
 from q2d2_stream.eval.clips import SAMPLE_RATE
 from q2d2_stream.eval.loss import lost_frames
 from q2d2_stream.eval.summary import token_counts
+from q2d2_stream.packing import pack
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
@@ -42,12 +44,14 @@ class Coded:
         bits: bits that crossed the line.
         seconds: processor time that encoding and decoding took.
         counts: how often each code of each pair was sent; empty for codecs without tokens.
+        coded_bits: what entropy coding makes of them in a file; 0 where there is none.
     """
 
     pcm: npt.NDArray[np.float32]
     bits: float
     seconds: float
     counts: list[list[int]] = field(default_factory=list, repr=False)
+    coded_bits: float = 0.0
 
 
 class CodecUnderTest(Protocol):
@@ -90,7 +94,7 @@ def fit(pcm: npt.NDArray[np.float32], delay: int, samples: int) -> npt.NDArray[n
 
 
 def rate_names() -> list[str]:
-    """The rate ladder as on the command line: "1.5", "3", "6"."""
+    """The rate ladder as on the command line: "1.5", "2", "3", "6"."""
     config = CodecConfig()
     kbps = (config.bitrate_bps(rate) / 1000 for rate in range(len(config.rates)))
     return [f"{round(2 * rate) / 2:g}" for rate in kbps]
@@ -225,6 +229,24 @@ class StreamCodec:
             out.append(decoder.push(None if missing else sent[0]))
         seconds = time.process_time() - started
         # The frames that only flush the delay are not counted: a call has no end.
-        bits = config.bits_per_frame(self.rate) * len(pcm) / config.hop
-        counts = token_counts(np.concatenate(tokens), config.codes)
-        return Coded(fit(np.concatenate(out), delay, len(pcm)), bits, seconds, counts)
+        counted = len(pcm) / config.hop
+        sent = np.concatenate(tokens)
+        return Coded(
+            fit(np.concatenate(out), delay, len(pcm)),
+            config.bits_per_frame(self.rate) * counted,
+            seconds,
+            token_counts(sent, config.codes),
+            self._file_bits(sent) * counted / frames,
+        )
+
+    def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:
+        """Bits of the blocks of a file, packed where coding would not make them shorter."""
+        codec = self._codec
+        if codec.coder is None:
+            return 0
+        size = 0
+        for start in range(0, len(indices), BLOCK_FRAMES):
+            block = indices[start : start + BLOCK_FRAMES]
+            coded = codec.coder.encode(block)
+            size += len(pack(block, codec.config) if coded is None else coded)
+        return 8 * size

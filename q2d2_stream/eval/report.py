@@ -61,6 +61,7 @@ def _row_to_json(row: Row, metrics: Sequence[Metric]) -> dict[str, object]:
         "loss": row.loss,
         **({} if row.snr_db is None else {"snr_db": row.snr_db}),
         "kbps": row.kbps,
+        "coded_kbps": row.coded_kbps,
         "latency_ms": row.latency_ms,
         "real_time_factor": row.real_time_factor,
         "residual_delay_ms": row.delay_ms,
@@ -89,11 +90,13 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
 
 
 def _main_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
-    head = ["codec", "kbps", "latency ms", "RTF", *(m.title for m in metrics)]
+    head = ["codec", "kbps", "coded", "latency ms", "RTF", *(m.title for m in metrics)]
     body = []
     for row in rows:
         coded = row.kbps > 0
-        facts = [f"{row.kbps:.2f}", f"{row.latency_ms:.1f}", f"{row.real_time_factor:.2g}"]
+        entropy_coded = f"{row.coded_kbps:.2f}" if row.coded_kbps else ""
+        speed = f"{row.real_time_factor:.2g}"
+        facts = [f"{row.kbps:.2f}", entropy_coded, f"{row.latency_ms:.1f}", speed]
         scores = []
         for metric in metrics:
             mean = row.score(metric)
@@ -101,7 +104,7 @@ def _main_table(rows: Sequence[Row], metrics: Sequence[Metric]) -> str:
             scores.append(
                 "" if mean is None else f"{mean.value:.{digits}f} ± {mean.half_width:.{digits}f}"
             )
-        body.append([row.title, *(facts if coded else [""] * 3), *scores])
+        body.append([row.title, *(facts if coded else [""] * len(facts)), *scores])
     return _table(head, body)
 
 
@@ -179,6 +182,7 @@ def _introduction(evaluation: Evaluation) -> str:
         f"Made by `q2d2-eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
         f"{len(evaluation.sources())} sources: {', '.join(evaluation.sources())}. "
         "Means over clips with their 95 % confidence intervals; kbps is what crossed the line, "
+        "coded what is left of it after entropy coding (in a file, without its overhead), "
         "RTF is the processor time of encoding plus decoding over the speech's length."
     )
 

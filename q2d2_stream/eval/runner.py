@@ -62,6 +62,11 @@ class Row:
         return sum(entry.bits for entry in self.entries) / self._seconds() / 1000
 
     @property
+    def coded_kbps(self) -> float:
+        """The same after entropy coding in a file, without its overhead; 0 where there is none."""
+        return sum(entry.coded_bits for entry in self.entries) / self._seconds() / 1000
+
+    @property
     def real_time_factor(self) -> float:
         """Processor seconds of encoding and decoding per second of speech."""
         return sum(entry.seconds for entry in self.entries) / self._seconds()
@@ -278,4 +283,4 @@ def _code_and_score(task: _Task, scorers: dict[str, Scorer]) -> Entry:
     }
     # Behind what the codec was given: noise has an envelope of its own.
     delay = residual_delay_ms(heard, coded.pcm)
-    return Entry(coded.bits, coded.seconds, delay, scores, coded.counts)
+    return Entry(coded.bits, coded.seconds, delay, scores, coded.counts, coded.coded_bits)

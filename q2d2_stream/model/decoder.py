@@ -94,7 +94,7 @@ class Decoder(nn.Module):
     def filters(
         self, points: Tensor, flags: Tensor, blocks: tuple[Tensor, ...]
     ) -> tuple[Filters, tuple[Tensor, ...]]:
-        """The trunk alone: points ``(batch, frames, 24)``, flags ``(batch, frames, 4)``."""
+        """The trunk alone: points ``(batch, frames, 24)``, flags ``(batch, frames, 5)``."""
         x, blocks = self.stack(self.project_in(torch.cat([points, flags], -1)), blocks)
         sizes = [self.bins] * 3 + [self.config.f0_bins, 1]
         raw = torch.split(self.head(x).float(), sizes, dim=-1)
@@ -148,7 +148,7 @@ class Decoder(nn.Module):
 
         Args:
             points: normalised lattice points ``(batch, frames, 24)``, zero for pairs not sent.
-            flags: ``(batch, frames, 4)``: one-hot of the rate, or of "lost" (the last).
+            flags: ``(batch, frames, 5)``: one-hot of the rate, or of "lost" (the last).
             state: as returned by the call before, or ``initial_state``.
 
         Returns:

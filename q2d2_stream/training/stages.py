@@ -4,7 +4,7 @@
    matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
 1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
 2  adversarial: the decoder on those losses and against a critic; the bitstream stays
-   (``joint`` trains the encoder too, and it does not).
+   (``joint`` trains the encoder too, which does not hear the critic; then it does not).
 3  denoising: a second encoder for the same decoder (:mod:`q2d2_stream.training.denoising`).
 """
 
@@ -43,6 +43,7 @@ __all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "Wa
 
 Losses = dict[str, Tensor]
 Pull = tuple[float | Tensor, Tensor]  # a share of the gradient's size, and a loss that asks for it
+Gradients = list[Tensor]  # one to each of several tensors
 
 
 class CodecNet(nn.Module):
@@ -245,7 +246,7 @@ class AdversarialStage(WaveStage):
     critic_share, matching_weight = 0.5, 6.0
     alone_steps, ramp_steps = 500, 400  # a new critic learns alone first, then is heeded by and by
     whisper_share = 0.8
-    phase_share = 0.2
+    phase_share = 0.1
     steps: Tensor  # stays on the CPU: it decides what comes next
     ramp: Tensor
 
@@ -345,13 +346,25 @@ class AdversarialStage(WaveStage):
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
             pulls.append((self.whisper_share, losses["whisper"]))
-        total = balanced(losses["loss"], pulls, _shaping(heard))
+        likeness, criticism, phase, *words = balanced(losses["loss"], pulls, _shaping(heard))
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters())
         )
-        side = _of_source(source)
-        torch.autograd.backward([*_shaping(filters), side], [*total, torch.ones_like(side)])
+        self.descend(filters, _of_source(source), [likeness, *words], [criticism, phase])
         return losses | source
+
+    def descend(
+        self, filters: Filters, side: Tensor, content: list[Gradients], texture: list[Gradients]
+    ) -> None:
+        """Add gradients at the filters, and those of the loss ``side``, to the parameters'.
+
+        The encoder hears of the content alone: what is to be told does not depend on the texture
+        that the decoder gives it ("universal representations", arXiv 2106.10311). Of the critic
+        little reaches it but noise, and the rest is the opposite of what the spectral losses ask.
+        """
+        shaping, decoder = _shaping(filters), list(self.net.decoder.parameters())
+        torch.autograd.backward(shaping, _sum(texture), retain_graph=True, inputs=decoder)
+        torch.autograd.backward([*shaping, side], [*_sum(content), torch.ones_like(side)])
 
 
 def _shaping(filters: Filters) -> list[Tensor]:
@@ -359,16 +372,21 @@ def _shaping(filters: Filters) -> list[Tensor]:
     return [filters.harmonic, filters.angle, filters.noise, filters.voicing]
 
 
-def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Tensor]:
-    """Gradients of ``loss`` for ``inputs``, and those of every pull added to them, brought to its
-    share of their size; a pull need not reach all inputs. The graph is kept."""
+def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Gradients]:
+    """Gradients of ``loss`` for ``inputs``, then those of every pull, brought to its share of their
+    size; a pull need not reach all inputs. The graph is kept."""
 
-    def gradients(of: Tensor) -> tuple[list[Tensor], Tensor]:
+    def gradients(of: Tensor) -> tuple[Gradients, Tensor]:
         found = list(torch.autograd.grad(of, inputs, retain_graph=True, materialize_grads=True))
         return found, torch.stack([each.norm() for each in found]).norm()
 
-    total, size = gradients(loss)
+    own, size = gradients(loss)
+    brought = [own]
     for share, pull in pulls:
-        found, own = gradients(pull)
-        total = [a + b * (share * size / (own + 1e-12)) for a, b in zip(total, found, strict=True)]
-    return total
+        found, norm = gradients(pull)
+        brought.append([each * (share * size / (norm + 1e-12)) for each in found])
+    return brought
+
+
+def _sum(several: list[Gradients]) -> Gradients:
+    return [torch.stack(same).sum(0) for same in zip(*several, strict=True)]

@@ -27,7 +27,7 @@ from q2d2_stream.engine import load_codec
 _HERE = Path(__file__).parent
 _SPEECH = _HERE.parent.parent / "apps" / "speech"
 _SECONDS = 2.0
-_RATE = 1
+_RATE = 2
 # In units of 16 bits: the two architectures' sound differs by 1.3e-5 at most (compare.py), which
 # is less than one, and then both are rounded.
 _TOLERANCE = 2
