@@ -216,8 +216,9 @@ _PEERS_NOTE = (
 )
 _TARGET_NOTE = (
     "The targets are those of q2d2-stream itself. What would close the gaps, as far as is known: "
-    "more computation for stage 2 (a GPU), more voices, and for 1.5 kbps more and coarser pairs. "
-    "What they consist of and what was tried: docs/training.md there. The shipped model was "
+    "a network that does more at once (its losses are at rest against each other, so more hours of "
+    "the same change little), a GPU to train it, more voices, and for 1.5 kbps more and coarser "
+    "pairs. What they consist of and what was tried: docs/training.md there. The shipped model was "
     "trained with PESQ, STOI and the NSIM of ViSQOL among its losses; DistillMOS and "
     "speaker similarity judge it independently; word errors are counted by a recogniser whose "
     "features were a loss, too."
