@@ -448,7 +448,7 @@ def test_options_that_a_stage_would_ignore_are_refused(options, sentence, tmp_pa
 def test_sharpening_the_head_is_sharpening_the_gains_it_predicts():
     torch.manual_seed(0)
     decoder = CodecNet(SMALL).decoder.eval()
-    points, flags = torch.rand(2, 5, 24) * 2 - 1, torch.zeros(2, 5, 4)
+    points, flags = torch.rand(2, 5, 24) * 2 - 1, torch.zeros(2, 5, 5)
     state = decoder.initial_state(2).blocks
     with torch.no_grad():
         before, _ = decoder.filters(points, flags, state)
