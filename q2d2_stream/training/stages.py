@@ -363,7 +363,10 @@ class AdversarialStage(WaveStage):
         little reaches it but noise, and the rest is the opposite of what the spectral losses ask.
         """
         shaping, decoder = _shaping(filters), list(self.net.decoder.parameters())
-        torch.autograd.backward(shaping, _sum(texture), retain_graph=True, inputs=decoder)
+        if self.joint:
+            torch.autograd.backward(shaping, _sum(texture), retain_graph=True, inputs=decoder)
+        else:  # nothing before the decoder listens: one way back is enough
+            content = [*content, *texture]
         torch.autograd.backward([*shaping, side], [*_sum(content), torch.ones_like(side)])
 
 
