@@ -42,10 +42,8 @@ def run_cost(
     for indices in speech:
         for start in range(0, len(indices), frames):
             run = np.ascontiguousarray(indices[start : start + frames, :pairs])
-            fixed = packed_bytes(codec.config, rate, len(run))
-            shorter = coder.encode(run)
-            packed += fixed
-            coded += fixed if shorter is None else len(shorter)
+            packed += packed_bytes(codec.config, rate, len(run))
+            coded += coder.fewest_bytes(run)
             total += len(run)
     return Cost(8 * packed / total, 8 * coded / total)
 

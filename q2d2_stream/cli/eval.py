@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder of speech files")
     parser.add_argument(
         "--rates",
-        default="1.5,2,3,6",
+        default=",".join(rate_names()),
         help="our rates; an empty text for none (default %(default)s)",
     )
     parser.add_argument(

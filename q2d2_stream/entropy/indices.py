@@ -81,6 +81,18 @@ class IndexCoder:
         data = encode(starts, sizes)
         return data if len(data) < fixed else None
 
+    def fewest_bytes(self, indices: NDArray[np.uint8]) -> int:
+        """Bytes that indices ``(frames, pairs)`` take: coded, or packed where that is no more.
+
+        Raises:
+            InputError: as :meth:`encode`.
+        """
+        coded = self.encode(indices)
+        if coded is not None:
+            return len(coded)
+        frames, pairs = indices.shape
+        return packed_bytes(self._config, self._config.rate_of_pairs(pairs), frames)
+
     def decode(self, data: bytes, rate: int, frames: int) -> NDArray[np.uint8]:
         """The indices ``(frames, pairs)`` that :meth:`encode` made ``data`` of.
 

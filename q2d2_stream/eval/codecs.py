@@ -17,7 +17,6 @@ from q2d2_stream.container.writer import BLOCK_FRAMES
 from q2d2_stream.eval.clips import SAMPLE_RATE
 from q2d2_stream.eval.loss import lost_frames
 from q2d2_stream.eval.summary import token_counts
-from q2d2_stream.packing import pack
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
@@ -241,12 +240,8 @@ class StreamCodec:
 
     def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:
         """Bits of the blocks of a file, packed where coding would not make them shorter."""
-        codec = self._codec
-        if codec.coder is None:
+        coder = self._codec.coder
+        if coder is None:
             return 0
-        size = 0
-        for start in range(0, len(indices), BLOCK_FRAMES):
-            block = indices[start : start + BLOCK_FRAMES]
-            coded = codec.coder.encode(block)
-            size += len(pack(block, codec.config) if coded is None else coded)
-        return 8 * size
+        starts = range(0, len(indices), BLOCK_FRAMES)
+        return 8 * sum(coder.fewest_bytes(indices[n : n + BLOCK_FRAMES]) for n in starts)
