@@ -98,6 +98,23 @@ def test_strange_input_stays_finite(net, signal):
     assert torch.isfinite(out).all()
 
 
+@torch.no_grad()
+def test_drift_below_speech_is_hardly_heard(net, speech):
+    analysis, frames = net.encoder.analysis, 40
+    pcm = torch.from_numpy(speech[: 320 * frames])[None]
+    t = torch.arange(pcm.shape[1]) / 24_000
+    features = {}
+    for hz, drift in ((0, 0.3 + 0 * t), (30, 0.1 * torch.sin(2 * torch.pi * 30 * t))):
+        for name, input_ in (("still", pcm), ("drifts", pcm + drift), ("alone", drift[None])):
+            heard, _ = analysis(input_, analysis.initial_state(1))
+            features[name, hz] = heard[:, 3:]  # windows without the step at the start
+    # what a constant does to features is rounding, but in bins with nothing else in them
+    moved = (features["drifts", 0] - features["still", 0]).abs()
+    assert moved.mean() < 1e-3
+    loudest = torch.exp((features["alone", 30][..., :481] - 2.0) / 0.3).amax(-1)
+    assert (loudest < 0.1 * 10 ** (-14 / 20)).all()  # the tone's own magnitude would be 0.1
+
+
 def test_config_of_another_format_is_refused():
     text = ModelConfig().to_json()
     assert ModelConfig.from_json(text) == ModelConfig()

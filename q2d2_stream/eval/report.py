@@ -208,6 +208,8 @@ _NOTES = {
     "wer": "WER: Whisper tiny.en, English clips only, all errors over all words; what was said is "
     "a text beside the clip if there is one, else what the same model hears in the original, so "
     "that the figure is what coding adds.",
+    "surprise": "surprise: nats per token by which the same model, told the words before, does not "
+    "expect what was said; less turns on luck than in WER.",
 }
 _PEERS_NOTE = (
     "Opus runs as in a voice call (application VoIP, 20 ms, variable rate, complexity 10, no "

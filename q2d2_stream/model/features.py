@@ -25,6 +25,14 @@ def _analysis_window(size: int, fall: int) -> Tensor:
     return torch.cat([up, down])
 
 
+def _windowed_drift(window: Tensor) -> Tensor:
+    """An orthonormal basis of all cubics over the window, windowed: ``(size, 4)``."""
+    t = torch.linspace(-1.0, 1.0, len(window), dtype=torch.float64)
+    cubics = torch.stack([t**degree for degree in range(4)], dim=1)
+    basis: Tensor = torch.linalg.qr(window.double()[:, None] * cubics).Q
+    return basis
+
+
 class Analysis(nn.Module):
     """PCM to log-magnitudes, compressed phasors and autocorrelation.
 
@@ -33,9 +41,14 @@ class Analysis(nn.Module):
 
     The autocorrelation of the compressed spectrum is what lets a small network find the pitch
     in minutes instead of days.
+
+    What drifts slower than speech (rumble, wind, handling, a microphone's offset) is taken out
+    first: the cubic that fits the windowed samples best, which holds 18 dB of 30 Hz, 6 of 50 and 1
+    of 80. Every speech coder has a high-pass filter here; this one has no state and no delay.
     """
 
     window: Tensor
+    drift: Tensor
     lags: Tensor
     weight: Tensor
 
@@ -46,6 +59,7 @@ class Analysis(nn.Module):
         self.dft = RealDft(size)
         window = _analysis_window(size, fall=self.hop // 2)
         self.register_buffer("window", window / window.sum() * 2.0, persistent=False)
+        self.register_buffer("drift", _windowed_drift(window).float(), persistent=False)
         order = bin_order(size)
         lags = torch.arange(config.min_lag, config.max_lag + 1)
         weight = torch.where((order == 0) | (order == size // 2), 1.0, 2.0).double()
@@ -70,7 +84,9 @@ class Analysis(nn.Module):
         frames = pcm.shape[1] // self.hop
         count = self.size // self.hop
         windows = torch.cat([hops[:, k : k + frames] for k in range(count)], dim=-1)
-        re, im = self.dft(windows * self.window)
+        windows = windows * self.window
+        windows = windows - (windows @ self.drift) @ self.drift.T
+        re, im = self.dft(windows)
         # A floor, not "+ 1e-12": the ONNX exporter's optimiser drops so small a term.
         magnitude = torch.sqrt(torch.clamp(re * re + im * im, min=1e-12))
         log = torch.log(magnitude + 1e-5)

@@ -17,6 +17,7 @@ from q2d2_stream.training.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 __all__ = [
     "Batch",
     "Clips",
+    "add_rumble",
     "augment",
     "coloured_noise",
     "draw_clips",
@@ -52,6 +53,7 @@ class Batch(NamedTuple):
 
     Attributes:
         pcm, f0, voiced: as in :class:`Clips`.
+        heard: what the encoder is given of ``pcm``, of the same shape.
         flags: ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost".
         mask: ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
     """
@@ -59,6 +61,7 @@ class Batch(NamedTuple):
     pcm: Tensor
     f0: Tensor
     voiced: Tensor
+    heard: Tensor
     flags: Tensor
     mask: Tensor
 
@@ -191,10 +194,10 @@ def augment(
             pcm[row] = _band_limit(pcm[row], 300.0, 3400.0, sample_rate)
         elif kind < 0.13:
             pcm[row] = _band_limit(pcm[row], 0.0, 7800.0, sample_rate)
-        elif kind < 0.22:
+        elif kind < 0.25:
             pcm[row] = _room(pcm[row], rng, sample_rate)
-        elif kind < 0.34 and noisy:
-            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 35)) / 20)
+        elif kind < 0.43 and noisy:
+            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 40)) / 20)
             if noise is not None and rng.random() < 0.6:
                 hiss = draw_clips(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
             else:
@@ -203,6 +206,24 @@ def augment(
         gain = 10 ** (float(np.clip(rng.normal(0.0, 6.0), -24.0, 10.0)) / 20)
         pcm[row] *= min(gain, 0.99 / (float(pcm[row].abs().max()) + 1e-6))
     return pcm
+
+
+def add_rumble(pcm: Tensor, rng: np.random.Generator, sample_rate: int = 24_000) -> Tensor:
+    """What a microphone picks up below all speech, added to two clips in five: noise up to 20 to
+    70 Hz, 8 to 35 dB below the clip.
+
+    For the encoder alone: the clip without it stays the target, as nobody wants to hear it.
+    """
+    heard = pcm.clone()
+    for row in range(pcm.shape[0]):
+        if rng.random() < 0.4:
+            white = torch.from_numpy(rng.standard_normal(pcm.shape[1]).astype(np.float32))
+            hz = torch.fft.rfftfreq(pcm.shape[1], 1.0 / sample_rate)
+            edge = float(rng.uniform(20.0, 70.0))
+            rumble = _filter(white, torch.sigmoid((edge - hz) / 4.0)).to(pcm.device)
+            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(8, 35)) / 20)
+            heard[row] += rumble * (level / (rumble.square().mean().sqrt() + 1e-9))
+    return heard
 
 
 def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:

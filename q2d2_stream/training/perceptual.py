@@ -95,7 +95,7 @@ class PesqLoss(nn.Module):
         return ((parts**6).mean(-1) ** (1.0 / 3.0)).mean(-1).sqrt()
 
     def forward(self, got: Tensor, wanted: Tensor) -> Tensor:
-        """``(batch, samples)`` twice, 0.4 s or more -> a scalar."""
+        """``(batch, samples)`` twice, 0.4 s or more -> ``(batch,)``."""
         power, target = self._power(got), self._power(wanted)
         spoken = (self._audible(target, 100.0) > 1e7)[..., None]
         mean, mean_target = (
@@ -116,7 +116,7 @@ class PesqLoss(nn.Module):
         # loud frames count a little less
         weight = ((self._audible(target) + 1e5) / 1e7) ** -0.04
         lost = [self._over_time((x * weight).clamp(max=45.0)) for x in (symmetric, asymmetric)]
-        return (0.1 * lost[0] + 0.0309 * lost[1]).mean()
+        return 0.1 * lost[0] + 0.0309 * lost[1]
 
 
 class StoiLoss(nn.Module):

@@ -138,7 +138,7 @@ class LatentStage(Stage):
 
     def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
-        points, _ = self.net.encode(batch.pcm)
+        points, _ = self.net.encode(batch.heard)
         x = self.project_in(torch.cat([points * batch.mask, batch.flags], -1))
         x, _ = self.stack(x, self.stack.initial_state(x.shape[0]))
         wide, fine, pitch, voicing = torch.split(self.head(x).float(), self.bands, -1)
@@ -164,12 +164,16 @@ class Predicted(NamedTuple):
 
 class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
-    spectral losses see harmonics where they belong while the pitch is still being learned."""
+    spectral losses see harmonics where they belong while the pitch is still being learned.
+
+    PESQ weighs more the more pairs a clip has. It punishes what was added more than what is
+    missing, so where the decoder has to guess, it asks for silence, and words are lost.
+    """
 
     weights: ClassVar[dict[str, float]] = {
         "mel": 1.0,
-        "pesq": 0.02,
-        "stoi": 0.5,
+        "pesq": 0.006,  # for every pair that is sent
+        "stoi": 1.0,
         "nsim": 0.3,
         "contrast": 0.3,
     }
@@ -196,7 +200,7 @@ class WaveStage(Stage):
     def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
-            points, _ = self.net.encode(batch.pcm)
+            points, _ = self.net.encode(batch.heard)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
@@ -212,11 +216,15 @@ class WaveStage(Stage):
         delay = self.net.config.codec.lookahead
         return pcm[:, delay:], batch.pcm[:, :-delay]
 
-    def likeness(self, got: Tensor, wanted: Tensor, rng: np.random.Generator) -> Losses:
+    def likeness(
+        self, got: Tensor, wanted: Tensor, batch: Batch, rng: np.random.Generator
+    ) -> Losses:
         """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
+        pesq = self.pesq(got, wanted)
+        pairs = batch.mask.sum(-1).mean(-1) / 2  # of every clip, sent per frame
         losses: Losses = {
             "mel": self.mel(got, wanted, rng),
-            "pesq": self.pesq(got, wanted),
+            "pesq": (pairs * pesq).mean(),
             "stoi": self.stoi(got, wanted),
             "nsim": self.nsim(got, wanted),
             "contrast": self.contrast(got, wanted),
@@ -228,7 +236,8 @@ class WaveStage(Stage):
         """Losses by name; "loss" is their weighted sum."""
         filters, state, source = self.predict(batch)
         f0 = self.pitch(filters, batch.f0)
-        losses = self.likeness(*self.synthesize(batch, filters, f0, state), rng) | source
+        got, wanted = self.synthesize(batch, filters, f0, state)
+        losses = self.likeness(got, wanted, batch, rng) | source
         losses["loss"] = losses["loss"] + _of_source(source)
         return losses
 
@@ -334,7 +343,7 @@ class AdversarialStage(WaveStage):
         heard = Filters(*(each.detach().requires_grad_() for each in filters))
         f0 = self.pitch(filters, batch.f0)
         got, wanted = self.synthesize(batch, heard, f0, state)
-        losses = self.likeness(got, wanted, rng)
+        losses = self.likeness(got, wanted, batch, rng)
         said, part = self.judge(got, wanted)
         losses |= said
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
