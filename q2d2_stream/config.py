@@ -99,6 +99,12 @@ class CodecConfig:
             raise InputError(f"rate is {rate}, expected 0 to {len(self.rates) - 1}")
         return self.rates[rate]
 
+    @cached_property
+    def rate_names(self) -> tuple[str, ...]:
+        """Every rate's name on a command line: kilobits per second to the nearest half, "1.5"."""
+        kbps = (self.bitrate_bps(rate) / 1000 for rate in range(len(self.rates)))
+        return tuple(f"{round(2 * rate) / 2:g}" for rate in kbps)
+
     def rate_of_pairs(self, pairs: int) -> int:
         """The rate that sends exactly ``pairs`` pairs; raises InputError when there is none."""
         if pairs not in self.rates:

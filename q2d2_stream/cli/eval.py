@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError
 from q2d2_stream.eval.cache import Cache, default_folder
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.codec2 import Codec2
-from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
+from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec
 from q2d2_stream.eval.metrics import METRICS, choose_metrics
 from q2d2_stream.eval.noise import NoiseMix, parse_snrs
 from q2d2_stream.eval.opus import OpusCodec
@@ -33,7 +34,7 @@ _QUICK_METRICS = "pesq,stoi"
 
 def parse_rate(text: str) -> int:
     """The index of the rate "1.5", "2", "3" or "6"; raises InputError for others."""
-    names = rate_names()
+    names = CodecConfig().rate_names
     if text not in names:
         raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
     return names.index(text)
@@ -174,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder of speech files")
     parser.add_argument(
         "--rates",
-        default=",".join(rate_names()),
+        default=",".join(CodecConfig().rate_names),
         help="our rates; an empty text for none (default %(default)s)",
     )
     parser.add_argument(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from q2d2_stream.cli.options import RATE_NAMES
-
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
 
@@ -20,7 +18,7 @@ def model_facts(codec: Codec) -> dict[str, str]:
     macs_decoder = int(info["macs_per_frame_decoder"]) * config.frame_rate / 1e6
     rates = [
         f"--rate {name}: {config.bitrate_bps(rate) / 1000:.2f}"
-        for rate, name in zip(range(len(config.rates)), RATE_NAMES, strict=False)
+        for rate, name in enumerate(config.rate_names)
     ]
     return {
         "model": f"{codec.model_id} ({codec.model_hash.hex()})",

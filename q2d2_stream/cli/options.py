@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.choice import ENGINES, PRECISIONS
 from q2d2_stream.errors import ModelError
 
@@ -24,8 +25,8 @@ DENOISE_HELP = (
     "computation and no more delay"
 )
 
-RATE_NAMES = ("1.5", "2", "3", "6")
-"""Kilobits per second, rounded; a name's position is the rate that the library takes."""
+RATE_NAMES = CodecConfig().rate_names
+"""Of the shipped models; a name's position is the rate that the library takes."""
 
 
 def add_rate_argument(parser: argparse.ArgumentParser, default: str = "3") -> None:

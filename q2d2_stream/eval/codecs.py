@@ -28,7 +28,6 @@ __all__ = [
     "Original",
     "StreamCodec",
     "fit",
-    "rate_names",
 ]
 
 _REVISION = 2  # raised when the streams make other sound of the same weights
@@ -90,13 +89,6 @@ def fit(pcm: npt.NDArray[np.float32], delay: int, samples: int) -> npt.NDArray[n
     """``samples`` of ``pcm`` from ``delay`` on, zeros after its end."""
     kept = np.asarray(pcm[delay : delay + samples], np.float32)
     return np.pad(kept, (0, samples - len(kept)))
-
-
-def rate_names() -> list[str]:
-    """The rate ladder as on the command line: "1.5", "2", "3", "6"."""
-    config = CodecConfig()
-    kbps = (config.bitrate_bps(rate) / 1000 for rate in range(len(config.rates)))
-    return [f"{round(2 * rate) / 2:g}" for rate in kbps]
 
 
 @dataclass(frozen=True)
@@ -172,7 +164,7 @@ class StreamCodec:
     @property
     def name(self) -> str:
         """ "q2d2_1.5" or "q2d2_1.5_denoise" and so on."""
-        return f"q2d2_{rate_names()[self.rate]}{'_denoise' if self.denoise else ''}"
+        return f"q2d2_{CodecConfig().rate_names[self.rate]}{'_denoise' if self.denoise else ''}"
 
     @property
     def title(self) -> str:

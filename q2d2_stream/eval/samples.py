@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError, MissingExtra
 from q2d2_stream.eval.clips import SAMPLE_RATE, Clip, sound_files, source_name
 from q2d2_stream.eval.codec2 import Codec2
-from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec, rate_names
+from q2d2_stream.eval.codecs import CodecUnderTest, Original, StreamCodec
 from q2d2_stream.eval.credits import CREDITS, NOISE_CREDITS, Credit
 from q2d2_stream.eval.loss import GilbertElliott
 from q2d2_stream.eval.noise import NoiseMix
@@ -161,7 +162,7 @@ def _versions(
     engine: str, models: Path | None, noise: NoiseMix | None
 ) -> tuple[list[_Version], list[str]]:
     """What is to be heard, best known first, and sentences on what cannot be."""
-    ours = [StreamCodec(rate, engine, models) for rate in range(len(rate_names()))]
+    ours = [StreamCodec(rate, engine, models) for rate in range(len(CodecConfig().rates))]
     middle = ours[len(ours) // 2]
     opus = OpusCodec(6)
     wanted = [_Version(Original()), *map(_Version, ours), _Version(middle, _LOSS)]
