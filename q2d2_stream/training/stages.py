@@ -172,11 +172,11 @@ class WaveStage(Stage):
 
     weights: ClassVar[dict[str, float]] = {
         "mel": 1.0,
-        "pesq": 0.006,  # for every pair that is sent
         "stoi": 1.0,
         "nsim": 0.3,
         "contrast": 0.3,
     }
+    pesq_weight = 0.003  # for every pair that is sent, and three more
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
@@ -224,12 +224,13 @@ class WaveStage(Stage):
         pairs = batch.mask.sum(-1).mean(-1) / 2  # of every clip, sent per frame
         losses: Losses = {
             "mel": self.mel(got, wanted, rng),
-            "pesq": (pairs * pesq).mean(),
+            "pesq": pesq.mean(),
             "stoi": self.stoi(got, wanted),
             "nsim": self.nsim(got, wanted),
             "contrast": self.contrast(got, wanted),
         }
         parts = [weight * losses[name] for name, weight in self.weights.items()]
+        parts.append(self.pesq_weight * ((pairs + 3.0) * pesq).mean())
         return {"loss": torch.stack(parts).sum()} | losses
 
     def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
