@@ -18,7 +18,6 @@ from q2d2_stream.errors import InputError, ModelError, Q2D2Error  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.model.transform import bin_order  # noqa: E402
 from q2d2_stream.training.batches import (  # noqa: E402
-    add_rumble,
     augment,
     draw_clips,
     draw_flags,
@@ -108,17 +107,6 @@ def test_batches_and_augmentation_are_seeded_and_sane(corpus):
         loud = augment(one.pcm, np.random.default_rng(seed))
         assert torch.isfinite(loud).all()
         assert loud.abs().max() <= 1.0
-
-
-def test_rumble_is_for_the_encoder_alone_and_below_speech():
-    speech = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (40, 24_000))).float()
-    heard = add_rumble(speech, np.random.default_rng(1))
-    added = torch.fft.rfft(heard - speech).abs().square()
-    touched = added.sum(1) > 0
-    assert 8 <= touched.sum() <= 24  # two in five
-    assert (added[touched, 100:].sum(1) < 0.01 * added[touched].sum(1)).all()  # 1 Hz a bin
-    decibels = 10 * torch.log10((heard - speech).square().mean(1) / speech.square().mean(1))
-    assert -35.1 < decibels[touched].min() < -20 < decibels[touched].max() < -7.9
 
 
 def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():

@@ -153,7 +153,7 @@ def train(
     for step in range(steps if stop_after is None else stop_after):
         clips = draw_clips(corpus, args.batch, args.frames, rng, codec.hop)
         clips = clips._replace(pcm=augment(clips.pcm, rng, None, codec.sample_rate))
-        batch = Batch(*clips, clips.pcm, *draw_flags(codec, args.batch, args.frames, rng))
+        batch = Batch(*clips, *draw_flags(codec, args.batch, args.frames, rng))
         rate = args.lr * learning_rate(step / steps, step, warmup=max(1, steps // 10))
         for kind, (stage, parameters, optimizers) in parts.items():
             for parameter in parameters:
@@ -204,7 +204,7 @@ def measure(
         for rate, pairs in enumerate(codec.rates):
             mask = (torch.arange(len(codec.levels)) < 2 * pairs).float()
             flags = torch.eye(len(codec.rates) + 1)[rate].expand(*speech.f0.shape, -1)
-            batch = Batch(*speech, speech.pcm, flags, mask)
+            batch = Batch(*speech, flags, mask)
             losses = stage(batch, rng)
             values = np.array([float(losses[name]) for name in _LOSSES])
             grid = stage.net.quantizer

@@ -17,7 +17,6 @@ from q2d2_stream.training.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 __all__ = [
     "Batch",
     "Clips",
-    "add_rumble",
     "augment",
     "coloured_noise",
     "draw_clips",
@@ -53,7 +52,6 @@ class Batch(NamedTuple):
 
     Attributes:
         pcm, f0, voiced: as in :class:`Clips`.
-        heard: what the encoder is given of ``pcm``, of the same shape.
         flags: ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost".
         mask: ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
     """
@@ -61,7 +59,6 @@ class Batch(NamedTuple):
     pcm: Tensor
     f0: Tensor
     voiced: Tensor
-    heard: Tensor
     flags: Tensor
     mask: Tensor
 
@@ -174,6 +171,13 @@ def coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int = 24
     return _band_limit(_filter(white, tilt), 0.0, float(rng.uniform(500, 12_000)), sample_rate)
 
 
+def _rumble(samples: int, rng: np.random.Generator, sample_rate: int) -> Tensor:
+    """What a microphone picks up below all speech: noise up to 20 to 70 Hz."""
+    white = torch.from_numpy(rng.standard_normal(samples).astype(np.float32))
+    hz = torch.fft.rfftfreq(samples, 1.0 / sample_rate)
+    return _filter(white, torch.sigmoid((float(rng.uniform(20.0, 70.0)) - hz) / 4.0))
+
+
 def augment(
     pcm: Tensor,
     rng: np.random.Generator,
@@ -181,7 +185,8 @@ def augment(
     sample_rate: int = 24_000,
     noisy: bool = True,
 ) -> Tensor:
-    """Levels from whisper to shout for all; noise (if ``noisy``), rooms and narrow bands for some.
+    """Levels from whisper to shout for all; noise (if ``noisy``), rooms, rumble below speech and
+    narrow bands for some.
 
     The clip is the target too: the codec transmits what the microphone hears.
     """
@@ -203,27 +208,13 @@ def augment(
             else:
                 hiss = coloured_noise(pcm.shape[1], rng, sample_rate)
             pcm[row] += hiss.to(pcm.device) * (level / (hiss.square().mean().sqrt() + 1e-4))
+        if kind > 0.13 and rng.random() < 0.4:
+            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(8, 35)) / 20)
+            rumble = _rumble(pcm.shape[1], rng, sample_rate).to(pcm.device)
+            pcm[row] += rumble * (level / (rumble.square().mean().sqrt() + 1e-9))
         gain = 10 ** (float(np.clip(rng.normal(0.0, 6.0), -24.0, 10.0)) / 20)
         pcm[row] *= min(gain, 0.99 / (float(pcm[row].abs().max()) + 1e-6))
     return pcm
-
-
-def add_rumble(pcm: Tensor, rng: np.random.Generator, sample_rate: int = 24_000) -> Tensor:
-    """What a microphone picks up below all speech, added to two clips in five: noise up to 20 to
-    70 Hz, 8 to 35 dB below the clip.
-
-    For the encoder alone: the clip without it stays the target, as nobody wants to hear it.
-    """
-    heard = pcm.clone()
-    for row in range(pcm.shape[0]):
-        if rng.random() < 0.4:
-            white = torch.from_numpy(rng.standard_normal(pcm.shape[1]).astype(np.float32))
-            hz = torch.fft.rfftfreq(pcm.shape[1], 1.0 / sample_rate)
-            edge = float(rng.uniform(20.0, 70.0))
-            rumble = _filter(white, torch.sigmoid((edge - hz) / 4.0)).to(pcm.device)
-            level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(8, 35)) / 20)
-            heard[row] += rumble * (level / (rumble.square().mean().sqrt() + 1e-9))
-    return heard
 
 
 def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -111,7 +111,6 @@ class DenoisingStage(Stage):
     def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "same" is the share of equal indices."""
         clean, noisy = add_noise(batch.pcm, rng, self.speech, self.noise)
-        noisy = noisy + (batch.heard - batch.pcm)
         with torch.no_grad():
             wanted, _ = self.teacher(clean, self.teacher.initial_state(len(clean)))
         encoder: Encoder = self.net.encoder

@@ -10,13 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.training.batches import (
-    Batch,
-    add_rumble,
-    augment,
-    draw_clips,
-    draw_flags,
-)
+from q2d2_stream.training.batches import Batch, augment, draw_clips, draw_flags
 from q2d2_stream.training.corpus import Corpus
 
 __all__ = ["Feed", "feed"]
@@ -55,9 +49,8 @@ class Feed(IterableDataset[Batch]):
         hop = self.codec.hop
         clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
         pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
-        heard = add_rumble(pcm, rng, self.codec.sample_rate)
         flags, mask = draw_flags(self.codec, self.batch, self.frames, rng)
-        return Batch(pcm, clips.f0, clips.voiced, heard, flags, mask)
+        return Batch(pcm, clips.f0, clips.voiced, flags, mask)
 
 
 def feed(batches: Feed, workers: int, device: torch.device) -> Iterator[Batch]:

@@ -138,7 +138,7 @@ class LatentStage(Stage):
 
     def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
-        points, _ = self.net.encode(batch.heard)
+        points, _ = self.net.encode(batch.pcm)
         x = self.project_in(torch.cat([points * batch.mask, batch.flags], -1))
         x, _ = self.stack(x, self.stack.initial_state(x.shape[0]))
         wide, fine, pitch, voicing = torch.split(self.head(x).float(), self.bands, -1)
@@ -200,7 +200,7 @@ class WaveStage(Stage):
     def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
         with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
-            points, _ = self.net.encode(batch.heard)
+            points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
