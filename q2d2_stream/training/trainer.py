@@ -241,6 +241,7 @@ def train(
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
     device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
+    torch.set_flush_denormal(True)  # gradients of silence are full of them, and CPUs slow at them
     options.out.mkdir(parents=True, exist_ok=True)
 
     net = CodecNet(config)
@@ -328,7 +329,6 @@ def _worker(
 ) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     dist.init_process_group("gloo", rank=rank, world_size=world)
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s")
     try:
