@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from q2d2_stream.cli.file_codec import FileEncoder
 from q2d2_stream.cli.options import (
@@ -16,6 +18,10 @@ from q2d2_stream.cli.options import (
 )
 from q2d2_stream.cli.output import open_output
 from q2d2_stream.cli.progress import progress
+from q2d2_stream.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from q2d2_stream.training.search import PointSearch
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -32,7 +38,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fixed", action="store_true", help="no entropy coding: version 1, a third larger or more"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument(
+        "--search", action="store_true",
+        help="look for what is best said with the same bits; takes about as long as the sound "
+        "lasts, and the extra [search]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--steps", type=int, help="of --search, more are slower and better (default: 40)"
+    )
     add_models_argument(parser)
+
+
+def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
+    if args.steps is not None and not args.search:
+        raise InputError("--steps is of --search, expected it with that")
+    if not args.search:
+        return None
+    if args.denoise:
+        raise InputError("--search tells the sound as it is, expected it without --denoise")
+    try:
+        from q2d2_stream.training.search import PointSearch
+        from q2d2_stream.training.shipped import shipped_net
+    except ImportError as error:
+        raise MissingExtra("torch", "search", "--search") from error
+    from q2d2_stream.engine.codec import MODELS
+
+    return PointSearch(
+        shipped_net(Path(args.models or MODELS)), rate, 40 if args.steps is None else args.steps
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
 
     codec = codec_of(args, denoise=args.denoise)
     sample_rate = codec.config.sample_rate
-    encoder = FileEncoder(codec, RATE_NAMES.index(args.rate), args.fixed, args.denoise)
+    rate = RATE_NAMES.index(args.rate)
+    encoder = FileEncoder(codec, rate, args.fixed, args.denoise, _search(args, rate))
     size = 0
     start = time.perf_counter()
     with (

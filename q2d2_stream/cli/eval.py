@@ -13,7 +13,7 @@ from typing import Any
 
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.errors import InputError
+from q2d2_stream.errors import InputError, MissingExtra
 from q2d2_stream.eval.cache import Cache, default_folder
 from q2d2_stream.eval.clips import load_clips
 from q2d2_stream.eval.codec2 import Codec2
@@ -88,6 +88,8 @@ def _run(options: argparse.Namespace) -> int:
         for denoise in ((False, True) if options.denoise else (False,))
         for text in _split(options.rates)
     ]
+    if options.search:
+        codecs += _searched(options)
     codecs += [parse_peer(text) for text in _split(options.peers)]
     evaluation = evaluate(
         codecs,
@@ -103,6 +105,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.plot is not None:
         save_rate_quality_plot(to_json(evaluation), options.plot)
     return 0
+
+
+def _searched(options: argparse.Namespace) -> list[CodecUnderTest]:
+    try:
+        from q2d2_stream.eval.searched import SearchedCodec
+    except ImportError as error:
+        raise MissingExtra("torch", "search", "--search") from error
+    rates = [parse_rate(text) for text in _split(options.rates)]
+    return [SearchedCodec(rate, options.engine, options.models) for rate in rates]
 
 
 def _noises(folder: Path | None, snrs: str | None) -> list[NoiseMix]:
@@ -201,6 +212,11 @@ def _parser() -> argparse.ArgumentParser:
         "--denoise",
         action="store_true",
         help="measure also our encoder that leaves out what is not speech",
+    )
+    parser.add_argument(
+        "--search",
+        action="store_true",
+        help="measure also what q2d2 encode --search makes (slow: about as long as the sound)",
     )
     parser.add_argument(
         "--limit", type=_at_least_one, help="at most so many clips, spread over the sources"

@@ -14,6 +14,7 @@ from q2d2_stream.errors import FormatError
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
     from q2d2_stream.entropy import IndexCoder
+    from q2d2_stream.training.search import PointSearch
 
 __all__ = ["FileDecoder", "FileEncoder"]
 
@@ -27,14 +28,24 @@ class FileEncoder:
         samples: samples pushed so far.
     """
 
-    def __init__(self, codec: Codec, rate: int, fixed: bool = False, denoise: bool = False) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        rate: int,
+        fixed: bool = False,
+        denoise: bool = False,
+        search: PointSearch | None = None,
+    ) -> None:
         """``fixed``: pack all indices at their fixed size, as files of version 1 do.
 
         ``denoise``: with the encoder that leaves out what is not speech.
+
+        ``search``: with this, of the same models and rate, in place of an encoder.
         """
         self.samples = 0
         self._config = codec.config
-        self._encoder = codec.encoder(rate, denoise=denoise)
+        self._search = search
+        self._encoder = search or codec.encoder(rate, denoise=denoise)
         coder = None if fixed else codec.coder
         self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
         self._rest = np.zeros(0, dtype=np.float32)
@@ -52,7 +63,10 @@ class FileEncoder:
         """The rest of the file: the sound is padded until its last sample can be decoded."""
         missing = -(self.samples + self._config.lookahead) % self._config.hop
         padding = np.zeros(self._config.lookahead + missing, dtype=np.float32)
-        return self._encode(padding) + self._writer.finish(self.samples)
+        rest = self._encode(padding)
+        if self._search is not None:
+            rest += self._writer.push(self._search.finish())
+        return rest + self._writer.finish(self.samples)
 
     def _encode(self, pcm: NDArray[np.float32]) -> bytes:
         pcm = np.concatenate((self._rest, pcm))

@@ -206,22 +206,18 @@ class StreamCodec:
     ) -> Coded:
         """Frame by frame; a lost frame reaches the decoder as None."""
         config = self._codec.config
-        encoder = self._codec.encoder(rate=self.rate, denoise=self.denoise)
         decoder = self._codec.decoder()
         delay = decoder.delay_samples
         frames = -(-(len(pcm) + delay) // config.hop)
         padded = np.clip(fit(pcm, 0, frames * config.hop), -1.0, 1.0).reshape(frames, config.hop)
         gone = lost_frames(lost, frames, config.hop)
-        tokens, out = [], []
         started = time.process_time()
-        for frame, missing in zip(padded, gone, strict=True):
-            sent = encoder.push(frame)
-            tokens.append(sent)
-            out.append(decoder.push(None if missing else sent[0]))
+        sent = self._encoded(padded)
+        heard = zip(sent, gone, strict=True)
+        out = [decoder.push(None if missing else frame) for frame, missing in heard]
         seconds = time.process_time() - started
         # The frames that only flush the delay are not counted: a call has no end.
         counted = len(pcm) / config.hop
-        sent = np.concatenate(tokens)
         return Coded(
             fit(np.concatenate(out), delay, len(pcm)),
             config.bits_per_frame(self.rate) * counted,
@@ -229,6 +225,11 @@ class StreamCodec:
             token_counts(sent, config.codes),
             self._file_bits(sent) * counted / frames,
         )
+
+    def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """``(n, 320)`` samples, a frame at a time -> ``(n, pairs)`` indices."""
+        encoder = self._codec.encoder(rate=self.rate, denoise=self.denoise)
+        return np.concatenate([encoder.push(frame) for frame in frames])
 
     def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:
         """Bits of the blocks of a file, packed where coding would not make them shorter."""

@@ -39,7 +39,15 @@ from q2d2_stream.training.perceptual import ContrastLoss, NsimLoss, PesqLoss, St
 from q2d2_stream.training.phase import PhaseLoss
 from q2d2_stream.training.whisper import WhisperLoss
 
-__all__ = ["AdversarialStage", "CodecNet", "LatentStage", "Losses", "Stage", "WaveStage"]
+__all__ = [
+    "AdversarialStage",
+    "CodecNet",
+    "LatentStage",
+    "Losses",
+    "Stage",
+    "WaveStage",
+    "source_loss",
+]
 
 Losses = dict[str, Tensor]
 Pull = tuple[float | Tensor, Tensor]  # a share of the gradient's size, and a loss that asks for it
@@ -99,7 +107,12 @@ class Stage(nn.Module):
         return losses
 
 
-def _of_source(source: Losses) -> Tensor:
+def _pairs_sent(batch: Batch) -> Tensor:
+    """Per frame of every clip, on average, ``(batch,)``."""
+    return batch.mask.sum(-1).mean(-1) / 2
+
+
+def source_loss(source: Losses) -> Tensor:
     """What a wrong pitch and a wrong voicing cost together, in every stage."""
     return 0.3 * source["f0"] + 0.1 * source["voicing"]
 
@@ -150,7 +163,7 @@ class LatentStage(Stage):
             "f0": pitch_loss(pitch, batch.f0, batch.voiced, self.net.decoder.log_f0),
             "voicing": voicing_loss(voicing[..., 0], batch.voiced),
         }
-        loss = mel + 0.5 * time + _of_source(source)
+        loss = mel + 0.5 * time + source_loss(source)
         return {"loss": loss, "mel": mel, "time": time} | source
 
 
@@ -217,11 +230,11 @@ class WaveStage(Stage):
         return pcm[:, delay:], batch.pcm[:, :-delay]
 
     def likeness(
-        self, got: Tensor, wanted: Tensor, batch: Batch, rng: np.random.Generator
+        self, got: Tensor, wanted: Tensor, pairs: Tensor, rng: np.random.Generator
     ) -> Losses:
-        """How far ``got`` is from ``wanted``; "loss" is the weighted sum."""
+        """How far ``got`` is from ``wanted``, with so many ``pairs`` sent per frame of each clip;
+        "loss" is the weighted sum."""
         pesq = self.pesq(got, wanted)
-        pairs = batch.mask.sum(-1).mean(-1) / 2  # of every clip, sent per frame
         losses: Losses = {
             "mel": self.mel(got, wanted, rng),
             "pesq": pesq.mean(),
@@ -238,8 +251,8 @@ class WaveStage(Stage):
         filters, state, source = self.predict(batch)
         f0 = self.pitch(filters, batch.f0)
         got, wanted = self.synthesize(batch, filters, f0, state)
-        losses = self.likeness(got, wanted, batch, rng) | source
-        losses["loss"] = losses["loss"] + _of_source(source)
+        losses = self.likeness(got, wanted, _pairs_sent(batch), rng) | source
+        losses["loss"] = losses["loss"] + source_loss(source)
         return losses
 
 
@@ -344,7 +357,7 @@ class AdversarialStage(WaveStage):
         heard = Filters(*(each.detach().requires_grad_() for each in filters))
         f0 = self.pitch(filters, batch.f0)
         got, wanted = self.synthesize(batch, heard, f0, state)
-        losses = self.likeness(got, wanted, batch, rng)
+        losses = self.likeness(got, wanted, _pairs_sent(batch), rng)
         said, part = self.judge(got, wanted)
         losses |= said
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
@@ -360,7 +373,7 @@ class AdversarialStage(WaveStage):
         losses["critic"].backward(  # type: ignore[no-untyped-call]
             inputs=list(self.critic.parameters())
         )
-        self.descend(filters, _of_source(source), [likeness, *words], [criticism, phase])
+        self.descend(filters, source_loss(source), [likeness, *words], [criticism, phase])
         return losses | source
 
     def descend(

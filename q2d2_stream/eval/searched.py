@@ -1,0 +1,58 @@
+"""This package's codec as ``q2d2 encode --search`` uses it, under test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine.codec import MODELS
+from q2d2_stream.eval.codecs import StreamCodec
+from q2d2_stream.training.search import AHEAD, PIECE, PointSearch
+from q2d2_stream.training.shipped import shipped_net
+from q2d2_stream.training.stages import CodecNet
+
+__all__ = ["SearchedCodec"]
+
+
+@dataclass(frozen=True)
+class SearchedCodec(StreamCodec):
+    """Indices found by gradient descent through the decoder, decoded by the streaming engine.
+
+    Attributes:
+        steps: of the search, for each piece.
+    """
+
+    steps: int = 40
+
+    @property
+    def name(self) -> str:
+        """ "q2d2_1.5_search" and so on."""
+        return f"{super().name}_search"
+
+    @property
+    def title(self) -> str:
+        """The exact rate."""
+        return f"{super().title}, searched"
+
+    @property
+    def latency_ms(self) -> float:
+        """A piece and what lies ahead of it: this is for files."""
+        config = CodecConfig()
+        return config.latency_ms + 1000.0 * (PIECE + AHEAD - 1) / config.frame_rate
+
+    @cached_property
+    def _net(self) -> CodecNet:
+        return shipped_net(self.models or MODELS)
+
+    def key(self) -> str:
+        """As of the codec, and the steps. Raises MissingExtra where onnx is not installed."""
+        assert self._net
+        return f"{super().key()} searched {self.steps}"
+
+    def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        search = PointSearch(self._net, self.rate, self.steps)
+        return np.concatenate([search.push(frames.reshape(-1)), search.finish()])

@@ -1,0 +1,137 @@
+"""Points that suit the sound better than those the encoder finds: ``q2d2 encode --search``.
+
+Analysis by synthesis (Atal and Remde, ICASSP 1982), by gradient descent through the decoder: from
+the encoder's latents, a few dozen steps towards less of the losses that the decoder was trained on,
+then the nearest points of the lattice. Nothing changes for who decodes. It takes torch, about as
+long as the sound lasts, and the future: a frame's points also speak of what comes next, which is
+half of the gain. So it is for files, not for calls.
+
+    sound   |-- committed ------|-- piece: 6 s ----|-- 1 s ahead --|
+    points    written              found now          found again with the next piece
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from q2d2_stream.errors import InputError
+from q2d2_stream.model.decoder import DecoderState, Filters
+from q2d2_stream.training.losses import pitch_loss, voicing_loss
+from q2d2_stream.training.stages import CodecNet, WaveStage, source_loss
+
+__all__ = ["PointSearch"]
+
+PIECE, AHEAD = 450, 75  # frames
+_STEP = 0.02  # of Adam, before the tanh
+
+
+class PointSearch:
+    """PCM to indices, like a stream encoder's, but each for its effect on what is decoded.
+
+    Equal sound gives equal indices, however it is cut. The noise is drawn anew at every step, so
+    nothing is fitted to the one that will be heard.
+    """
+
+    def __init__(self, net: CodecNet, rate: int, steps: int = 40) -> None:
+        """``net``: as decoded with; ``rate``: index into ``net.config.codec.rates``; ``steps`` of
+        gradient descent for each piece. Raises InputError for a rate or a count there is not."""
+        codec = net.config.codec
+        if not 0 <= rate < len(codec.rates):
+            raise InputError(f"rate is {rate}, expected 0 to {len(codec.rates) - 1}")
+        if steps < 1:
+            raise InputError(f"the search takes {steps} steps, expected 1 or more")
+        self.net, self.steps, self.pairs = (
+            net.eval().requires_grad_(False),
+            steps,
+            codec.rates[rate],
+        )
+        self._flags = torch.eye(len(codec.rates) + 1)[rate]
+        self._hop, self._unsent = codec.hop, 2 * (len(codec.codes) - self.pairs)
+        self._judge = WaveStage(net)
+        self._heard = net.encoder.initial_state()
+        self._spoken = net.decoder.initial_state()
+        self._waiting = torch.zeros(1, 0)
+        self._rng = np.random.default_rng(0)
+        self._torch_rng = torch.Generator().manual_seed(0)
+
+    def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """``(320 * n,)`` samples -> the indices found by now, ``(frames, pairs)``, maybe none."""
+        if len(pcm) % self._hop:
+            raise InputError(f"{len(pcm)} samples, expected a multiple of {self._hop}")
+        self._waiting = torch.cat([self._waiting, torch.from_numpy(pcm)[None]], dim=1)
+        found = [np.zeros((0, self.pairs), dtype=np.uint8)]
+        while self._waiting.shape[1] >= (PIECE + AHEAD) * self._hop:
+            found.append(self._piece(PIECE, PIECE + AHEAD))
+        return np.concatenate(found)
+
+    def finish(self) -> NDArray[np.uint8]:
+        """The indices of all that is left."""
+        frames = self._waiting.shape[1] // self._hop
+        if not frames:
+            return np.zeros((0, self.pairs), np.uint8)
+        missing = max(0, AHEAD - frames)  # the losses want a second
+        self._waiting = functional.pad(self._waiting, (0, missing * self._hop))
+        return self._piece(frames, frames + missing)
+
+    def _piece(self, commit: int, frames: int) -> NDArray[np.uint8]:
+        """Find the points of ``frames`` frames, of which ``commit`` are settled."""
+        pcm, settled = self._waiting[:, : frames * self._hop], commit * self._hop
+        with torch.no_grad():
+            first, self._heard = self.net.encoder(pcm[:, :settled], self._heard)
+            later = [self.net.encoder(pcm[:, settled:], self._heard)[0]] if frames > commit else []
+            latent = self._descend(torch.cat([first, *later], dim=1), pcm)
+            points, indices = self.net.quantizer(latent[:, :commit])
+            filters, blocks = self._filters(points[..., : 2 * self.pairs])
+            f0 = self.net.decoder.pitch_to_f0(filters.pitch)
+            _, self._spoken = self.net.decoder.synthesize(filters, f0, self._spoken, blocks)
+        self._waiting = self._waiting[:, settled:]
+        found: NDArray[np.uint8] = indices[0, :, : self.pairs].numpy().astype(np.uint8)
+        return found
+
+    def _filters(self, points: Tensor) -> tuple[Filters, tuple[Tensor, ...]]:
+        sent = functional.pad(points, (0, self._unsent))
+        flags = self._flags.expand(*sent.shape[:2], -1)
+        result: tuple[Filters, tuple[Tensor, ...]]
+        result = self.net.decoder.filters(sent, flags, self._spoken.blocks)
+        return result
+
+    def _other_noise(self) -> DecoderState:
+        noise = torch.randint(
+            self.net.decoder.noise_phase.MODULUS, self._spoken.noise.shape,
+            generator=self._torch_rng,
+        )  # fmt: skip
+        return self._spoken._replace(noise=noise.to(self._spoken.noise))
+
+    @torch.enable_grad()
+    def _descend(self, latent: Tensor, pcm: Tensor) -> Tensor:
+        """Latents of some frames in grid units, and better ones."""
+        decoder, scale = self.net.decoder, self.net.encoder.scale
+        free = torch.atanh((latent / scale).clamp(-0.99, 0.99))[..., : 2 * self.pairs]
+        free = free.clone().requires_grad_()
+        adam = torch.optim.Adam([free], lr=_STEP, betas=(0.9, 0.9))
+        sent, norm = torch.tensor([float(self.pairs)]), self.net.quantizer.norm[: 2 * self.pairs]
+        reach = scale[: 2 * self.pairs] / norm
+        f0, voiced = torch.ones(()), torch.ones(())
+        for step in range(self.steps):
+            adam.param_groups[0]["lr"] = _STEP * (1.0 - step / self.steps)
+            filters, _ = self._filters(torch.tanh(free) * reach)
+            heard_f0 = decoder.pitch_to_f0(filters.pitch.detach())
+            if step == 0:  # pitch and voicing stay what the encoder heard
+                f0, voiced = heard_f0, (filters.voicing.detach() > 0.0).float()
+            got, _ = decoder.synthesize(filters, heard_f0, self._other_noise(), ())
+            loss = self._judge.likeness(got[:, self._hop :], pcm[:, : -self._hop], sent, self._rng)[
+                "loss"
+            ]
+            source = {
+                "f0": pitch_loss(filters.pitch, f0, voiced, decoder.log_f0),
+                "voicing": voicing_loss(filters.voicing, voiced),
+            }
+            (free.grad,) = torch.autograd.grad(loss + source_loss(source), [free])
+            if torch.isfinite(free.grad).all():
+                adam.step()
+        found = torch.tanh(free.detach()) * scale[: 2 * self.pairs]
+        return torch.cat([found, latent[..., 2 * self.pairs :]], dim=-1)
