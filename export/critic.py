@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import ModelError
 from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
-from q2d2_stream.training.discriminator import Discriminator
+from q2d2_stream.training.shipped import CRITIC_FILE
 
-__all__ = ["CRITIC", "read_critic", "save_critic"]
+__all__ = ["CRITIC", "save_critic"]
 
-CRITIC = Path(__file__).with_name("critic.npz")
+CRITIC = MODELS / CRITIC_FILE
 
 
 def save_critic(stage_head: dict[str, Tensor], path: Path = CRITIC) -> None:
@@ -40,30 +41,6 @@ def save_critic(stage_head: dict[str, Tensor], path: Path = CRITIC) -> None:
     kept = {k: v for k, v in stage_head.items() if k == "steps" or k.startswith("critic.")}
     arrays = {name: value.cpu().numpy() for name, value in cast_floats(kept, torch.float16).items()}
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-
-
-def read_critic(path: Path = CRITIC) -> dict[str, Tensor]:
-    """What ``save_critic`` wrote, in float32.
-
-    Raises ModelError when it is no critic of this version's shapes.
-    """
-    if not path.exists():
-        raise ModelError(
-            f"no critic is kept in {path}; stage 2 begins with a new one, or write it with "
-            "export.critic"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            found = {name: torch.from_numpy(content[name]) for name in content.files}
-    except Exception as error:  # numpy and zipfile raise several unrelated types
-        raise ModelError(
-            f"{path} holds no critic ({error}), write it with export.critic"
-        ) from error
-    wanted = {f"critic.{name}": value.shape for name, value in Discriminator().state_dict().items()}
-    wanted["steps"] = torch.Size(())
-    if {name: value.shape for name, value in found.items()} != wanted:
-        raise ModelError(f"{path} holds a critic of other shapes; export.critic makes one")
-    return cast_floats(found, torch.float32)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,12 +12,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from export.critic import read_critic
+from export.critic import CRITIC
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
 from q2d2_stream.training.sharpen import sharpen_harmonics
-from q2d2_stream.training.shipped import shipped_net
+from q2d2_stream.training.shipped import read_critic, shipped_net
 
 __all__ = ["main"]
 
@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     net = shipped_net(args.models)
     if args.sharpened:
         sharpen_harmonics(net.decoder, args.sharpened, undo=True)
-    head = read_critic() if args.critic else {}
+    head = read_critic(CRITIC) if args.critic else {}
     pupil = shipped_net(args.models, "denoiser") if args.denoiser else None
     progress = Progress(stage=2 if args.critic else 1)
     save_checkpoint(args.out, net, Average(net), head, {}, progress)

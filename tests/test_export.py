@@ -216,8 +216,9 @@ def test_critic_is_kept_and_put_back(
 ) -> None:
     import torch
 
-    from export.critic import main, read_critic
+    from export.critic import main
     from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
+    from q2d2_stream.training.shipped import read_critic
     from q2d2_stream.training.stages import AdversarialStage
 
     stage = AdversarialStage(net)

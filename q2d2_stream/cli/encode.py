@@ -58,14 +58,14 @@ def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
         raise InputError("--search tells the sound as it is, expected it without --denoise")
     try:
         from q2d2_stream.training.search import PointSearch
-        from q2d2_stream.training.shipped import shipped_net
+        from q2d2_stream.training.shipped import shipped_critic, shipped_net
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
     from q2d2_stream.engine.codec import MODELS
 
-    return PointSearch(
-        shipped_net(Path(args.models or MODELS)), rate, 40 if args.steps is None else args.steps
-    )
+    folder = Path(args.models or MODELS)
+    steps = 40 if args.steps is None else args.steps
+    return PointSearch(shipped_net(folder), rate, steps, shipped_critic(folder))
 
 
 def run(args: argparse.Namespace) -> int:

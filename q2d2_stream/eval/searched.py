@@ -11,8 +11,9 @@ import numpy.typing as npt
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.eval.codecs import StreamCodec
+from q2d2_stream.training.discriminator import Discriminator
 from q2d2_stream.training.search import AHEAD, PIECE, PointSearch
-from q2d2_stream.training.shipped import shipped_net
+from q2d2_stream.training.shipped import shipped_critic, shipped_net
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = ["SearchedCodec"]
@@ -48,11 +49,15 @@ class SearchedCodec(StreamCodec):
     def _net(self) -> CodecNet:
         return shipped_net(self.models or MODELS)
 
+    @cached_property
+    def _critic(self) -> Discriminator | None:
+        return shipped_critic(self.models or MODELS)
+
     def key(self) -> str:
         """As of the codec, and the steps. Raises MissingExtra where onnx is not installed."""
         assert self._net
         return f"{super().key()} searched {self.steps}"
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        search = PointSearch(self._net, self.rate, self.steps)
+        search = PointSearch(self._net, self.rate, self.steps, self._critic)
         return np.concatenate([search.push(frames.reshape(-1)), search.finish()])

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from q2d2_stream.errors import InputError
 from q2d2_stream.model.decoder import DecoderState, Filters
+from q2d2_stream.training.discriminator import Discriminator, fooling_loss
 from q2d2_stream.training.losses import pitch_loss, voicing_loss
 from q2d2_stream.training.stages import CodecNet, WaveStage, source_loss
 
@@ -27,6 +28,7 @@ __all__ = ["PointSearch"]
 
 PIECE, AHEAD = 450, 75  # frames
 _STEP = 0.02  # of Adam, before the tanh
+_FOOLING = 0.15  # of the critic: more sounds more natural, and less like the speaker
 
 
 class PointSearch:
@@ -36,9 +38,19 @@ class PointSearch:
     nothing is fitted to the one that will be heard.
     """
 
-    def __init__(self, net: CodecNet, rate: int, steps: int = 40) -> None:
-        """``net``: as decoded with; ``rate``: index into ``net.config.codec.rates``; ``steps`` of
-        gradient descent for each piece. Raises InputError for a rate or a count there is not."""
+    def __init__(
+        self, net: CodecNet, rate: int, steps: int = 40, critic: Discriminator | None = None
+    ) -> None:
+        """
+        Args:
+            net: with the decoder that will be heard.
+            rate: index into ``net.config.codec.rates``.
+            steps: of gradient descent for each piece.
+            critic: the decoder's, from stage 2. Without it the search takes nearness for all, and
+                what it finds sounds less natural.
+
+        Raises InputError for a rate or a number of steps that there is not.
+        """
         codec = net.config.codec
         if not 0 <= rate < len(codec.rates):
             raise InputError(f"rate is {rate}, expected 0 to {len(codec.rates) - 1}")
@@ -51,7 +63,7 @@ class PointSearch:
         )
         self._flags = torch.eye(len(codec.rates) + 1)[rate]
         self._hop, self._unsent = codec.hop, 2 * (len(codec.codes) - self.pairs)
-        self._judge = WaveStage(net)
+        self._judge, self._critic = WaveStage(net), critic
         self._heard = net.encoder.initial_state()
         self._spoken = net.decoder.initial_state()
         self._waiting = torch.zeros(1, 0)
@@ -106,6 +118,14 @@ class PointSearch:
         )  # fmt: skip
         return self._spoken._replace(noise=noise.to(self._spoken.noise))
 
+    def _unlike(self, got: Tensor, wanted: Tensor) -> Tensor:
+        sent = torch.tensor([float(self.pairs)])
+        loss = self._judge.likeness(got, wanted, sent, self._rng)["loss"]
+        if self._critic is None:
+            return loss
+        said, _ = self._critic(got, wanted, self._rng)
+        return loss + _FOOLING * fooling_loss(said)
+
     @torch.enable_grad()
     def _descend(self, latent: Tensor, pcm: Tensor) -> Tensor:
         """Latents of some frames in grid units, and better ones."""
@@ -113,8 +133,7 @@ class PointSearch:
         free = torch.atanh((latent / scale).clamp(-0.99, 0.99))[..., : 2 * self.pairs]
         free = free.clone().requires_grad_()
         adam = torch.optim.Adam([free], lr=_STEP, betas=(0.9, 0.9))
-        sent, norm = torch.tensor([float(self.pairs)]), self.net.quantizer.norm[: 2 * self.pairs]
-        reach = scale[: 2 * self.pairs] / norm
+        reach = (scale / self.net.quantizer.norm)[: 2 * self.pairs]
         f0, voiced = torch.ones(()), torch.ones(())
         for step in range(self.steps):
             adam.param_groups[0]["lr"] = _STEP * (1.0 - step / self.steps)
@@ -123,14 +142,12 @@ class PointSearch:
             if step == 0:  # pitch and voicing stay what the encoder heard
                 f0, voiced = heard_f0, (filters.voicing.detach() > 0.0).float()
             got, _ = decoder.synthesize(filters, heard_f0, self._other_noise(), ())
-            loss = self._judge.likeness(got[:, self._hop :], pcm[:, : -self._hop], sent, self._rng)[
-                "loss"
-            ]
             source = {
                 "f0": pitch_loss(filters.pitch, f0, voiced, decoder.log_f0),
                 "voicing": voicing_loss(filters.voicing, voiced),
             }
-            (free.grad,) = torch.autograd.grad(loss + source_loss(source), [free])
+            loss = source_loss(source) + self._unlike(got[:, self._hop :], pcm[:, : -self._hop])
+            (free.grad,) = torch.autograd.grad(loss, [free])
             if torch.isfinite(free.grad).all():
                 adam.step()
         found = torch.tanh(free.detach()) * scale[: 2 * self.pairs]

@@ -1,4 +1,4 @@
-"""The shipped model files as a network in torch again."""
+"""The shipped model files as a network in torch again, and the critic beside them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from torch import Tensor
 
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.model import ModelConfig
+from q2d2_stream.training.checkpoint import cast_floats
+from q2d2_stream.training.discriminator import Discriminator
 from q2d2_stream.training.stages import CodecNet
 
-__all__ = ["shipped_net"]
+__all__ = ["CRITIC_FILE", "read_critic", "shipped_critic", "shipped_net"]
+
+CRITIC_FILE = "critic.npz"
 
 
 def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
@@ -52,3 +56,39 @@ def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
         raise ModelError(f"{folder} lacks {len(missing)} parameters, {missing[0]} the first")
     net.load_state_dict({name: weights[name] for name, _ in net.named_parameters()})
     return net
+
+
+def read_critic(path: Path) -> dict[str, Tensor]:
+    """What ``export.critic.save_critic`` wrote, in float32.
+
+    Raises ModelError when it is no critic of this version's shapes.
+    """
+    if not path.exists():
+        raise ModelError(
+            f"no critic is kept in {path}; stage 2 begins with a new one, or write it with "
+            "export.critic"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            found = {name: torch.from_numpy(content[name]) for name in content.files}
+    except Exception as error:  # numpy and zipfile raise several unrelated types
+        raise ModelError(
+            f"{path} holds no critic ({error}), write it with export.critic"
+        ) from error
+    wanted = {f"critic.{name}": value.shape for name, value in Discriminator().state_dict().items()}
+    wanted["steps"] = torch.Size(())
+    if {name: value.shape for name, value in found.items()} != wanted:
+        raise ModelError(f"{path} holds a critic of other shapes; export.critic makes one")
+    return cast_floats(found, torch.float32)
+
+
+def shipped_critic(folder: Path) -> Discriminator | None:
+    """The critic that the decoder in a folder of models was trained against, if one is there."""
+    path = folder / CRITIC_FILE
+    if not path.exists():
+        return None
+    prefix = "critic."
+    found = {k: v for k, v in read_critic(path).items() if k.startswith(prefix)}
+    critic = Discriminator()
+    critic.load_state_dict({k.removeprefix(prefix): v for k, v in found.items()})
+    return critic.eval().requires_grad_(False)
