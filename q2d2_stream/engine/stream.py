@@ -10,9 +10,25 @@ from q2d2_stream.engine.graph import Array, Graph
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 
-__all__ = ["StreamDecoder", "StreamEncoder"]
+__all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
 _LOUDEST = 4.0  # twice the worst clipping a float pipeline makes; beyond it the unit is wrong
+
+
+def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
+    """Raise InputError for what is not float32 of shape ``(hop * n,)``, n from 1 on, finite and
+    nominally between -1 and 1."""
+    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.float32 or pcm.ndim != 1:
+        kind = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm)
+        raise InputError(f"pcm is {kind}, expected a float32 array of shape (n,)")
+    if len(pcm) == 0 or len(pcm) % hop:
+        raise InputError(f"pcm has {len(pcm)} samples, expected whole frames of {hop}")
+    peak = max(float(pcm.max()), -float(pcm.min()))  # NaN fails the comparison below
+    if not peak <= _LOUDEST:
+        raise InputError(
+            f"pcm reaches {peak:g}, expected finite samples between -1 and 1; "
+            "divide 16-bit samples by 32768"
+        )
 
 
 class StreamEncoder:
@@ -58,27 +74,13 @@ class StreamEncoder:
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
         """As :meth:`push`, but the latents in grid units before they are snapped, ``(n, 24)``."""
-        self._check(pcm)
         hop = self._config.hop
+        check_frames(pcm, hop)
         latents = np.empty((len(pcm) // hop, 2 * self._config.pairs), np.float32)
         for n in range(len(latents)):
             frame = pcm[None, n * hop : (n + 1) * hop]
             latents[n], self._state = self._graph.step((frame,), self._state)
         return latents
-
-    def _check(self, pcm: NDArray[np.float32]) -> None:
-        hop = self._config.hop
-        if not isinstance(pcm, np.ndarray) or pcm.dtype != np.float32 or pcm.ndim != 1:
-            kind = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm)
-            raise InputError(f"pcm is {kind}, expected a float32 array of shape (n,)")
-        if len(pcm) == 0 or len(pcm) % hop:
-            raise InputError(f"pcm has {len(pcm)} samples, expected whole frames of {hop}")
-        peak = max(float(pcm.max()), -float(pcm.min()))  # NaN fails the comparison below
-        if not peak <= _LOUDEST:
-            raise InputError(
-                f"pcm reaches {peak:g}, expected finite samples between -1 and 1; "
-                "divide 16-bit samples by 32768"
-            )
 
 
 class StreamDecoder:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from q2d2_stream.engine.stream import check_frames
 from q2d2_stream.errors import InputError
 from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.training.discriminator import Discriminator, fooling_loss
@@ -52,15 +53,10 @@ class PointSearch:
         Raises InputError for a rate or a number of steps that there is not.
         """
         codec = net.config.codec
-        if not 0 <= rate < len(codec.rates):
-            raise InputError(f"rate is {rate}, expected 0 to {len(codec.rates) - 1}")
         if steps < 1:
             raise InputError(f"the search takes {steps} steps, expected 1 or more")
-        self.net, self.steps, self.pairs = (
-            net.eval().requires_grad_(False),
-            steps,
-            codec.rates[rate],
-        )
+        self.net = net.eval().requires_grad_(False)
+        self.steps, self.pairs = steps, codec.rate_pairs(rate)
         self._flags = torch.eye(len(codec.rates) + 1)[rate]
         self._hop, self._unsent = codec.hop, 2 * (len(codec.codes) - self.pairs)
         self._judge, self._critic = WaveStage(net), critic
@@ -71,9 +67,11 @@ class PointSearch:
         self._torch_rng = torch.Generator().manual_seed(0)
 
     def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """``(320 * n,)`` samples -> the indices found by now, ``(frames, pairs)``, maybe none."""
-        if len(pcm) % self._hop:
-            raise InputError(f"{len(pcm)} samples, expected a multiple of {self._hop}")
+        """``(320 * n,)`` samples -> the indices found by now, ``(frames, pairs)``, maybe none.
+
+        Raises InputError for what no stream encoder takes either.
+        """
+        check_frames(pcm, self._hop)
         self._waiting = torch.cat([self._waiting, torch.from_numpy(pcm)[None]], dim=1)
         found = [np.zeros((0, self.pairs), dtype=np.uint8)]
         while self._waiting.shape[1] >= (PIECE + AHEAD) * self._hop:
@@ -87,7 +85,9 @@ class PointSearch:
             return np.zeros((0, self.pairs), np.uint8)
         missing = max(0, AHEAD - frames)  # the losses want a second
         self._waiting = functional.pad(self._waiting, (0, missing * self._hop))
-        return self._piece(frames, frames + missing)
+        found = self._piece(frames, frames + missing)
+        self._waiting = self._waiting[:, :0]
+        return found
 
     def _piece(self, commit: int, frames: int) -> NDArray[np.uint8]:
         """Find the points of ``frames`` frames, of which ``commit`` are settled."""
