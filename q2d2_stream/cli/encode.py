@@ -57,14 +57,14 @@ def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
     if args.denoise:
         raise InputError("--search tells the sound as it is, expected it without --denoise")
     try:
-        from q2d2_stream.training.search import PointSearch
+        from q2d2_stream.training.search import STEPS, PointSearch
         from q2d2_stream.training.shipped import shipped_critic, shipped_net
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
     from q2d2_stream.engine.codec import MODELS
 
     folder = Path(args.models or MODELS)
-    steps = 40 if args.steps is None else args.steps
+    steps = STEPS if args.steps is None else args.steps
     return PointSearch(shipped_net(folder), rate, steps, shipped_critic(folder))
 
 

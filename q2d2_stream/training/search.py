@@ -22,12 +22,12 @@ from q2d2_stream.engine.stream import check_frames
 from q2d2_stream.errors import InputError
 from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.training.discriminator import Discriminator, fooling_loss
-from q2d2_stream.training.losses import pitch_loss, voicing_loss
-from q2d2_stream.training.stages import CodecNet, WaveStage, source_loss
+from q2d2_stream.training.stages import CodecNet, WaveStage, source_loss, source_losses
 
-__all__ = ["PointSearch"]
+__all__ = ["AHEAD", "PIECE", "STEPS", "PointSearch"]
 
 PIECE, AHEAD = 450, 75  # frames
+STEPS = 40  # for each piece, unless told otherwise
 _STEP = 0.02  # of Adam, before the tanh
 _FOOLING = 0.15  # of the critic: more sounds more natural, and less like the speaker
 
@@ -40,7 +40,7 @@ class PointSearch:
     """
 
     def __init__(
-        self, net: CodecNet, rate: int, steps: int = 40, critic: Discriminator | None = None
+        self, net: CodecNet, rate: int, steps: int = STEPS, critic: Discriminator | None = None
     ) -> None:
         """
         Args:
@@ -142,10 +142,7 @@ class PointSearch:
             if step == 0:  # pitch and voicing stay what the encoder heard
                 f0, voiced = heard_f0, (filters.voicing.detach() > 0.0).float()
             got, _ = decoder.synthesize(filters, heard_f0, self._other_noise(), ())
-            source = {
-                "f0": pitch_loss(filters.pitch, f0, voiced, decoder.log_f0),
-                "voicing": voicing_loss(filters.voicing, voiced),
-            }
+            source = source_losses(decoder, filters, f0, voiced)
             loss = source_loss(source) + self._unlike(got[:, self._hop :], pcm[:, : -self._hop])
             (free.grad,) = torch.autograd.grad(loss, [free])
             if torch.isfinite(free.grad).all():

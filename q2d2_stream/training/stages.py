@@ -47,6 +47,7 @@ __all__ = [
     "Stage",
     "WaveStage",
     "source_loss",
+    "source_losses",
 ]
 
 Losses = dict[str, Tensor]
@@ -110,6 +111,14 @@ class Stage(nn.Module):
 def _pairs_sent(batch: Batch) -> Tensor:
     """Per frame of every clip, on average, ``(batch,)``."""
     return batch.mask.sum(-1).mean(-1) / 2
+
+
+def source_losses(decoder: Decoder, filters: Filters, f0: Tensor, voiced: Tensor) -> Losses:
+    """How far pitch and voicing are from what they should be, ``(batch, frames)`` each."""
+    return {
+        "f0": pitch_loss(filters.pitch, f0, voiced, decoder.log_f0),
+        "voicing": voicing_loss(filters.voicing, voiced),
+    }
 
 
 def source_loss(source: Losses) -> Tensor:
@@ -217,9 +226,8 @@ class WaveStage(Stage):
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
-        f0 = pitch_loss(filters.pitch, batch.f0, batch.voiced, decoder.log_f0)
-        voicing = voicing_loss(filters.voicing, batch.voiced)
-        return Predicted(filters, state, {"f0": f0, "voicing": voicing})
+        source = source_losses(decoder, filters, batch.f0, batch.voiced)
+        return Predicted(filters, state, source)
 
     def synthesize(
         self, batch: Batch, filters: Filters, f0: Tensor, state: DecoderState
