@@ -78,6 +78,7 @@ def metadata(
     common = {
         "q2d2.format": MODEL_FORMAT,
         "q2d2.codec": net.config.codec.to_json(),
+        "q2d2.feedback": json.dumps(net.quantizer.feedback.half().tolist()),
         "q2d2.model": net.config.to_json(),
         "q2d2.model_id": f"q2d2-24k-{digest[:8]}",
         "q2d2.model_hash": digest[:16],

@@ -14,6 +14,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import HandshakeError, InputError, WireError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packing import pack, packed_bytes, unpack
+from q2d2_stream.shaping import NoiseShaper
 from q2d2_stream.wire.fields import printable
 from q2d2_stream.wire.hello import Hello
 from q2d2_stream.wire.kinds import Capability, Role
@@ -89,6 +90,32 @@ def test_nearest_refuses_what_is_not_finite(driver: Driver, bad: float) -> None:
     assert driver([("nearest", (0, 0, 0), floats(latent))]) == [[BAD_ARGUMENT]]
     assert driver([("nearest", (0, 0, 0), floats(np.zeros(26)))]) == [[BAD_ARGUMENT]]
     assert driver([("nearest", (0, 0, 0), b"")]) == [[BAD_ARGUMENT]]
+
+
+def test_noise_shaping_is_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(4)
+    cases, expected = [], []
+    for spread in (0.1, 2.0, 4.0, 1e6) * 20:
+        feedback = rng.uniform(-1, 1, (2, 24)).astype(np.float32)
+        latents = rng.normal(0, spread, (60, 24)).astype(np.float32)
+        cases.append(("snap", (0, 0, 0), floats(feedback) + floats(latents)))
+        shaper = NoiseShaper(LATTICE, feedback)
+        expected.append([w for x in latents for w in ("0", shaper.snap(x).tobytes().hex())])
+    assert driver(cases) == expected
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_noise_shaping_forgets_what_is_not_finite(driver: Driver, bad: float) -> None:
+    rng = np.random.default_rng(5)
+    feedback, latents = np.full((2, 24), 0.5), rng.normal(0, 2, (3, 24)).astype(np.float32)
+    latents[1, 17] = bad
+    ((zero, _, code, again, *last),) = driver(
+        [("snap", (0, 0, 0), floats(feedback) + floats(latents))]
+    )
+    shaper = NoiseShaper(LATTICE, feedback)
+    shaper.snap(latents[0])
+    assert (zero, code, again) == ("0", BAD_ARGUMENT, "0")
+    assert last == [shaper.snap(latents[2]).tobytes().hex()]
 
 
 @pytest.mark.parametrize("divide", [0, 1])

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from q2d2_stream.cli.facts import model_facts, print_facts
 from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, add_rate_argument, codec_of
-from q2d2_stream.lattice import Lattice
 from q2d2_stream.packing import pack, unpack
 
 if TYPE_CHECKING:
@@ -116,9 +115,7 @@ def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, N
         frames: pcm, shape ``(n, hop)``; the first 50 are run before measuring, too.
     """
     config = codec.config
-    lattice = Lattice.of(config)
     encoder, decoder = codec.encoder(rate=rate), codec.decoder()
-    dims = 2 * config.rate_pairs(rate)
     times: dict[str, list[float]] = {stage: [] for stage in (*STAGES, *CODING)}
     message: list[NDArray[np.uint8]] = []
 
@@ -137,7 +134,7 @@ def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, N
 
     def one(number: int, frame: NDArray[np.float32]) -> None:
         latent = timed("encoder", lambda: encoder.latents(frame))
-        indices = timed("lattice", lambda: lattice.nearest(latent[:, :dims]))
+        indices = timed("lattice", lambda: encoder.snap(latent))
         data = timed("pack", lambda: pack(indices, config))
         received = timed("unpack", lambda: unpack(data, config, rate, 1))[0]
         if number % _LOST_EVERY == _LOST_EVERY - 1:

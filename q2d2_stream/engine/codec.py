@@ -16,6 +16,7 @@ from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.shaping import NoiseShaper
 
 __all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec"]
 
@@ -61,6 +62,11 @@ class Codec:
         self.model_hash = bytes.fromhex(metadata["q2d2.model_hash"])
         self.info: Mapping[str, Any] = json.loads(metadata["q2d2.info"])
         self._lattice = Lattice.of(self.config)
+        self._feedback = json.loads(metadata.get("q2d2.feedback", "null"))
+        self._shaper()  # what is wrong with it shall be said now
+
+    def _shaper(self) -> NoiseShaper:
+        return NoiseShaper(self._lattice, self._feedback)
 
     @cached_property
     def _decoder_graph(self) -> Graph:
@@ -129,7 +135,7 @@ class Codec:
         Raises ModelError when the folder of models has no such encoder.
         """
         graph = self._denoiser_graph if denoise else self._encoder_graph
-        return StreamEncoder(graph, self.config, self._lattice, rate)
+        return StreamEncoder(graph, self.config, self._shaper(), rate)
 
     def decoder(self) -> StreamDecoder:
         """A new decoder."""

@@ -9,6 +9,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.graph import Array, Graph
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.shaping import NoiseShaper
 
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
@@ -34,8 +35,8 @@ def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
 class StreamEncoder:
     """PCM to indices, frame by frame. Not thread-safe; one per direction of a call."""
 
-    def __init__(self, graph: Graph, config: CodecConfig, lattice: Lattice, rate: int) -> None:
-        self._graph, self._config, self._lattice = graph, config, lattice
+    def __init__(self, graph: Graph, config: CodecConfig, shaper: NoiseShaper, rate: int) -> None:
+        self._graph, self._config, self._shaper = graph, config, shaper
         self.rate = rate
         self._state = graph.initial_state()
 
@@ -57,6 +58,7 @@ class StreamEncoder:
     def reset(self) -> None:
         """Forget the past: the next frame is the first of a stream."""
         self._state = self._graph.initial_state()
+        self._shaper.reset()
 
     def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Encode whole frames.
@@ -70,10 +72,10 @@ class StreamEncoder:
         Raises:
             InputError: wrong type, length or range, or samples that are NaN or infinite.
         """
-        return self._lattice.nearest(self.latents(pcm)[:, : 2 * self._pairs])
+        return self.snap(self.latents(pcm))
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
-        """As :meth:`push`, but the latents in grid units before they are snapped, ``(n, 24)``."""
+        """The first half of :meth:`push`: samples -> latents in grid units, ``(n, 24)``."""
         hop = self._config.hop
         check_frames(pcm, hop)
         latents = np.empty((len(pcm) // hop, 2 * self._config.pairs), np.float32)
@@ -81,6 +83,13 @@ class StreamEncoder:
             frame = pcm[None, n * hop : (n + 1) * hop]
             latents[n], self._state = self._graph.step((frame,), self._state)
         return latents
+
+    def snap(self, latents: Array) -> NDArray[np.uint8]:
+        """The other half: latents ``(n, 24)`` -> indices ``(n, pairs)``."""
+        indices = np.empty((len(latents), self._config.pairs), np.uint8)
+        for n, latent in enumerate(latents):
+            indices[n] = self._shaper.snap(latent)
+        return indices[:, : self._pairs]
 
 
 class StreamDecoder:

@@ -25,6 +25,8 @@ __all__ = [
     "write_checkpoint",
 ]
 
+_FEEDBACK = "quantizer.feedback"  # older checkpoints have none, which is the same as zeros
+
 
 @dataclass
 class Progress:
@@ -128,5 +130,6 @@ def load_net(path: Path, averaged: bool = True) -> CodecNet:
 def net_of(content: dict[str, Any], averaged: bool = True) -> CodecNet:
     """The network of a checkpoint that was read."""
     net = CodecNet(ModelConfig.from_json(content["config"]))
-    net.load_state_dict(content["average"] if averaged else content["weights"])
+    given = content["average"] if averaged else content["weights"]
+    net.load_state_dict({_FEEDBACK: net.quantizer.feedback} | given)
     return net.eval()

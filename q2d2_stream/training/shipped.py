@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,10 @@ def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
             plain = name.removesuffix(".T")
             weights[plain] = value.T.contiguous() if plain != name else value
     net = CodecNet(ModelConfig.from_json(said["q2d2.model"]))
+    if "q2d2.feedback" in said:
+        weights["quantizer.feedback"] = torch.tensor(json.loads(said["q2d2.feedback"]))
+    else:  # exported before there was any
+        weights["quantizer.feedback"] = net.quantizer.feedback.detach()
     missing = [name for name, _ in net.named_parameters() if name not in weights]
     if missing:
         raise ModelError(f"{folder} lacks {len(missing)} parameters, {missing[0]} the first")

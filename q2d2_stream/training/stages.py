@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -67,7 +67,7 @@ class CodecNet(nn.Module):
     def encode(self, pcm: Tensor) -> tuple[Tensor, Tensor]:
         """PCM -> points and indices of every frame, from the initial state."""
         latent, _ = self.encoder(pcm, self.encoder.initial_state(pcm.shape[0]))
-        return cast(tuple[Tensor, Tensor], self.quantizer(latent))
+        return self.quantizer.shaped(latent)
 
 
 class Stage(nn.Module):
@@ -147,7 +147,7 @@ class LatentStage(Stage):
 
     def trained(self) -> list[list[nn.Parameter]]:
         """Encoder and head."""
-        parts = (self.net.encoder, self.project_in, self.stack, self.head)
+        parts = (self.net.encoder, self.net.quantizer, self.project_in, self.stack, self.head)
         return [[p for part in parts for p in part.parameters()]]
 
     def _spectra(self, pcm: Tensor) -> tuple[Tensor, Tensor]:
@@ -198,7 +198,7 @@ class WaveStage(Stage):
         "nsim": 0.3,
         "contrast": 0.3,
     }
-    pesq_weight = 0.003  # for every pair that is sent, and three more
+    pesq_weight = 0.0018  # for every pair that is sent, and three more
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
@@ -212,7 +212,9 @@ class WaveStage(Stage):
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint."""
-        parts = [self.net.decoder, self.net.encoder] if self.joint else [self.net.decoder]
+        parts: list[nn.Module] = [self.net.decoder]
+        if self.joint:
+            parts += [self.net.encoder, self.net.quantizer]
         return [[p for part in parts for p in part.parameters()]]
 
     def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
