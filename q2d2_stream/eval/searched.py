@@ -56,7 +56,7 @@ class SearchedCodec(StreamCodec):
     def key(self) -> str:
         """As of the codec, and the steps. Raises MissingExtra where onnx is not installed."""
         assert self._net
-        return f"{super().key()} searched {self.steps}"
+        return f"{super().key()} searched {self.steps} revision {REVISION}"
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         search = PointSearch(self._net, self.rate, self.steps, self._critic)

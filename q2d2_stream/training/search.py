@@ -2,7 +2,7 @@
 
 Analysis by synthesis (Atal and Remde, ICASSP 1982), by gradient descent through the decoder: from
 the encoder's latents, a few dozen steps towards less of the losses that the decoder was trained on,
-then the nearest points of the lattice. Nothing changes for who decodes. It takes torch, about as
+then the points of the lattice, with noise shaping. Nothing changes for who decodes. It takes torch, about as
 long as the sound lasts, and the future: a frame's points also speak of what comes next, which is
 half of the gain. So it is for files, not for calls.
 
@@ -24,10 +24,11 @@ from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.training.discriminator import Discriminator, fooling_loss
 from q2d2_stream.training.stages import CodecNet, WaveStage, source_loss, source_losses
 
-__all__ = ["AHEAD", "PIECE", "STEPS", "PointSearch"]
+__all__ = ["AHEAD", "PIECE", "REVISION", "STEPS", "PointSearch"]
 
 PIECE, AHEAD = 450, 75  # frames
 STEPS = 40  # for each piece, unless told otherwise
+REVISION = 2  # of what is found: raised when equal sound, model and steps give other indices
 _STEP = 0.02  # of Adam, before the tanh
 _FOOLING = 0.15  # of the critic: more sounds more natural, and less like the speaker
 
@@ -96,7 +97,7 @@ class PointSearch:
             first, self._heard = self.net.encoder(pcm[:, :settled], self._heard)
             later = [self.net.encoder(pcm[:, settled:], self._heard)[0]] if frames > commit else []
             latent = self._descend(torch.cat([first, *later], dim=1), pcm)
-            points, indices = self.net.quantizer(latent[:, :commit])
+            points, indices = self.net.quantizer.shaped(latent[:, :commit])
             filters, blocks = self._filters(points[..., : 2 * self.pairs])
             f0 = self.net.decoder.pitch_to_f0(filters.pitch)
             _, self._spoken = self.net.decoder.synthesize(filters, f0, self._spoken, blocks)
