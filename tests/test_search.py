@@ -20,7 +20,7 @@ from q2d2_stream.eval.codecs import StreamCodec  # noqa: E402
 from q2d2_stream.eval.searched import SearchedCodec  # noqa: E402
 from q2d2_stream.training.discriminator import Discriminator  # noqa: E402
 from q2d2_stream.training.perceptual import NsimLoss, StoiLoss  # noqa: E402
-from q2d2_stream.training.search import PointSearch  # noqa: E402
+from q2d2_stream.training.search import REVISION, PointSearch  # noqa: E402
 from q2d2_stream.training.shipped import shipped_critic, shipped_net  # noqa: E402
 from q2d2_stream.training.stages import CodecNet  # noqa: E402
 
@@ -39,7 +39,7 @@ def pcm(speech: Pcm) -> Pcm:
 
 def test_what_is_found_is_nearer_to_the_sound(net: CodecNet, pcm: Pcm) -> None:
     codec = load_codec(engine="onnx")
-    search = PointSearch(net, rate=0, steps=12, critic=shipped_critic(MODELS))
+    search = PointSearch(net, rate=0, steps=24, critic=shipped_critic(MODELS))
     found = np.concatenate([search.push(pcm), search.finish()])
     heard = codec.encoder(rate=0).push(pcm)
     assert found.shape == heard.shape
@@ -116,7 +116,7 @@ def test_a_searched_codec_is_evaluated_beside_the_other(pcm: Pcm) -> None:
     codec = SearchedCodec(0, "onnx", steps=1)
     assert (codec.name, codec.title) == ("q2d2_1.5_search", "q2d2 1.50 kbps, searched")
     assert codec.latency_ms == pytest.approx(7013.3, abs=0.1)
-    assert codec.key().endswith(" rate 0 searched 1")
+    assert codec.key().endswith(f" rate 0 searched 1 revision {REVISION}")
     coded, other = codec.roundtrip(pcm), StreamCodec(0, "onnx").roundtrip(pcm)
     assert coded.pcm.shape == pcm.shape
     assert coded.bits == other.bits

@@ -12,7 +12,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.eval.codecs import StreamCodec
 from q2d2_stream.training.discriminator import Discriminator
-from q2d2_stream.training.search import AHEAD, PIECE, STEPS, PointSearch
+from q2d2_stream.training.search import AHEAD, PIECE, REVISION, STEPS, PointSearch
 from q2d2_stream.training.shipped import shipped_critic, shipped_net
 from q2d2_stream.training.stages import CodecNet
 

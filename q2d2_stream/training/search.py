@@ -2,9 +2,9 @@
 
 Analysis by synthesis (Atal and Remde, ICASSP 1982), by gradient descent through the decoder: from
 the encoder's latents, a few dozen steps towards less of the losses that the decoder was trained on,
-then the points of the lattice, with noise shaping. Nothing changes for who decodes. It takes torch, about as
-long as the sound lasts, and the future: a frame's points also speak of what comes next, which is
-half of the gain. So it is for files, not for calls.
+then the points of the lattice, with noise shaping. Nothing changes for who decodes. It takes torch,
+about as long as the sound lasts, and the future: a frame's points also speak of what comes next,
+which is half of the gain. So it is for files, not for calls.
 
     sound   |-- committed ------|-- piece: 6 s ----|-- 1 s ahead --|
     points    written              found now          found again with the next piece
