@@ -23,7 +23,13 @@ from q2d2_stream.training.batches import (  # noqa: E402
     draw_flags,
     fill_unvoiced,
 )
-from q2d2_stream.training.checkpoint import Progress, load_net, read_checkpoint  # noqa: E402
+from q2d2_stream.training.checkpoint import (  # noqa: E402
+    Average,
+    Progress,
+    load_net,
+    read_checkpoint,
+    save_checkpoint,
+)
 from q2d2_stream.training.corpus import Corpus, Source, open_corpus, voice_pitch  # noqa: E402
 from q2d2_stream.training.denoising import add_noise, load_denoiser  # noqa: E402
 from q2d2_stream.training.discriminator import (  # noqa: E402
@@ -391,6 +397,16 @@ def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match="is not a q2d2-stream checkpoint"):
         read_checkpoint(path)
+
+
+def test_a_checkpoint_from_before_noise_shaping_shapes_none(tmp_path):
+    net = CodecNet(SMALL)
+    save_checkpoint(tmp_path / "x.pt", net, Average(net), {}, {}, Progress())
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    for part in ("weights", "average"):
+        content[part].pop("quantizer.feedback", None)
+    torch.save(content, tmp_path / "old.pt")
+    assert (load_net(tmp_path / "old.pt").quantizer.feedback == 0.0).all()
 
 
 def test_a_log_of_other_losses_is_kept_aside(tmp_path):

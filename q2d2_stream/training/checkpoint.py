@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from q2d2_stream.cli.output import open_output
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model import ModelConfig
+from q2d2_stream.shaping import LAGS
 from q2d2_stream.training.stages import CodecNet
 
 __all__ = [
@@ -24,8 +25,6 @@ __all__ = [
     "save_checkpoint",
     "write_checkpoint",
 ]
-
-_FEEDBACK = "quantizer.feedback"  # older checkpoints have none, which is the same as zeros
 
 
 @dataclass
@@ -110,6 +109,9 @@ def read_checkpoint(path: Path, expected: ModelConfig | None = None) -> dict[str
             f"{path} is of another network ({_differences(found, expected)}): go on with the "
             "version that made it, or begin anew"
         )
+    none = torch.zeros(LAGS, len(found.codec.levels))  # as it was before there was noise shaping
+    for part in ("weights", "average"):
+        content[part].setdefault("quantizer.feedback", none)
     return content
 
 
@@ -130,6 +132,5 @@ def load_net(path: Path, averaged: bool = True) -> CodecNet:
 def net_of(content: dict[str, Any], averaged: bool = True) -> CodecNet:
     """The network of a checkpoint that was read."""
     net = CodecNet(ModelConfig.from_json(content["config"]))
-    given = content["average"] if averaged else content["weights"]
-    net.load_state_dict({_FEEDBACK: net.quantizer.feedback} | given)
+    net.load_state_dict(content["average"] if averaged else content["weights"])
     return net.eval()
