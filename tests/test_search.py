@@ -39,7 +39,7 @@ def pcm(speech: Pcm) -> Pcm:
 
 def test_what_is_found_is_nearer_to_the_sound(net: CodecNet, pcm: Pcm) -> None:
     codec = load_codec(engine="onnx")
-    search = PointSearch(net, rate=0, steps=24, critic=shipped_critic(MODELS))
+    search = PointSearch(net, rate=0, critic=shipped_critic(MODELS))
     found = np.concatenate([search.push(pcm), search.finish()])
     heard = codec.encoder(rate=0).push(pcm)
     assert found.shape == heard.shape
@@ -54,8 +54,8 @@ def test_what_is_found_is_nearer_to_the_sound(net: CodecNet, pcm: Pcm) -> None:
         return [float(loss(got, wanted)) for loss in (StoiLoss(24_000, 320), NsimLoss(24_000))]
 
     (stoi, nsim), (was_stoi, was_nsim) = lost(found), lost(heard)
-    assert stoi < 0.95 * was_stoi  # .90 to .91 after 24 steps
-    assert nsim < was_nsim
+    assert stoi < 0.9 * was_stoi
+    assert nsim < 0.9 * was_nsim
 
 
 def test_indices_do_not_depend_on_how_the_sound_is_cut(net: CodecNet, pcm: Pcm) -> None:
