@@ -27,9 +27,11 @@ def _row(
     pesq: float,
     loss: float = 0.0,
     snr_db: float | None = None,
+    coded: float = 0.0,
 ) -> Row:
     clip = Clip("a_en_0", "a_en", np.zeros(24_000, np.float32))
-    entry = Entry(kbps * 1000, 0.1, 0, {METRICS["pesq"].key(): Score(pesq)}, [])
+    scores = {METRICS["pesq"].key(): Score(pesq)}
+    entry = Entry(kbps * 1000, 0.1, 0, scores, [], coded_bits=coded * 1000)
     return Row(name, title, 26.7, loss, (entry,), (clip,), snr_db)
 
 
@@ -87,6 +89,21 @@ def test_the_report_says_how_much_is_missing() -> None:
     assert text.count(" of 2.80: ") == 1  # not in noise, and not the denoiser
     peers = Evaluation(EVALUATION.rows[3:], EVALUATION.metrics, ())
     assert "targets" not in to_markdown(peers)
+
+
+def test_files_are_held_against_the_targets_of_their_own_rates() -> None:
+    rows = (
+        _row("q2d2_1.5", "q2d2 1.50 kbps", 1.5, 2.2, coded=1.1),
+        _row("q2d2_2", "q2d2 1.98 kbps", 1.98, 2.3, coded=1.45),
+        _row("q2d2_2_denoise", "q2d2 1.98 kbps, denoised", 1.98, 2.4, coded=1.4),
+        _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 2.5, coded=2.1),
+    )
+    text = to_markdown(Evaluation(rows, EVALUATION.metrics, ()))
+    _, table = text.split("### In files of the targets' rates")
+    assert "| 1.50 | q2d2 1.98 kbps | 1.45 | 2.30 of 2.30: met |" in table
+    assert "| 2.94 | q2d2 2.94 kbps | 2.10 | 2.50 of 2.80: 0.30 short |" in table
+    without = to_markdown(Evaluation((rows[0], rows[3]), EVALUATION.metrics, ()))
+    assert "In files of" not in without  # it would be the table above once more
 
 
 def test_other_json_is_refused_in_a_sentence(
