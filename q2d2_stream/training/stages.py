@@ -198,7 +198,7 @@ class WaveStage(Stage):
         "nsim": 0.3,
         "contrast": 0.3,
     }
-    pesq_weight = 0.0024  # for every pair that is sent, and three more
+    pesq_weight = 0.0018  # for every pair that is sent, and three more
 
     def __init__(self, net: CodecNet, joint: bool = False) -> None:
         super().__init__()
