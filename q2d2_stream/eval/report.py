@@ -129,15 +129,22 @@ def _coded_target_table(evaluation: Evaluation) -> str:
     target's; empty when that changes nothing."""
     shown = _targeted(evaluation.metrics)
     ours = [row for row in evaluation.rows if row.plain and _OUR_RATE.fullmatch(row.name)]
-    body, changed = [], False
+    held = []
     for wanted in (row for row in ours if row.name in TARGETS):
         fitting = [row for row in ours if 0 < row.coded_kbps <= wanted.kbps]
-        best = max(fitting, key=lambda row: row.kbps, default=wanted)
-        changed = changed or best is not wanted
-        facts = [f"{wanted.kbps:.2f}", best.title, f"{best.coded_kbps:.2f}"]
-        body.append([*facts, *(_distance(best, metric, wanted.name) for metric in shown)])
-    head = ["target's kbps", "codec", "coded", *(metric.title for metric in shown)]
-    return _table(head, body) if changed and shown else ""
+        held.append((wanted, max(fitting, key=lambda row: row.kbps, default=wanted)))
+    if not shown or all(best is wanted for wanted, best in held):
+        return ""
+    body = [
+        [
+            f"{wanted.kbps:.2f}",
+            best.title,
+            f"{best.coded_kbps:.2f}",
+            *(_distance(best, metric, wanted.name) for metric in shown),
+        ]
+        for wanted, best in held
+    ]
+    return _table(["target's kbps", "codec", "coded", *(metric.title for metric in shown)], body)
 
 
 def _targeted(metrics: Sequence[Metric]) -> list[Metric]:
