@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint soak arm64 systemd wheel clean
+.PHONY: demo test lint docs soak arm64 systemd wheel clean
 
 # The runtime alone, and what draws the demo's picture: under a minute.
 $(VENV)/.runtime: pyproject.toml
@@ -28,6 +28,14 @@ lint: $(VENV)/.dev
 
 test: lint
 	$(BIN)/python -m pytest
+
+# The documentation site, in build/site. Any warning is an error.
+$(VENV)/.docs: $(VENV)/.runtime
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 soak: $(VENV)/.dev
 	$(BIN)/python tools/soak.py

@@ -332,7 +332,7 @@ def documented_example() -> bytes:
 
 
 def test_the_document_shows_the_bytes_that_the_code_writes() -> None:
-    document = Path(__file__).parents[1] / "docs" / "file_format.md"
+    document = Path(__file__).parents[1] / "docs" / "reference" / "file_format.md"
     plain, coded = re.findall(r"```\n([0-9a-f \n]+)```", document.read_text())
     assert bytes.fromhex(plain) == documented_example()
     header = Header.of(CONFIG, MODEL_ID, MODEL_HASH, 500, tables=0x01020304)

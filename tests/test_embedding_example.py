@@ -16,7 +16,7 @@ from q2d2_stream.engine import load_codec
 from q2d2_stream.engine.choice import available
 from q2d2_stream.engine.codec import MODELS
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "embedding.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "guides" / "embedding.md"
 
 
 @pytest.mark.skipif(

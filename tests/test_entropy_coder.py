@@ -67,7 +67,7 @@ def test_bytes_left_over_are_refused(data: bytes) -> None:
 
 
 def test_the_document_shows_the_bytes_that_the_code_writes() -> None:
-    document = Path(__file__).parents[1] / "docs" / "file_format.md"
+    document = Path(__file__).parents[1] / "docs" / "reference" / "file_format.md"
     ((symbols, data),) = re.findall(r"```range\n(.+)\n---\n([0-9a-f ]+)\n```", document.read_text())
     starts, sizes = zip(*re.findall(r"\((\d+), (\d+)\)", symbols), strict=True)
     assert encode([*map(int, starts)], [*map(int, sizes)]) == bytes.fromhex(data)

@@ -43,7 +43,7 @@ def test_a_mistake_would_be_found(tmp_path: Path) -> None:
 
 
 def test_its_exposure_is_what_the_manual_says() -> None:
-    manual = (UNIT.parent.parent.parent / "docs" / "raspberry_pi.md").read_text()
+    manual = (UNIT.parent.parent.parent / "docs" / "guides" / "raspberry_pi.md").read_text()
     quoted = re.search(r"exposure level for q2d2-call\.service: (\d\.\d)", manual)
     assert quoted is not None
     most = round(10 * float(quoted[1]))

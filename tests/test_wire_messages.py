@@ -200,7 +200,7 @@ NAMESPACE = {
     )
 } | {"Role": Role, "Reason": Reason, "Capability": Capability}
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "protocol.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "protocol.md"
 VECTOR = re.compile(r"^```vector\n(.+?)\n---\n([0-9a-f\s]+?)\n```$", re.MULTILINE | re.DOTALL)
 
 
