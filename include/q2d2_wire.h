@@ -1,7 +1,7 @@
-/* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice, the packing of
- * indices, and the HELLO and AUDIO messages of docs/protocol.md, protocol version 1.
+/* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice, the codec's
+ * packets, and the HELLO and AUDIO messages of docs/protocol.md, protocol version 1.
  *
- * C99, nothing but this file. No allocation, no global state; at most 78 bytes of table on the
+ * C99, nothing but this file. No allocation, no global state; at most 156 bytes of table on the
  * stack. Every function checks its arguments and every byte that it is given. Functions that
  * return int return a length or Q2D2_OK (0) when they succeed, else one of the negative Q2D2_
  * errors, and write nothing that may be used.
@@ -29,8 +29,10 @@ enum {
     Q2D2_HOP = 320,          /* samples of one frame */
     Q2D2_PAIRS = 12,         /* pairs of the highest rate; a latent has twice as many numbers */
     Q2D2_RATES = 4,          /* rates 0 to 3: 1.50, 1.98, 2.94, 5.83 kbps */
-    Q2D2_MAX_FRAMES = 8,     /* frames of one AUDIO message */
-    Q2D2_MAX_PACKED = 78,    /* bytes of 8 frames at the highest rate */
+    Q2D2_MAX_FRAMES = 16,    /* frames of one packet */
+    Q2D2_MAX_PACKED = 156,   /* bytes of 16 frames at the highest rate */
+    Q2D2_MAX_PACKET = 157,   /* the same with the packet's first byte */
+    Q2D2_MAX_AUDIO_FRAMES = 8, /* frames of one AUDIO message */
     Q2D2_PROTOCOL = 1,       /* protocol version */
     Q2D2_AUDIO_HEADER = 10,  /* bytes of AUDIO before its payload, kind included */
     Q2D2_HELLO_HEADER = 57,  /* bytes of HELLO before the model id, kind included */
@@ -42,7 +44,8 @@ enum {
     Q2D2_BAD_ARGUMENT = -1,  /* the caller's numbers are out of range, or not finite */
     Q2D2_NO_SPACE = -2,      /* the caller's buffer is too small */
     Q2D2_MALFORMED = -3,     /* received bytes that are not such a message */
-    Q2D2_OTHER_VERSION = -4  /* a HELLO of another protocol version: refuse with reason 3 */
+    Q2D2_OTHER_VERSION = -4, /* a HELLO of another protocol version: refuse with reason 3 */
+    Q2D2_CODED = -5          /* an entropy-coded packet: decoding it takes the model's tables */
 };
 
 enum {
@@ -180,14 +183,14 @@ static inline int q2d2_snap(q2d2_shaper *shaper, const float *feedback, const fl
 
 /* ---- packing ---------------------------------------------------------------------------- */
 
-/* Bytes that 1 to 8 frames take together; 0 when rate or frames are out of range. */
+/* Bytes that 1 to 16 frames take together; 0 when rate or frames are out of range. */
 static inline int q2d2_packed_bytes(int rate, int frames)
 {
     static const uint8_t bytes[Q2D2_RATES][Q2D2_MAX_FRAMES] = {
-        {3, 5, 8, 10, 13, 15, 18, 20},
-        {4, 7, 10, 14, 17, 20, 24, 27},
-        {5, 10, 15, 20, 25, 30, 35, 40},
-        {10, 20, 30, 39, 49, 59, 68, 78},
+        {3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38, 40},
+        {4, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40, 43, 47, 50, 53},
+        {5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 54, 59, 64, 69, 74, 79},
+        {10, 20, 30, 39, 49, 59, 68, 78, 88, 98, 107, 117, 127, 136, 146, 156},
     };
     if (rate < 0 || rate >= Q2D2_RATES || frames < 1 || frames > Q2D2_MAX_FRAMES) {
         return 0;
@@ -263,6 +266,49 @@ static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int fr
     return Q2D2_OK;
 }
 
+/* ---- packets ---------------------------------------------------------------------------- */
+
+/* A packet is one byte (bits 0-3: frames minus 1; bits 4-6: rate; bit 7: entropy coded) and the
+ * indices; see docs/packet.md. */
+
+/* Write a packet of frames * pairs indices, 1 to 16 frames; returns its length. */
+static inline int q2d2_write_packet(const uint8_t *indices, int rate, int frames, uint8_t *data,
+                                    size_t capacity)
+{
+    int size;
+    if (q2d2_packed_bytes(rate, frames) == 0) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    if (capacity < 1) {
+        return Q2D2_NO_SPACE;
+    }
+    size = q2d2_pack(indices, rate, frames, data + 1, capacity - 1);
+    if (size < 0) {
+        return size;
+    }
+    data[0] = (uint8_t)((frames - 1) | rate << 4);
+    return 1 + size;
+}
+
+/* Read a packet: its rate, its number of frames, and frames * pairs indices, for which there is
+ * room for Q2D2_MAX_FRAMES * Q2D2_PAIRS. */
+static inline int q2d2_read_packet(const uint8_t *data, size_t size, int *rate, int *frames,
+                                   uint8_t *indices)
+{
+    if (size < 1) {
+        return Q2D2_MALFORMED;
+    }
+    *frames = (data[0] & 15) + 1;
+    *rate = data[0] >> 4 & 7;
+    if (q2d2_packed_bytes(*rate, *frames) == 0) {
+        return Q2D2_MALFORMED;
+    }
+    if ((data[0] & 128) != 0) {
+        return Q2D2_CODED;
+    }
+    return q2d2_unpack(data + 1, size - 1, *rate, *frames, indices);
+}
+
 /* ---- messages --------------------------------------------------------------------------- */
 
 static inline void q2d2_put_u16(uint8_t *at, unsigned value)
@@ -325,7 +371,8 @@ static inline int q2d2_write_audio(const q2d2_audio *audio, const uint8_t *indic
                                    size_t capacity)
 {
     int size;
-    if (q2d2_packed_bytes(audio->rate, audio->frames) == 0) {
+    if (q2d2_packed_bytes(audio->rate, audio->frames) == 0 ||
+        audio->frames > Q2D2_MAX_AUDIO_FRAMES) {
         return Q2D2_BAD_ARGUMENT;
     }
     if (capacity < Q2D2_AUDIO_HEADER) {
@@ -381,7 +428,7 @@ static inline bool q2d2_hello_is_valid(const q2d2_hello *hello)
 {
     return (hello->role == Q2D2_CLIENT || hello->role == Q2D2_SERVER) && hello->rates >= 1 &&
            hello->rates <= 255 && hello->frames_per_message >= 1 &&
-           hello->frames_per_message <= Q2D2_MAX_FRAMES && hello->capabilities <= 0xffffu &&
+           hello->frames_per_message <= Q2D2_MAX_AUDIO_FRAMES && hello->capabilities <= 0xffffu &&
            hello->model_id_bytes >= 1 && hello->model_id_bytes <= Q2D2_MAX_MODEL_ID &&
            q2d2_is_utf8(hello->model_id, (size_t)hello->model_id_bytes);
 }

@@ -1,17 +1,45 @@
-"""What both ends of a link must agree on: sample rate, hop, lattice and rate ladder."""
+"""What both ends of a link must agree on: sample rate, hop, lattice and ladder of bit rates."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["CodecConfig"]
+__all__ = ["CodecConfig", "Rate"]
 
+_DEFAULT_KBPS = 3.0
 _LATTICES = ("rhombic", "hexagonal", "rectangular")
+
+
+@lru_cache(maxsize=256)
+def _packed_bytes(codebook_sizes: tuple[int, ...], frames: int) -> int:
+    different = int(math.prod(codebook_sizes) ** frames)
+    return ((different - 1).bit_length() + 7) // 8
+
+
+def _number(bitrate: object) -> float:
+    """A number of kilobits per second, not-a-number for anything else."""
+    if isinstance(bitrate, bool) or not isinstance(bitrate, str | int | float):
+        return math.nan
+    try:
+        return float(bitrate)
+    except ValueError:
+        return math.nan
+
+
+def _names(kbps: Sequence[float]) -> list[str]:
+    """A name for every rate: to the nearest half where that tells them apart, else finer."""
+    halves = [f"{round(2 * rate) / 2:g}" for rate in kbps]
+    twice = {name for name, count in Counter(halves).items() if count > 1 or name == "0"}
+    return [
+        f"{rate:.2f}" if name in twice else name for name, rate in zip(halves, kbps, strict=True)
+    ]
 
 
 def _codes(lattice: str, lx: int, ly: int) -> int:
@@ -19,19 +47,60 @@ def _codes(lattice: str, lx: int, ly: int) -> int:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """One step of a model's ladder of bit rates; :attr:`CodecConfig.ladder` has all of them.
+
+    Attributes:
+        index: its number in packets, files and hellos, from 0 on, ascending with the bit rate.
+        name: what users call it: kilobits per second to the nearest half, "1.5".
+        pairs: how many of the latent's pairs are sent.
+        codebook_sizes: how many values each index of a frame has, in the frame's order. Their
+            number tells the rate of an array of indices, so no two rates of a ladder share it.
+        frame_rate: frames per second.
+        lookahead: samples by which the decoder's output trails its input at this rate.
+        coded_kbps: what speech takes on average in packets of three frames with the model's
+            entropy tables, before rounding to bytes; None where there are no tables.
+    """
+
+    index: int
+    name: str
+    pairs: int
+    codebook_sizes: tuple[int, ...]
+    frame_rate: float
+    lookahead: int
+    coded_kbps: float | None = field(default=None, compare=False)
+
+    @property
+    def bits_per_frame(self) -> float:
+        """log2 of the number of different frames."""
+        return sum(map(math.log2, self.codebook_sizes))
+
+    @property
+    def kbps(self) -> float:
+        """Nominal kilobits per second: neither entropy coding nor any header counted."""
+        return self.bits_per_frame * self.frame_rate / 1000
+
+    def packed_bytes(self, frames: int) -> int:
+        """Bytes of the indices of ``frames`` frames without entropy coding, and so at most."""
+        return _packed_bytes(self.codebook_sizes, frames)
+
+    def __str__(self) -> str:
+        return f"{self.name} kbps"
+
+
+@dataclass(frozen=True)
 class CodecConfig:
     """The bitstream's parameters; two codecs interoperate when theirs and their weights are equal.
 
-    A *rate* is an index into ``rates``: how many of the latent's pairs are sent. The pairs are
-    ordered by importance, so a lower rate is a prefix of a higher one, and the rate may change
-    at any frame.
+    The pairs of a latent (its dimensions, two by two) are ordered by importance, so a lower rate is
+    a prefix of a higher one, and the rate may change at any frame. :attr:`ladder` lists the rates.
 
     Attributes:
         sample_rate: samples per second, mono.
         hop: samples per frame.
         lattice: the 2-D grid: "rhombic", "hexagonal" or "rectangular".
         levels: grid levels of every latent dimension; adjacent dimensions form a pair.
-        rates: pairs sent at each rate, ascending.
+        rates: pairs sent at each rate of the ladder, ascending.
         lookahead: samples by which the decoder's output trails its input.
     """
 
@@ -69,6 +138,46 @@ class CodecConfig:
             _codes(self.lattice, lx, ly)
             for lx, ly in zip(self.levels[::2], self.levels[1::2], strict=True)
         )
+
+    @cached_property
+    def ladder(self) -> tuple[Rate, ...]:
+        """All rates of this model, the lowest first; a rate's index is its place here."""
+        sizes = [self.codes[:pairs] for pairs in self.rates]
+        kbps = [sum(map(math.log2, codes)) * self.frame_rate / 1000 for codes in sizes]
+        return tuple(
+            Rate(index, name, pairs, codes, self.frame_rate, self.lookahead)
+            for index, (name, pairs, codes) in enumerate(
+                zip(_names(kbps), self.rates, sizes, strict=True)
+            )
+        )
+
+    @property
+    def default_rate(self) -> Rate:
+        """The rate nearest to 3 kbps: what is used where nobody asks for another."""
+        return min(self.ladder, key=lambda rate: abs(rate.kbps - _DEFAULT_KBPS))
+
+    def find_rate(self, bitrate: Rate | str | float | None) -> Rate:
+        """The rate that a user means.
+
+        Args:
+            bitrate: its name ("3"), or a number of kilobits per second: the name's, or the
+                nominal one to a tenth (2.9 or 2.94). None for :attr:`default_rate`. A number is
+                never an index into the ladder.
+
+        Raises InputError where this model has no such rate; the sentence lists those that it has.
+        """
+        if bitrate is None:
+            return self.default_rate
+        for rate in self.ladder:
+            if bitrate == rate or bitrate == rate.name:
+                return rate
+        kbps = _number(bitrate)
+        for rate in self.ladder:
+            if kbps == float(rate.name) or abs(kbps - rate.kbps) <= 0.05:
+                return rate
+        names = ", ".join(rate.name for rate in self.ladder)
+        wanted = bitrate.name if isinstance(bitrate, Rate) else bitrate
+        raise InputError(f"the bit rate is {wanted!r}, expected one of {names} (kbps)")
 
     @property
     def frame_rate(self) -> float:

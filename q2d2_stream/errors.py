@@ -2,7 +2,7 @@
 
     Q2D2Error
     |-- InputError      samples, indices or options of the wrong kind, length or range
-    |-- FormatError     bytes that are not a valid .q2d2 file
+    |-- FormatError     bytes that are not a valid .q2d2 file or packet
     |-- ModelError      a model file that is missing, of another version, or not ours
     |-- WireError       bytes that are not a valid message, or a message out of place
     |   `-- HandshakeError   the two ends of a call do not fit together (version, model, secret)
@@ -35,7 +35,7 @@ class InputError(Q2D2Error, ValueError):
 
 
 class FormatError(Q2D2Error, ValueError):
-    """Bytes that are not a valid .q2d2 file."""
+    """Bytes that are not a valid .q2d2 file, or not a valid packet of the codec."""
 
 
 class ModelError(Q2D2Error):

@@ -33,10 +33,6 @@ def _different(codes: tuple[int, ...], frames: int) -> int:
     return int(per_frame**frames)
 
 
-def _bytes(codes: tuple[int, ...], frames: int) -> int:
-    return ((_different(codes, frames) - 1).bit_length() + 7) // 8
-
-
 def _check_frames(frames: int) -> None:
     if not 0 <= frames <= MAX_FRAMES:
         raise InputError(f"{frames} frames cannot be packed, expected 0 to {MAX_FRAMES} in a call")
@@ -49,7 +45,8 @@ def packed_bytes(config: CodecConfig, rate: int, frames: int) -> int:
         InputError: no such rate, or a number of frames out of range.
     """
     _check_frames(frames)
-    return _bytes(config.codes[: config.rate_pairs(rate)], frames)
+    config.rate_pairs(rate)
+    return config.ladder[rate].packed_bytes(frames)
 
 
 def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
@@ -66,8 +63,8 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
         )
     frames, pairs = indices.shape
     _check_frames(frames)
-    config.rate_of_pairs(pairs)
-    codes = config.codes[:pairs]
+    rate = config.ladder[config.rate_of_pairs(pairs)]
+    codes = rate.codebook_sizes
     total = 0
     per_frame = _different(codes, 1)
     for frame in reversed(indices.tolist()):
@@ -80,7 +77,7 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
                 )
             number = number * codes[pair] + index
         total = total * per_frame + number
-    return total.to_bytes(_bytes(codes, frames), "little")
+    return total.to_bytes(rate.packed_bytes(frames), "little")
 
 
 def unpack(data: bytes, config: CodecConfig, rate: int, frames: int) -> NDArray[np.uint8]:
@@ -96,7 +93,7 @@ def unpack(data: bytes, config: CodecConfig, rate: int, frames: int) -> NDArray[
         raise InputError(
             f"{len(data)} bytes hold no {frames} frames of {pairs} pairs, expected {expected} bytes"
         )
-    codes = config.codes[:pairs]
+    codes = config.ladder[rate].codebook_sizes
     total = int.from_bytes(data, "little")
     if total >= _different(codes, frames):
         raise InputError(

@@ -61,6 +61,17 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
         const int code = q2d2_unpack(data, size, (int)a[0], (int)a[1], indices);
         printf("%d ", code);
         print_hex(indices, code < 0 ? 0 : (size_t)(a[1] * q2d2_rate_pairs((int)a[0])));
+    } else if (strcmp(operation, "packet") == 0) { /* read, and written again */
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], again[Q2D2_MAX_PACKET];
+        int rate, frames;
+        const int code = q2d2_read_packet(data, size, &rate, &frames, indices);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            const int length = q2d2_write_packet(indices, rate, frames, again, size);
+            print_hex(again, length < 0 ? 0 : (size_t)length);
+            printf(" %d %d ", rate, frames);
+            print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
+        }
     } else if (strcmp(operation, "audio") == 0) {
         uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], *again = malloc(size + 1);
         q2d2_audio audio;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.errors import HandshakeError, InputError, WireError
+from q2d2_stream.errors import FormatError, HandshakeError, InputError, WireError
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.packet import PacketCoder, Toc
 from q2d2_stream.packing import pack, packed_bytes, unpack
 from q2d2_stream.shaping import NoiseShaper
 from q2d2_stream.wire.fields import printable
@@ -23,7 +25,7 @@ from q2d2_stream.wire.messages import Audio, decode, encode
 ROOT = Path(__file__).parents[1]
 CONFIG = CodecConfig()
 LATTICE = Lattice.of(CONFIG)
-BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION = "-1", "-2", "-3", "-4"
+BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION, CODED = "-1", "-2", "-3", "-4", "-5"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
 SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -131,11 +133,11 @@ def test_every_point_is_pythons(driver: Driver, divide: int) -> None:
 
 def test_packing_is_pythons(driver: Driver) -> None:
     rng = np.random.default_rng(2)
-    sizes = [(rate, frames) for rate in range(len(CONFIG.rates)) for frames in range(1, 9)]
+    sizes = [(rate, frames) for rate in range(len(CONFIG.rates)) for frames in range(1, 17)]
     blocks = [
         (rate, random_indices(rng, frames, CONFIG.rates[rate]))
         for rate, frames in sizes
-        for _ in range(100)
+        for _ in range(50)
     ]
     blocks += [(r, np.zeros((n, CONFIG.rates[r]), np.uint8)) for r, n in sizes]
     blocks += [
@@ -171,10 +173,49 @@ def test_packing_refuses_what_python_refuses(driver: Driver) -> None:
             refused += 1
             assert answer == [MALFORMED]
     assert 0 < refused < len(cases)
-    for rate, frames in ((-1, 1), (4, 1), (0, 0), (0, 9), (0, -1)):
+    for rate, frames in ((-1, 1), (4, 1), (0, 0), (0, 17), (0, -1)):
         assert driver([("unpack", (rate, frames, 0), b"")]) == [[BAD_ARGUMENT]]
     assert driver([("pack", (0, 1, 3), bytes([145, 0, 0]))]) == [[BAD_ARGUMENT]]
     assert driver([("pack", (0, 1, 2), bytes(3))]) == [[NO_SPACE]]
+
+
+def packet_words(data: bytes) -> list[str]:
+    """What the driver must answer: the code, the packet written again, rate, frames, indices."""
+    try:
+        toc = Toc.from_packet(data)
+        if toc.coded and toc.rate < len(CONFIG.ladder):
+            return [CODED]
+        indices = PacketCoder(CONFIG).decode(data)
+    except FormatError:
+        return [MALFORMED]
+    return ["0", data.hex(), str(toc.rate), str(toc.frames), indices.tobytes().hex()]
+
+
+def test_packets_are_pythons_and_hostile_bytes_do_no_harm(driver: Driver) -> None:
+    rng = np.random.default_rng(6)
+    coder = PacketCoder(CONFIG)
+    good = [
+        coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.pairs))
+        for rate in CONFIG.ladder
+        for _ in range(300)
+    ]
+    noise = [bytes([toc]) + rng.bytes(int(rng.integers(0, 160))) for toc in range(256)]
+    data = [*good, *(damaged(rng, one) for one in good * 3), *noise, b""]
+    for one, answer in zip(data, driver(("packet", (0, 0, 0), d) for d in data), strict=True):
+        assert answer == packet_words(one), one.hex()
+
+
+def test_the_vectors_hold_in_c(driver: Driver) -> None:
+    vectors = json.loads((ROOT / "docs" / "vectors" / "packets.json").read_text())
+    for vector in vectors["packets"]:
+        data = bytes.fromhex(vector["packet"])
+        indices = np.array(vector["indices"], np.uint8)
+        rate, frames = str(vector["rate"]), str(len(indices))
+        expected = ["0", data.hex(), rate, frames, indices.tobytes().hex()]
+        assert driver([("packet", (0, 0, 0), data)]) == [[CODED] if vector["coded"] else expected]
+    for refused in vectors["refused"]:
+        ((code, *_),) = driver([("packet", (0, 0, 0), bytes.fromhex(refused["packet"]))])
+        assert int(code) < 0, refused
 
 
 def audio_messages(rng: np.random.Generator, count: int) -> list[Audio]:
