@@ -5,7 +5,8 @@
     |-- FormatError     bytes that are not a valid .q2d2 file or packet
     |-- ModelError      a model file that is missing, of another version, or not ours
     |-- WireError       bytes that are not a valid message, or a message out of place
-    |   `-- HandshakeError   the two ends of a call do not fit together (version, model, secret)
+    |   |-- HandshakeError   the two ends of a call do not fit together (version, model, secret)
+    |   `-- SealError        a message that was forged, changed or sent again
     |-- DeviceError     a sound device that is missing or refuses its settings
     `-- MissingExtra    an optional dependency is not installed
 
@@ -22,6 +23,7 @@ __all__ = [
     "MissingExtra",
     "ModelError",
     "Q2D2Error",
+    "SealError",
     "WireError",
 ]
 
@@ -48,6 +50,18 @@ class WireError(Q2D2Error, ValueError):
 
 class HandshakeError(WireError):
     """The two ends of a call do not fit together: version, model, or secret."""
+
+
+class SealError(WireError):
+    """A sealed message that does not open: forged, changed, or of another connection.
+
+    Attributes:
+        is_replay: it is genuine as far as it was looked at, but came before.
+    """
+
+    def __init__(self, text: str, *, is_replay: bool = False) -> None:
+        super().__init__(text)
+        self.is_replay = is_replay
 
 
 class DeviceError(Q2D2Error):
