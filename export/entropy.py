@@ -147,7 +147,7 @@ def encoded_clips(
     config = codec.config
     corpus = open_corpus(data, cache, config.sample_rate, config.hop)
     random = np.random.default_rng(seed)
-    encoder = codec.encoder(len(config.rates) - 1)
+    encoder = codec.encoder(config.ladder[-1])
     length = _CLIP_FRAMES * config.hop
     for _ in range(-(-frames // _CLIP_FRAMES)):
         source = corpus.sources[random.choice(len(corpus.sources), p=corpus.weights)]

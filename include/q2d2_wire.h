@@ -269,7 +269,7 @@ static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int fr
 /* ---- packets ---------------------------------------------------------------------------- */
 
 /* A packet is one byte (bits 0-3: frames minus 1; bits 4-6: rate; bit 7: entropy coded) and the
- * indices; see docs/packet.md. */
+ * indices; see docs/reference/packet.md. */
 
 /* Write a packet of frames * pairs indices, 1 to 16 frames; returns its length. */
 static inline int q2d2_write_packet(const uint8_t *indices, int rate, int frames, uint8_t *data,

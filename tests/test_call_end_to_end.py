@@ -24,7 +24,7 @@ def offline(pcm: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     frames = -(-len(pcm) // 320) + 1
     padded = np.zeros(320 * frames, np.float32)
     padded[: len(pcm)] = pcm
-    return codec().decoder().push(codec().encoder(rate).push(padded))
+    return codec().decoder().push(codec().encoder(codec().config.ladder[rate]).push(padded))
 
 
 def nothing_lost(*sides: Party) -> bool:

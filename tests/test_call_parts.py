@@ -21,6 +21,7 @@ from q2d2_stream.call.pipe import MemoryPipe
 from q2d2_stream.call.report import report_lines
 from q2d2_stream.call.simulated_pipe import SimulatedPipe
 from q2d2_stream.cli import call_display
+from q2d2_stream.config import Rate
 from q2d2_stream.engine import StreamEncoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.playout import parse_link
@@ -236,7 +237,7 @@ def test_a_party_runs_the_encoder_that_was_asked_for(
     shipped = codec()
     encoder, asked = shipped.encoder, []
 
-    def stand_in(rate: int = 2, denoise: bool = False) -> StreamEncoder:
+    def stand_in(rate: Rate | None = None, denoise: bool = False) -> StreamEncoder:
         asked.append(denoise)
         return encoder(rate)
 

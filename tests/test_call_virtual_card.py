@@ -63,7 +63,7 @@ def frames_found(expected: NDArray[np.float32], heard: NDArray[np.float32]) -> f
 def offline_of(encoded: dict[int, list[NDArray[np.float32]]]) -> NDArray[np.float32]:
     """What the codec makes of all that an encoder got, but the end, which nobody waited for."""
     said = np.concatenate(max(encoded.values(), key=len))
-    out = codec().decoder().push(codec().encoder(2).push(said))
+    out = codec().decoder().push(codec().encoder(3).push(said))
     encoded.clear()
     return out[: len(out) - 320 * (2 * 75)]
 

@@ -180,7 +180,8 @@ def test_coded_kbps_are_those_of_a_file(rate: int, speech: np.ndarray) -> None:
     clip = Clip("a_en_0", "a_en", speech[: 320 * 200 - codec.config.lookahead])
     (row,) = evaluate([StreamCodec(rate)], [clip], []).rows
     writer = Writer(codec.config, "", codec.model_hash, coder=codec.coder)
-    body = writer.push(codec.encoder(rate).push(np.pad(clip.pcm, (0, codec.config.lookahead))))
+    encoder = codec.encoder(codec.config.ladder[rate])
+    body = writer.push(encoder.push(np.pad(clip.pcm, (0, codec.config.lookahead))))
     payload = len(body + writer.finish(len(clip.pcm))) - 3 * 14 - 22  # three blocks, a trailer
     assert row.coded_kbps == pytest.approx(8e-3 * payload / (200 * 320 / 24_000))
     assert 0.6 * row.kbps < row.coded_kbps < 0.9 * row.kbps

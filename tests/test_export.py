@@ -75,7 +75,7 @@ def tflite_models(
 
 def assert_streams(codec: Codec) -> None:
     pcm = np.random.default_rng(0).normal(0, 0.1, 320 * 20).astype(np.float32)
-    assert np.isfinite(codec.decoder().push(codec.encoder(3).push(pcm))).all()
+    assert np.isfinite(codec.decoder().push(codec.encoder(6).push(pcm))).all()
     assert codec.info["training"] == "a test"
 
 
@@ -100,7 +100,7 @@ def test_the_denoiser_is_exported_beside_the_encoder_it_stands_in_for(
     for precision in ("fp32", "int8"):
         codec = load_codec(onnx_models, "onnx", precision)
         pcm = np.random.default_rng(0).normal(0, 0.1, 320 * 20).astype(np.float32)
-        plain, other = (codec.encoder(2, denoise=d).push(pcm) for d in (False, True))
+        plain, other = (codec.encoder(3, denoise=d).push(pcm) for d in (False, True))
         assert plain.shape == other.shape
         assert (plain != other).any()
         assert np.isfinite(codec.decoder().push(other)).all()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.entropy.indices import IndexCoder
 from q2d2_stream.eval.clips import load_clips
+from q2d2_stream.packet import PacketCoder
 from q2d2_stream.packing import packed_bytes
 
 __all__ = ["Cost", "main", "run_cost"]
@@ -43,7 +44,7 @@ def run_cost(
         for start in range(0, len(indices), frames):
             run = np.ascontiguousarray(indices[start : start + frames, :pairs])
             packed += packed_bytes(codec.config, rate, len(run))
-            coded += coder.fewest_bytes(run)
+            coded += len(PacketCoder(codec.config, coder).encode_payload(run).data)
             total += len(run)
     return Cost(8 * packed / total, 8 * coded / total)
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     if codec.coder is None:
         parser.error("the installed model has no entropy tables; make them with export.entropy")
     hop, rates = codec.config.hop, codec.config.rates
-    encoder, speech = codec.encoder(len(rates) - 1), []
+    encoder, speech = codec.encoder(codec.config.ladder[-1]), []
     for clip in load_clips(args.data, args.limit):
         encoder.reset()
         whole = clip.pcm[: len(clip.pcm) // hop * hop]

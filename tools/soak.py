@@ -47,7 +47,7 @@ def growth_mib(samples: list[float]) -> float:
 def simulated(codec: Codec, minutes: float) -> list[str]:
     """A call in simulated time; what was wrong with it."""
     pcm, _ = soundfile.read(SPEECH, dtype="float32")
-    clip = codec.encoder(0).push(pcm[: len(pcm) // 320 * 320])
+    clip = codec.encoder(1.5).push(pcm[: len(pcm) // 320 * 320])
     frames = round(minutes * 60 * codec.config.frame_rate)
     indices = np.resize(clip, (frames, clip.shape[1]))
     stalls = tuple(Stall(2.0, start) for start in np.arange(50.0, 60 * minutes, 300.0))

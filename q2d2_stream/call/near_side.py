@@ -84,7 +84,7 @@ class NearSide:
         self._options = options
         self._processor = processor
         self._recorder = recorder
-        self._encoder = codec.encoder(options.rate, denoise=options.denoise)
+        self._encoder = codec.encoder(codec.config.ladder[options.rate], denoise=options.denoise)
         self._detector: VoiceDetector | None = None
         if options.dtx:
             from q2d2_stream.call.voice_detector import WebRtcVoiceDetector
@@ -100,7 +100,7 @@ class NearSide:
     @property
     def rate(self) -> int:
         """The rate being sent."""
-        return self._encoder.rate
+        return self._encoder.rate.index
 
     @property
     def frames_per_message(self) -> int:
@@ -136,10 +136,11 @@ class NearSide:
             established.coder,
         )
         self._frames_per_message = established.frames_per_message
-        self._encoder.rate = max(
+        rate = max(
             (rate for rate in established.rates if rate <= self._options.rate),
             default=established.rates[0],
         )
+        self._encoder.rate = self._codec.config.ladder[rate]
         self.report = None
         self._connection = connection
         if self.mute.on:
@@ -206,7 +207,7 @@ class NearSide:
         )
         pace = pacer.update(state, time.monotonic())
         queue.drop_oldest(pace.drop_frames)
-        self._encoder.rate = pace.rate
+        self._encoder.rate = self._codec.config.ladder[pace.rate]
         self._frames_per_message = pace.frames_per_message
         if not pace.may_send:
             return

@@ -115,7 +115,7 @@ def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, N
         frames: pcm, shape ``(n, hop)``; the first 50 are run before measuring, too.
     """
     config = codec.config
-    encoder, decoder = codec.encoder(rate=rate), codec.decoder()
+    encoder, decoder = codec.encoder(config.ladder[rate]), codec.decoder()
     times: dict[str, list[float]] = {stage: [] for stage in (*STAGES, *CODING)}
     message: list[NDArray[np.uint8]] = []
 

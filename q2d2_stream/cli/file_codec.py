@@ -45,7 +45,7 @@ class FileEncoder:
         self.samples = 0
         self._config = codec.config
         self._search = search
-        self._encoder = search or codec.encoder(rate, denoise=denoise)
+        self._encoder = search or codec.encoder(codec.config.ladder[rate], denoise=denoise)
         coder = None if fixed else codec.coder
         self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
         self._rest = np.zeros(0, dtype=np.float32)

@@ -64,7 +64,7 @@ def codec_of(args: argparse.Namespace, *, denoise: bool = False) -> Codec:
     """
     from q2d2_stream.engine import load_codec
 
-    codec = load_codec(args.models, args.engine, args.precision, denoise)
+    codec = load_codec(args.models, args.engine, args.precision)
     if denoise:
         try:
             codec.encoder(denoise=True)

@@ -20,7 +20,7 @@ from q2d2_stream.container.layout import (
 )
 from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import FormatError, InputError
-from q2d2_stream.packing import unpack
+from q2d2_stream.packet import PacketCoder, Payload
 
 __all__ = ["Block", "End", "Event", "Lost", "Reader"]
 
@@ -58,16 +58,11 @@ class Block:
             FormatError: the checksum was right, but the codec ``config`` makes no such bytes, or
                 the block is coded and there is no coder.
         """
+        payload = Payload(self.payload, self.coded)
         try:
-            if self.coded:
-                if coder is None:
-                    raise InputError("it is entropy coded, and its tables are not here")
-                return coder.decode(self.payload, self.rate, self.frames)
-            return unpack(self.payload, config, self.rate, self.frames)
-        except InputError as error:
-            raise FormatError(
-                f"the block at frame {self.first_frame} makes no sense: {error}"
-            ) from error
+            return PacketCoder(config, coder).decode_payload(payload, self.rate, self.frames)
+        except FormatError as error:
+            raise FormatError(f"the block at frame {self.first_frame}: {error}") from error
 
 
 @dataclass(frozen=True)

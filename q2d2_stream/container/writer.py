@@ -17,7 +17,7 @@ from q2d2_stream.container.layout import (
 )
 from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
-from q2d2_stream.packing import pack, packed_bytes
+from q2d2_stream.packet import PacketCoder
 
 __all__ = ["BLOCK_FRAMES", "Writer"]
 
@@ -52,13 +52,13 @@ class Writer:
         """
         if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
             raise InputError(f"a block has {block_frames} frames, expected 1 to {MAX_BLOCK_FRAMES}")
-        if packed_bytes(config, len(config.rates) - 1, block_frames) > MAX_PAYLOAD_BYTES:
+        if config.ladder[-1].packed_bytes(block_frames) > MAX_PAYLOAD_BYTES:
             raise InputError(
                 f"a block of {block_frames} frames is over {MAX_PAYLOAD_BYTES} bytes, "
                 "expected fewer frames"
             )
         self._config = config
-        self._coder = coder
+        self._packets = PacketCoder(config, coder)
         tables = coder.checksum if coder is not None else 0
         self._header = Header.of(config, model_id, model_hash, tables=tables)
         self._block_frames = block_frames
@@ -118,9 +118,8 @@ class Writer:
             return b""
         frames = np.stack(self._pending)
         rate = self._config.rate_of_pairs(frames.shape[1])
-        coded = self._coder.encode(frames) if self._coder is not None else None
-        payload = coded if coded is not None else pack(frames, self._config)
-        block = block_bytes(rate, len(frames), self._written, payload, coded is not None)
+        payload = self._packets.encode_payload(frames)
+        block = block_bytes(rate, len(frames), self._written, payload.data, payload.coded)
         self._written += len(frames)
         self._pending.clear()
         return block

@@ -9,7 +9,16 @@ from pathlib import Path
 from q2d2_stream.engine.graph import Graph
 from q2d2_stream.errors import InputError
 
-__all__ = ["ENGINES", "PRECISIONS", "Choice", "available", "choices", "load_graph", "model_file"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "Choice",
+    "available",
+    "choices",
+    "load_graph",
+    "model_file",
+    "runnable",
+]
 
 Choice = tuple[str, str]
 """Engine and precision, as in ``("tflite", "int8")``."""
@@ -46,8 +55,13 @@ def choices(engine: str = "auto", precision: str = "auto") -> list[Choice]:
 
 def available(folder: Path) -> Iterator[Choice]:
     """Every choice that this machine has a runtime and ``folder`` has files for, fastest first."""
+    return runnable(folder, "encoder", "decoder")
+
+
+def runnable(folder: Path, *roles: str) -> Iterator[Choice]:
+    """As :func:`available`, of the files of these roles."""
     for choice in _FASTEST:
-        files = [model_file(folder, role, choice) for role in ("encoder", "decoder")]
+        files = [model_file(folder, role, choice) for role in roles]
         if all(f.exists() for f in files) and any(find_spec(r) for r in _RUNTIMES[choice[0]]):
             yield choice
 

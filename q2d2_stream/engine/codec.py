@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from q2d2_stream.config import CodecConfig
-from q2d2_stream.engine.choice import available, choices, load_graph, model_file
+from q2d2_stream.config import CodecConfig, Rate
+from q2d2_stream.engine.choice import (
+    Choice,
+    available,
+    choices,
+    load_graph,
+    model_file,
+    runnable,
+)
 from q2d2_stream.engine.graph import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.packet import PacketCoder
 from q2d2_stream.shaping import NoiseShaper
 
 __all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec"]
@@ -24,6 +34,13 @@ MODEL_FORMAT = "1"
 MODELS = Path(__file__).parent.parent / "models"
 TABLES_FILE = "indices.tables"
 """Name of the entropy tables beside the model files."""
+
+_UNMEASURED_GAIN_DB = -1.1
+"""Gain of models whose files do not tell theirs. Sharpened spectra (research.train.sharpen) have
+1.5 dB more power; all such models were measured +0.9 to +1.25 dB above the original."""
+
+_LARGEST_GAIN_DB = 20.0
+_TYPICAL_FRAMES = 3  # of a packet, for the ladder's coded bit rates
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +58,7 @@ class Codec:
         info: sizes and costs: parameters_encoder, parameters_decoder, macs_per_frame_encoder,
             macs_per_frame_decoder, training.
         engine, precision: what runs the models: "onnx" or "tflite", "fp32" or "int8".
-        has_denoiser: whether there is a file for ``encoder(denoise=True)``.
+        has_denoiser: whether there is a file for ``encoder(denoise=True)``, of any engine.
     """
 
     def __init__(
@@ -63,6 +80,7 @@ class Codec:
         self.info: Mapping[str, Any] = json.loads(metadata["q2d2.info"])
         self._lattice = Lattice.of(self.config)
         self._feedback = json.loads(metadata.get("q2d2.feedback", "null"))
+        self._gain_db = _gains(metadata.get("q2d2.gain_db"), len(self.config.ladder))
         self._shaper()  # what is wrong with it shall be said now
 
     def _shaper(self) -> NoiseShaper:
@@ -119,27 +137,90 @@ class Codec:
         not say. Raises ModelError when the folder of models has no denoiser."""
         return self._denoiser_graph.metadata.get("q2d2.denoiser_hash", "")
 
+    @cached_property
+    def packets(self) -> PacketCoder:
+        """Packets of this model, entropy coded where :attr:`coder` is there."""
+        return PacketCoder(self.config, self.coder)
+
+    @cached_property
+    def rates(self) -> tuple[Rate, ...]:
+        """The ladder of bit rates, with what speech takes at each where there are tables."""
+        coder = self.coder
+        if coder is None:
+            return self.config.ladder
+        frame_rate = self.config.frame_rate / 1000
+        return tuple(
+            replace(
+                rate,
+                coded_kbps=coder.typical_bits(rate.index, _TYPICAL_FRAMES)
+                / _TYPICAL_FRAMES
+                * frame_rate,
+            )
+            for rate in self.config.ladder
+        )
+
     @property
     def lattice(self) -> Lattice:
         """The grids of all pairs."""
         return self._lattice
 
-    def encoder(self, rate: int = 2, denoise: bool = False) -> StreamEncoder:
+    def encoder(
+        self,
+        bitrate: Rate | str | float | None = None,
+        denoise: bool = False,
+        *,
+        rate: int | None = None,
+    ) -> StreamEncoder:
         """A new encoder.
 
         Args:
-            rate: index into ``config.rates``.
-            denoise: the encoder that leaves out what is not speech. Its indices are for the same
+            bitrate: the name of a rate ("3"), a number of kilobits per second, or one of
+                :attr:`rates`; None for the one nearest to 3 kbps. See
+                :meth:`q2d2_stream.config.CodecConfig.find_rate`.
+            denoise: the encoder that leaves out what is not speech. Its packets are for the same
                 decoder, and it costs and delays as much as the other.
+            rate: deprecated: a number of the ladder instead of ``bitrate``.
 
-        Raises ModelError when the folder of models has no such encoder.
+        Raises:
+            InputError: the model has no such rate; the sentence lists those that it has.
+            ModelError: the folder of models has no such encoder.
         """
+        if rate is not None:
+            warnings.warn(
+                "encoder(rate=INDEX) goes with the next release: say the bit rate, "
+                'as in encoder(bitrate="3")',
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            self.config.rate_pairs(rate)
+            bitrate = self.config.ladder[rate]
+        wanted = self.config.find_rate(bitrate)
         graph = self._denoiser_graph if denoise else self._encoder_graph
-        return StreamEncoder(graph, self.config, self._shaper(), rate)
+        encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets)
+        encoder.rate = wanted
+        return encoder
 
     def decoder(self) -> StreamDecoder:
         """A new decoder."""
-        return StreamDecoder(self._decoder_graph, self.config, self._lattice)
+        return StreamDecoder(
+            self._decoder_graph, self.config, self._lattice, self.packets, self._gain_db
+        )
+
+
+def _gains(text: str | None, rates: int) -> list[float]:
+    """The gains of ``rates`` rates in dB, of a model's metadata."""
+    if text is None:
+        return [_UNMEASURED_GAIN_DB] * rates
+    try:
+        gains = [float(gain) for gain in json.loads(text)]
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"the model's gains are no list of numbers ({error})") from error
+    if len(gains) != rates or not all(abs(gain) <= _LARGEST_GAIN_DB for gain in gains):
+        raise ModelError(
+            f"the model's gains are {gains} dB, expected {rates} numbers within "
+            f"{_LARGEST_GAIN_DB:g} dB: export it again with this version of q2d2-stream"
+        )
+    return gains
 
 
 def _checked(graph: Graph, role: str) -> Graph:
@@ -152,22 +233,23 @@ def _checked(graph: Graph, role: str) -> Graph:
     return graph
 
 
+def _load_role(folder: Path, choices: Mapping[str, Choice], role: str) -> Graph:
+    return load_graph(folder, role, choices[role])
+
+
 def load_codec(
-    models: Path | str | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    denoise: bool = False,
+    models: Path | str | None = None, engine: str = "auto", precision: str = "auto"
 ) -> Codec:
     """The codec of a folder of models.
 
-    All engines and precisions speak to each other: what differs is rounding.
+    All engines and precisions speak to each other: what differs is rounding. So the denoising
+    encoder, where the chosen engine has no file of it, is run by another that has one.
 
     Args:
         models: folder with the model files (docs/embedding.md); None for the shipped ones.
         engine: "onnx" (onnxruntime), "tflite" (LiteRT) or "auto": the fastest that this machine
             can run.
         precision: "fp32", "int8" (the weights of the large layers) or "auto".
-        denoise: of "auto", take what has the denoising encoder's file, too.
 
     Raises:
         ModelError: files missing, damaged, or of another format.
@@ -177,16 +259,17 @@ def load_codec(
     folder = Path(models) if models is not None else MODELS
     wanted = choices(engine, precision)
     fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
-    if denoise:  # what has its file first; of those, still the fastest
-        fits.sort(key=lambda choice: not model_file(folder, "denoiser", choice).exists())
     for choice in fits:
+        roles = {"encoder": choice, "decoder": choice}
+        order = [choice, *(other for other in runnable(folder, "denoiser") if other in wanted)]
+        denoisers = [c for c in order if model_file(folder, "denoiser", c).exists()]
+        roles["denoiser"] = denoisers[0] if denoisers else choice
         try:
-            load = partial(load_graph, folder, choice=choice)
             return Codec(
-                load,
+                partial(_load_role, folder, roles),
                 *choice,
                 tables=folder / TABLES_FILE,
-                has_denoiser=model_file(folder, "denoiser", choice).exists(),
+                has_denoiser=bool(denoisers),
             )
         except (ModelError, MissingExtra) as error:
             if choice == fits[-1]:

@@ -47,9 +47,12 @@ class IndexCoder:
         Raises InputError for a rate or a number of frames out of range.
         """
         fixed = packed_bytes(self._config, rate, frames)
+        return min(fixed, math.ceil(self.typical_bits(rate, frames) / 8))
+
+    def typical_bits(self, rate: int, frames: int) -> float:
+        """As :meth:`typical_bytes`, in bits and not rounded."""
         *first, following = (mode.frame_bits(rate) for mode in self._tables.modes)
-        bits = sum(first[:frames]) + following * max(0, frames - len(first))
-        return min(fixed, math.ceil(bits / 8))
+        return sum(first[:frames]) + following * max(0, frames - len(first))
 
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
@@ -80,18 +83,6 @@ class IndexCoder:
         starts, sizes = zip(*symbols, strict=True)
         data = encode(starts, sizes)
         return data if len(data) < fixed else None
-
-    def fewest_bytes(self, indices: NDArray[np.uint8]) -> int:
-        """Bytes that indices ``(frames, pairs)`` take: coded, or packed where that is no more.
-
-        Raises:
-            InputError: as :meth:`encode`.
-        """
-        coded = self.encode(indices)
-        if coded is not None:
-            return len(coded)
-        frames, pairs = indices.shape
-        return packed_bytes(self._config, self._config.rate_of_pairs(pairs), frames)
 
     def decode(self, data: bytes, rate: int, frames: int) -> NDArray[np.uint8]:
         """The indices ``(frames, pairs)`` that :meth:`encode` made ``data`` of.

@@ -181,7 +181,7 @@ class StreamCodec:
     def _codec(self) -> Codec:
         from q2d2_stream.engine import load_codec
 
-        return load_codec(self.models, self.engine, denoise=self.denoise)
+        return load_codec(self.models, self.engine)
 
     def __getstate__(self) -> dict[str, object]:
         # A loaded engine does not pickle; the other process loads its own.
@@ -194,7 +194,7 @@ class StreamCodec:
             ModelError: a model file that is missing or damaged, or two that do not fit together.
         """
         codec = self._codec
-        codec.encoder(self.rate, denoise=self.denoise)
+        codec.encoder(codec.config.ladder[self.rate], denoise=self.denoise)
         engine = f"{codec.engine} {codec.precision}"
         # The model's hash stays what it is when only the denoiser is trained anew.
         denoiser = f" denoiser {codec.denoiser_hash}" if self.denoise else ""
@@ -228,13 +228,13 @@ class StreamCodec:
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """``(n, 320)`` samples, a frame at a time -> ``(n, pairs)`` indices."""
-        encoder = self._codec.encoder(rate=self.rate, denoise=self.denoise)
+        codec = self._codec
+        encoder = codec.encoder(codec.config.ladder[self.rate], denoise=self.denoise)
         return np.concatenate([encoder.push(frame) for frame in frames])
 
     def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:
         """Bits of the blocks of a file, packed where coding would not make them shorter."""
-        coder = self._codec.coder
-        if coder is None:
-            return 0
+        packets = self._codec.packets
         starts = range(0, len(indices), BLOCK_FRAMES)
-        return 8 * sum(coder.fewest_bytes(indices[n : n + BLOCK_FRAMES]) for n in starts)
+        blocks = (packets.encode_payload(indices[n : n + BLOCK_FRAMES]) for n in starts)
+        return 8 * sum(len(block.data) for block in blocks)

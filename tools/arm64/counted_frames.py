@@ -17,7 +17,7 @@ def main() -> None:
     """Arguments: engine, precision, number of frames, folder of models or "-"."""
     engine, precision, frames, models = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     codec = load_codec(None if models == "-" else models, engine=engine, precision=precision)
-    encoder, decoder = codec.encoder(rate=len(codec.config.rates) - 1), codec.decoder()
+    encoder, decoder = codec.encoder(codec.config.ladder[-1]), codec.decoder()
     libc = ctypes.CDLL(None)
     rng = np.random.default_rng(0)
     count = frames + _WARM_UP_FRAMES
