@@ -56,6 +56,7 @@ class Level(q2d2_stream.engine.Graph):
             "q2d2.format": "1",
             "q2d2.role": role,
             "q2d2.codec": CONFIG.to_json(),
+            "q2d2.gain_db": "[0, 0, 0, 0]",
             "q2d2.model_id": model_id,
             "q2d2.model_hash": model_id.encode().ljust(8, b"-").hex(),
             "q2d2.info": json.dumps(info),
