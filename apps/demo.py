@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from q2d2_stream.audio.resample import StreamResampler, to_mono
 from q2d2_stream.cli.options import RATE_NAMES
 from q2d2_stream.errors import MissingExtra
-from q2d2_stream.eval.spectrogram import save_spectrograms
+from research.eval.spectrogram import save_spectrograms
 
 SPEECH = Path(__file__).parent / "speech"
 SAID = {"alice": SPEECH / "kathleen_en_0.flac", "bob": SPEECH / "s2i_en_3.flac"}

@@ -19,8 +19,8 @@ from torch import Tensor
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import ModelError
-from q2d2_stream.training.checkpoint import cast_floats, read_checkpoint
-from q2d2_stream.training.shipped import CRITIC_FILE
+from q2d2_stream.model.shipped import CRITIC_FILE, cast_floats
+from research.train.checkpoint import read_checkpoint
 
 __all__ = ["CRITIC", "save_critic"]
 

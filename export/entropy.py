@@ -142,7 +142,7 @@ def encoded_clips(
 
     Raises InputError when the folder has no speech.
     """
-    from q2d2_stream.training.corpus import open_corpus
+    from research.train.corpus import open_corpus
 
     config = codec.config
     corpus = open_corpus(data, cache, config.sample_rate, config.hop)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from q2d2_stream.model import Decoder, DecoderState, Encoder, EncoderState
-from q2d2_stream.training.stages import CodecNet
+from q2d2_stream.model.net import CodecNet
 
 __all__ = [
     "DecoderGraph",

@@ -34,11 +34,11 @@ from export.graphs import (
 from export.parity import compare
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
-from q2d2_stream.engine.onnx_graph import OnnxGraph
+from q2d2_stream.engine.onnx_runner import OnnxRunner
 from q2d2_stream.model import Encoder
-from q2d2_stream.training.checkpoint import net_of, read_checkpoint
-from q2d2_stream.training.denoising import load_denoiser
-from q2d2_stream.training.stages import CodecNet
+from q2d2_stream.model.net import CodecNet
+from research.train.checkpoint import net_of, read_checkpoint
+from research.train.denoising import load_denoiser
 
 __all__ = ["export_onnx", "metadata", "round_to_half"]
 
@@ -179,9 +179,9 @@ def _run(args: argparse.Namespace) -> int:
     training = args.training or f"stage {progress['stage']}, step {progress['step']}"
     denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
     model_id = export_onnx(net, args.out, training, denoiser)
-    decoder = OnnxGraph(args.out / "decoder.onnx")
+    decoder = OnnxRunner(args.out / "decoder.onnx")
     reports = {
-        role: compare(whole, OnnxGraph(args.out / f"{role}.onnx"), decoder)
+        role: compare(whole, OnnxRunner(args.out / f"{role}.onnx"), decoder)
         for role, whole in nets_by_role(net, denoiser).items()
     }
     for role, report in reports.items():

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graphs import DecoderGraph, EncoderGraph
-from q2d2_stream.engine.graph import Graph
+from q2d2_stream.engine.runner import Graph
 from q2d2_stream.model import Decoder
-from q2d2_stream.training.stages import CodecNet
+from q2d2_stream.model.net import CodecNet
 
 __all__ = ["Parity", "compare"]
 

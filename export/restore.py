@@ -15,9 +15,9 @@ from pathlib import Path
 from export.critic import CRITIC
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODELS
-from q2d2_stream.training.checkpoint import Average, Progress, save_checkpoint
-from q2d2_stream.training.sharpen import sharpen_harmonics
-from q2d2_stream.training.shipped import read_critic, shipped_net
+from q2d2_stream.model.shipped import read_critic, shipped_net
+from research.train.checkpoint import Average, Progress, save_checkpoint
+from research.train.post_filter import sharpen_harmonics
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from export.graphs import DecoderGraph
 from export.parity import SPEECH
-from q2d2_stream.engine.graph import Graph
-from q2d2_stream.training.stages import CodecNet
+from q2d2_stream.engine.runner import Graph
+from q2d2_stream.model.net import CodecNet
 
 __all__ = ["Rounding", "measure_rounding"]
 

@@ -32,12 +32,12 @@ from export.rounding import measure_rounding
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
-from q2d2_stream.engine.litert_graph import METADATA_FILE, LitertGraph
+from q2d2_stream.engine.litert_runner import METADATA_FILE, LitertRunner
 from q2d2_stream.errors import MissingExtra
 from q2d2_stream.model import Encoder
-from q2d2_stream.training.checkpoint import net_of, read_checkpoint
-from q2d2_stream.training.denoising import load_denoiser
-from q2d2_stream.training.stages import CodecNet
+from q2d2_stream.model.net import CodecNet
+from research.train.checkpoint import net_of, read_checkpoint
+from research.train.denoising import load_denoiser
 
 __all__ = ["export_tflite", "load_pair"]
 
@@ -120,17 +120,17 @@ def export_tflite(
             path = model_file(folder, role, ("tflite", precision))
             about = {**said[role], "q2d2.precision": precision}
             _write(model, path, about)
-            values = [float(f"{x:.5g}") for x in LitertGraph(path, trust=True).probe()]
+            values = [float(f"{x:.5g}") for x in LitertRunner(path, trust=True).probe()]
             _write(model, path, {**about, "q2d2.probe": json.dumps(values)})
     return said["decoder"]["q2d2.model_id"]
 
 
 def load_pair(
     folder: Path, precision: str, role: str = "encoder"
-) -> tuple[LitertGraph, LitertGraph]:
+) -> tuple[LitertRunner, LitertRunner]:
     """An encoder and the decoder of a folder."""
     encoder, decoder = (
-        LitertGraph(model_file(folder, each, ("tflite", precision))) for each in (role, "decoder")
+        LitertRunner(model_file(folder, each, ("tflite", precision))) for each in (role, "decoder")
     )
     return encoder, decoder
 

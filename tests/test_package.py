@@ -12,7 +12,7 @@ import pytest
 import q2d2_stream
 
 HEAVY = ("torch", "onnxruntime", "sounddevice", "websockets", "rich", "soundfile", "matplotlib")
-NEEDS_TORCH = ("q2d2_stream.model", "q2d2_stream.training")
+NEEDS_TORCH = ("q2d2_stream.model", "research.train")
 
 
 def _modules() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from entropy_lab import coder, random_indices, smooth_indices
+from tests.labs.entropy import coder, random_indices, smooth_indices
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.lattice import Lattice
-from q2d2_stream.playout.network import LinkSpec, Stall
-from q2d2_stream.playout.simulate import simulate_call
+from q2d2_stream.netsim.link import LinkSpec, Stall
+from q2d2_stream.netsim.simulated_call import simulate_call
 
 __all__ = ["PLOTS", "quality_points"]
 

@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from q2d2_stream.call.voice_detector import WebRtcVoiceDetector
-from q2d2_stream.wire import Dtx, DtxOptions
+from q2d2_stream.audio.voice_detector import WebRtcVoiceDetector
+from q2d2_stream.sending import Dtx, DtxOptions
 
 __all__ = ["main"]
 

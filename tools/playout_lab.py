@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.errors import Q2D2Error
-from q2d2_stream.playout import SimulatedCall, parse_link, simulate_call
+from q2d2_stream.netsim import SimulatedCall, parse_link, simulate_call
 
 
 class ToneDecoder:

@@ -19,11 +19,11 @@ import numpy as np
 import soundfile
 
 from q2d2_stream.audio import FileSource, NullSink
-from q2d2_stream.call import Dialer, Listener, Party, parse_address
+from q2d2_stream.call import CallClient, CallServer, CallSession, parse_address
 from q2d2_stream.engine import Codec, load_codec
-from q2d2_stream.playout import LinkSpec, simulate_call
-from q2d2_stream.playout.network import Stall
-from q2d2_stream.wire import Endpoint
+from q2d2_stream.netsim import LinkSpec, simulate_call
+from q2d2_stream.netsim.link import Stall
+from q2d2_stream.protocol import Endpoint
 
 SPEECH = Path(__file__).parent.parent / "apps" / "speech" / "kathleen_en_0.flac"
 DRIFT_PPM = 200.0
@@ -74,11 +74,12 @@ def simulated(codec: Codec, minutes: float) -> list[str]:
 async def real(codec: Codec, minutes: float) -> list[str]:
     """A call in real time; what was wrong with it."""
     end = Endpoint(codec.config, codec.model_id, codec.model_hash, coder=codec.coder)
-    listener = Listener(parse_address("127.0.0.1:0"), end)
+    listener = CallServer(parse_address("127.0.0.1:0"), end)
     await listener.start()
-    dialer = Dialer(parse_address(f"127.0.0.1:{listener.port}"), end)
+    dialer = CallClient(parse_address(f"127.0.0.1:{listener.port}"), end)
     parties = [
-        Party(codec, line, FileSource(SPEECH, loop=True), NullSink()) for line in (listener, dialer)
+        CallSession(codec, line, FileSource(SPEECH, loop=True), NullSink())
+        for line in (listener, dialer)
     ]
     tasks = [asyncio.create_task(side.run()) for side in parties]
     memory = []

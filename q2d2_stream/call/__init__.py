@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from q2d2_stream.call.address import Address, parse_address
+from q2d2_stream.call.client import CallClient, ClientOptions
 from q2d2_stream.call.connection import Connection
-from q2d2_stream.call.dialer import Dialer, DialerOptions
-from q2d2_stream.call.limits import ListenerLimits
-from q2d2_stream.call.line import Line
-from q2d2_stream.call.listener import Listener
+from q2d2_stream.call.connector import Connector
 from q2d2_stream.call.options import CallOptions
-from q2d2_stream.call.party import Party
+from q2d2_stream.call.server import CallServer
+from q2d2_stream.call.session import CallSession
 from q2d2_stream.call.stats import CallStats, DirectionStats
+from q2d2_stream.transport.address import Address, parse_address
+from q2d2_stream.transport.limits import ConnectionLimits
 
 __all__ = [
     "Address",
+    "CallClient",
     "CallOptions",
+    "CallServer",
+    "CallSession",
     "CallStats",
+    "ClientOptions",
     "Connection",
-    "Dialer",
-    "DialerOptions",
+    "ConnectionLimits",
+    "Connector",
     "DirectionStats",
-    "Line",
-    "Listener",
-    "ListenerLimits",
-    "Party",
     "parse_address",
 ]

@@ -1,4 +1,4 @@
-"""One connection of a call: a session driven by a pipe and the clock."""
+"""One connection of a call: a session driven by a transport and the clock."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from q2d2_stream.call.pipe import Pipe
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.wire import (
-    AudioFrames,
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.protocol import (
     Closed,
     Counters,
     Established,
     Event,
-    Link,
     Mute,
     ReceiverReport,
     Session,
     State,
     Text,
-    WireMeter,
     audio_size,
 )
+from q2d2_stream.sending import Link, WireMeter
+from q2d2_stream.transport.base import Transport
 
 __all__ = ["Connection"]
 
@@ -39,7 +38,7 @@ class Connection:
     lost while the owner gets ready; it waits in TCP.
 
     Args:
-        pipe: to the peer, open.
+        transport: to the peer, open.
         session: fresh, with ``time.monotonic`` as its clock.
         config: the codec's parameters, for the bit rates.
         link: the layers below, sending; the other direction differs only in the mask.
@@ -52,10 +51,12 @@ class Connection:
         rtt_min_s: least round trip so far.
     """
 
-    def __init__(self, pipe: Pipe, session: Session, config: CodecConfig, link: Link) -> None:
+    def __init__(
+        self, transport: Transport, session: Session, config: CodecConfig, link: Link
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.began = now = time.monotonic()
-        self._pipe = pipe
+        self._transport = transport
         self._session = session
         self._config = config
         self.established: asyncio.Future[Established] = loop.create_future()
@@ -74,7 +75,7 @@ class Connection:
     @property
     def remote(self) -> str:
         """The peer's address."""
-        return self._pipe.remote
+        return self._transport.remote
 
     @property
     def counters(self) -> Counters:
@@ -92,7 +93,7 @@ class Connection:
 
     def buffered_bytes(self) -> int:
         """Bytes of messages that have not left this machine."""
-        return self._outgoing_bytes + self._pipe.unsent_bytes()
+        return self._outgoing_bytes + self._transport.unsent_bytes()
 
     def attach(self, handler: Callable[[Event, float], None]) -> None:
         """Begin to take events: ``handler(event, now)``, which must not block."""
@@ -134,7 +135,7 @@ class Connection:
                 async with asyncio.timeout(_FLUSH_S):
                     await writer
             await asyncio.gather(reader, ticker, return_exceptions=True)
-            await self._pipe.close()
+            await self._transport.close()
 
     def _flush(self) -> None:
         self._outgoing.set()
@@ -153,7 +154,7 @@ class Connection:
     async def _read(self) -> None:
         try:
             while not self.closed.done():
-                data = await self._pipe.recv()
+                data = await self._transport.recv()
                 now = time.monotonic()
                 events = self._session.receive_data(data, now)
                 is_audio = any(isinstance(event, AudioFrames) for event in events)
@@ -177,7 +178,7 @@ class Connection:
                 messages = self._session.data_to_send()
                 self._outgoing_bytes = sum(map(len, messages))
                 for data in messages:
-                    await self._pipe.send(data)
+                    await self._transport.send(data)
                     self._outgoing_bytes -= len(data)
                     self._count(self.sent, data)
                 if self.closed.done():

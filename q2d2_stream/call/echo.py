@@ -6,28 +6,29 @@ import asyncio
 import time
 
 from q2d2_stream.call.connection import Connection
-from q2d2_stream.call.line import Line
-from q2d2_stream.call.pipe import MemoryPipe, Pipe
-from q2d2_stream.call.simulated_pipe import SimulatedPipe
-from q2d2_stream.playout import LinkSpec
-from q2d2_stream.wire import (
-    AudioFrames,
+from q2d2_stream.call.connector import Connector
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.netsim import LinkSpec
+from q2d2_stream.netsim.transport import SimulatedTransport
+from q2d2_stream.protocol import (
     Call,
+    CallRegistry,
     Closed,
     Endpoint,
     Event,
-    Link,
-    Lobby,
     Reason,
     ReceiverReport,
     Role,
     Session,
 )
+from q2d2_stream.sending import Link
+from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.memory import MemoryTransport
 
-__all__ = ["EchoLine"]
+__all__ = ["EchoConnector"]
 
 
-class EchoLine(Line):
+class EchoConnector(Connector):
     """A line whose peer lives in this process and returns every frame as it came.
 
     Real messages go both ways through real sessions; only the socket is missing.
@@ -44,10 +45,10 @@ class EchoLine(Line):
 
     async def open(self) -> Connection | Closed:
         """A connection to the echo."""
-        here, there = MemoryPipe.pair()
-        ear: Pipe = here
+        here, there = MemoryTransport.pair()
+        ear: Transport = here
         if self._simulate is not None:
-            ear = SimulatedPipe(here, self._simulate)
+            ear = SimulatedTransport(here, self._simulate)
         now = time.monotonic()
         config = self._endpoint.config
         near = Connection(
@@ -58,7 +59,7 @@ class EchoLine(Line):
         )
         far = Connection(
             there,
-            Session(self._endpoint, Role.SERVER, now, lobby=Lobby()),
+            Session(self._endpoint, Role.SERVER, now, registry=CallRegistry()),
             config,
             Link(Role.SERVER),
         )

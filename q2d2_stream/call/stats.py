@@ -7,7 +7,7 @@ from typing import Any
 
 from q2d2_stream.audio import StreamStats
 from q2d2_stream.playout import PlayoutStats
-from q2d2_stream.wire import Counters, ReceiverReport
+from q2d2_stream.protocol import Counters, ReceiverReport
 
 __all__ = ["CallStats", "DirectionStats"]
 
@@ -34,7 +34,7 @@ class DirectionStats:
 
 @dataclass(frozen=True, slots=True)
 class CallStats:
-    """What a party knows of its call.
+    """What a session knows of its call.
 
     Attributes:
         state: "waiting", "talking", "reconnecting" or "ended".

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.stats import DirectionStats
-from q2d2_stream.wire import Counters, WireMeter
+from q2d2_stream.protocol import Counters
+from q2d2_stream.sending import WireMeter
 
 __all__ = ["Traffic"]
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,22 @@ def _opus(seconds: float) -> dict[str, Any] | None:
     Its frames are 20 ms, so what is timed are pieces of one second.
     """
     from q2d2_stream.cli.bench import synthetic_sound
-    from q2d2_stream.eval.opus import OpusCodec
+    from q2d2_stream.cli.libopus import OPUS_FRAME_SAMPLES, OpusStream
 
-    codec, per_second = OpusCodec(_OPUS_KBPS), 75
-    pieces = max(3, round(seconds))
-    pcm = synthetic_sound(24_000, 24_000 * pieces).reshape(pieces, -1)
+    frames_per_second, per_second = 50, 75
     try:
-        us = np.array([1e6 * codec.roundtrip(piece).seconds for piece in pcm]) / per_second
+        opus = OpusStream(_OPUS_KBPS)
     except (MissingExtra, OSError):
         return None
+    pieces = max(3, round(seconds))
+    pcm = synthetic_sound(24_000, 24_000 * pieces)
+    us = []
+    with opus:
+        for piece in pcm.reshape(pieces, frames_per_second, OPUS_FRAME_SAMPLES):
+            started = time.process_time()
+            for frame in piece:
+                opus.decode(opus.encode(frame))
+            us.append(1e6 * (time.process_time() - started) / per_second)
     median = float(np.median(us))
     return {
         "name": f"Opus {_OPUS_KBPS:g} kbps, c. 10",

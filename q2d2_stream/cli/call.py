@@ -28,11 +28,11 @@ from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
-    from q2d2_stream.call import Line
+    from q2d2_stream.call import Connector
     from q2d2_stream.engine import Codec
-    from q2d2_stream.wire import Secret
+    from q2d2_stream.protocol import Secret
 
-__all__ = ["call_parser", "main", "open_line"]
+__all__ = ["call_parser", "main", "open_connector"]
 
 _EXAMPLES = """\
 examples:
@@ -111,7 +111,7 @@ async def _call(args: argparse.Namespace) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())
-        line = await open_line(args, codec, display, stack)
+        line = await open_connector(args, codec, display, stack)
         while True:
             source = call_parts.source_of(args, display.notify)
             hangup = args.hangup_at_end
@@ -119,7 +119,7 @@ async def _call(args: argparse.Namespace) -> int:
                 hangup = isinstance(source, FileSource) and args.peer is not None
             recorder = call_parts.recorder_of(args)
             try:
-                party = call_parts.party_of(
+                session = call_parts.session_of(
                     args,
                     codec,
                     line,
@@ -129,11 +129,11 @@ async def _call(args: argparse.Namespace) -> int:
                     hangup_at_end=hangup,
                     begun_s=process_start_s() if args.peer else None,
                 )
-                closed = await hold(party, args, display, interrupts)
+                closed = await hold(session, args, display, interrupts)
             finally:
                 if recorder is not None:
                     await asyncio.to_thread(recorder.close)
-            code = exit_code(closed, party.was_established)
+            code = exit_code(closed, session.was_established)
             if code != 130:
                 print(closed.text, file=sys.stderr, flush=True)
             # What this side itself ended is over for good.
@@ -141,24 +141,26 @@ async def _call(args: argparse.Namespace) -> int:
                 return code
 
 
-async def open_line(
+async def open_connector(
     args: argparse.Namespace, codec: Codec, display: Display, stack: AsyncExitStack
-) -> Line:
+) -> Connector:
     """What brings connections: a listener or a dialer, as ``args`` of :func:`call_parser` say.
 
     It is closed with ``stack``. Raises InputError for options that do not fit together.
     """
-    from q2d2_stream.call import Dialer, DialerOptions, Listener, parse_address
-    from q2d2_stream.playout import parse_link
+    from q2d2_stream.call import CallClient, CallServer, ClientOptions, parse_address
+    from q2d2_stream.netsim import parse_link
 
     endpoint = call_parts.endpoint_of(args, codec, _secret(args))
     simulate = parse_link(args.simulate) if args.simulate is not None else None
     address = parse_address(args.listen or args.peer)
     context = _tls(args, secure=address.secure)
     if args.peer:
-        options = DialerOptions(wait_s=args.wait)
-        return Dialer(address, endpoint, ssl_context=context, simulate=simulate, options=options)
-    listener = Listener(
+        options = ClientOptions(wait_s=args.wait)
+        return CallClient(
+            address, endpoint, ssl_context=context, simulate=simulate, options=options
+        )
+    listener = CallServer(
         address, endpoint, ssl_context=context, simulate=simulate, is_open=args.open
     )
     await listener.start()
@@ -168,7 +170,7 @@ async def open_line(
 
 
 def _secret(args: argparse.Namespace) -> Secret | None:
-    from q2d2_stream.wire import Secret
+    from q2d2_stream.protocol import Secret
 
     text = args.secret
     if args.secret_file is not None:
@@ -181,7 +183,7 @@ def _secret(args: argparse.Namespace) -> Secret | None:
 
 
 def _tls(args: argparse.Namespace, *, secure: bool) -> ssl.SSLContext | None:
-    from q2d2_stream.call.tls import client_context, server_context
+    from q2d2_stream.transport.tls import client_context, server_context
 
     if args.peer:
         if args.tls_cert or args.tls_key:

@@ -10,16 +10,16 @@ from q2d2_stream.cli.options import RATE_NAMES
 
 if TYPE_CHECKING:
     from q2d2_stream.audio import Recorder, Source, VoiceProcessor
-    from q2d2_stream.call import CallOptions, Line, Party
+    from q2d2_stream.call import CallOptions, CallSession, Connector
     from q2d2_stream.engine import Codec
-    from q2d2_stream.wire import Endpoint, Secret
+    from q2d2_stream.protocol import Endpoint, Secret
 
-__all__ = ["endpoint_of", "party_of", "recorder_of", "source_of"]
+__all__ = ["endpoint_of", "recorder_of", "session_of", "source_of"]
 
 
 def endpoint_of(args: argparse.Namespace, codec: Codec, secret: Secret | None = None) -> Endpoint:
     """This side as its peer gets to know it; raises InputError."""
-    from q2d2_stream.wire import Endpoint
+    from q2d2_stream.protocol import Endpoint
 
     return Endpoint(
         codec.config,
@@ -32,10 +32,10 @@ def endpoint_of(args: argparse.Namespace, codec: Codec, secret: Secret | None = 
     )
 
 
-def party_of(
+def session_of(
     args: argparse.Namespace,
     codec: Codec,
-    line: Line,
+    line: Connector,
     notify: Callable[[str], None],
     *,
     source: Source | None = None,
@@ -43,8 +43,8 @@ def party_of(
     hangup_at_end: bool = False,
     linger_s: float = 0.0,
     begun_s: float | None = None,
-) -> Party:
-    """One side of a call, not begun; see :class:`q2d2_stream.call.Party`.
+) -> CallSession:
+    """One side of a call, not begun; see :class:`q2d2_stream.call.CallSession`.
 
     ``source`` is what ``--input`` means, where the caller has made it already, and ``recorder``
     what ``--record`` asks for: whoever makes that must close it, whatever comes of the call.
@@ -52,9 +52,9 @@ def party_of(
     Raises InputError, MissingExtra.
     """
     from q2d2_stream.audio import make_sink
-    from q2d2_stream.call import Party
+    from q2d2_stream.call import CallSession
 
-    return Party(
+    return CallSession(
         codec,
         line,
         source if source is not None else source_of(args, notify),

@@ -14,8 +14,8 @@ from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
 
 if TYPE_CHECKING:
-    from q2d2_stream.call import CallStats, Party
-    from q2d2_stream.wire import Closed
+    from q2d2_stream.call import CallSession, CallStats
+    from q2d2_stream.protocol import Closed
 
 __all__ = ["EXIT_CODES", "KEYS", "add_watching_arguments", "exit_code", "hold"]
 
@@ -52,7 +52,7 @@ def add_watching_arguments(parser: argparse.ArgumentParser) -> None:
 
 def exit_code(closed: Closed, was_established: bool) -> int:
     """The process's exit status for the way a call ended, see EXIT_CODES."""
-    from q2d2_stream.wire import Reason
+    from q2d2_stream.protocol import Reason
 
     if closed.reason in (Reason.ENDED, Reason.TAKEN_OVER):
         return 0 if was_established else 130
@@ -62,25 +62,25 @@ def exit_code(closed: Closed, was_established: bool) -> int:
 
 
 async def hold(
-    party: Party, args: argparse.Namespace, display: Display, interrupts: Interrupts
+    session: CallSession, args: argparse.Namespace, display: Display, interrupts: Interrupts
 ) -> Closed:
-    """Run ``party`` to the end of its call, then print its report to stdout.
+    """Run ``session`` to the end of its call, then print its report to stdout.
 
-    Raises what :meth:`q2d2_stream.call.Party.run` does.
+    Raises what :meth:`q2d2_stream.call.CallSession.run` does.
     """
     from q2d2_stream.call.metrics import MetricsServer
     from q2d2_stream.call.report import report_lines
 
     def on_key(key: str) -> None:
         if key == "m":
-            party.set_mute(not party.muted)
+            session.set_mute(not session.muted)
         elif key == "q":
-            party.hang_up()
+            session.hang_up()
 
     async with AsyncExitStack() as stack:
-        stack.enter_context(interrupts.end_with(party.hang_up))
+        stack.enter_context(interrupts.end_with(session.hang_up))
         if args.metrics is not None:
-            server = MetricsServer(args.metrics, party.stats)
+            server = MetricsServer(args.metrics, session.stats)
             await server.start()
             stack.push_async_callback(server.close)
             display.notify(f"metrics at http://127.0.0.1:{server.port}/metrics")
@@ -88,24 +88,24 @@ async def hold(
         stack.enter_context(key_presses(on_key))
         stack.callback(display.close)
         if args.mute:
-            party.set_mute(True)
-        watching = asyncio.create_task(_watch(party, display, json_lines))
+            session.set_mute(True)
+        watching = asyncio.create_task(_watch(session, display, json_lines))
         try:
-            closed = await party.run()
+            closed = await session.run()
         finally:
             watching.cancel()
-        json_lines.write(party.stats())
-    if party.was_established:
-        for line in report_lines(party.stats()):
+        json_lines.write(session.stats())
+    if session.was_established:
+        for line in report_lines(session.stats()):
             print(line, flush=True)
     return closed
 
 
-async def _watch(party: Party, display: Display, json_lines: _JsonLines) -> None:
+async def _watch(session: CallSession, display: Display, json_lines: _JsonLines) -> None:
     step = 0
     while True:
         await asyncio.sleep(_SHOW_S)
-        stats = party.stats()
+        stats = session.stats()
         display.show(stats)
         step += 1
         if step % round(_JSON_S / _SHOW_S) == 0:

@@ -16,12 +16,12 @@ from q2d2_stream.cli.options import (
     add_rate_argument,
     codec_of,
 )
-from q2d2_stream.cli.output import open_output
 from q2d2_stream.cli.progress import progress
 from q2d2_stream.errors import InputError, MissingExtra
+from q2d2_stream.files.output import open_output
 
 if TYPE_CHECKING:
-    from q2d2_stream.training.search import PointSearch
+    from q2d2_stream.analysis_by_synthesis.search import PointSearch
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -57,8 +57,8 @@ def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
     if args.denoise:
         raise InputError("--search tells the sound as it is, expected it without --denoise")
     try:
-        from q2d2_stream.training.search import STEPS, PointSearch
-        from q2d2_stream.training.shipped import shipped_critic, shipped_net
+        from q2d2_stream.analysis_by_synthesis.search import STEPS, PointSearch
+        from q2d2_stream.model.shipped import shipped_critic, shipped_net
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
     from q2d2_stream.engine.codec import MODELS

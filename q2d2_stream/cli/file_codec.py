@@ -12,9 +12,9 @@ from q2d2_stream.container import Block, End, Event, Header, Lost, Reader, Write
 from q2d2_stream.errors import FormatError
 
 if TYPE_CHECKING:
+    from q2d2_stream.analysis_by_synthesis.search import PointSearch
     from q2d2_stream.engine import Codec
     from q2d2_stream.entropy import IndexCoder
-    from q2d2_stream.training.search import PointSearch
 
 __all__ = ["FileDecoder", "FileEncoder"]
 

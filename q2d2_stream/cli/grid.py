@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.cli.output import open_output
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError, MissingExtra
+from q2d2_stream.files.output import open_output
 from q2d2_stream.lattice import KINDS, Lattice
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from q2d2_stream.cli.options import codec_of
 from q2d2_stream.cli.process_start import process_start_s
 
 if TYPE_CHECKING:
-    from q2d2_stream.playout import LinkSpec
+    from q2d2_stream.netsim import LinkSpec
 
 __all__ = ["main"]
 
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _loopback(args: argparse.Namespace) -> int:
-    from q2d2_stream.call.echo import EchoLine
+    from q2d2_stream.call.echo import EchoConnector
 
     codec = codec_of(args, denoise=args.denoise)
     network = _network(args)
@@ -67,10 +67,10 @@ async def _loopback(args: argparse.Namespace) -> int:
     display = make_display(KEYS)
     recorder = call_parts.recorder_of(args)
     try:
-        party = call_parts.party_of(
+        session = call_parts.session_of(
             args,
             codec,
-            EchoLine(call_parts.endpoint_of(args, codec), network),
+            EchoConnector(call_parts.endpoint_of(args, codec), network),
             display.notify,
             recorder=recorder,
             hangup_at_end=True,
@@ -78,16 +78,16 @@ async def _loopback(args: argparse.Namespace) -> int:
             begun_s=process_start_s(),
         )
         with Interrupts() as interrupts:
-            closed = await hold(party, args, display, interrupts)
+            closed = await hold(session, args, display, interrupts)
     finally:
         display.close()
         if recorder is not None:
             await asyncio.to_thread(recorder.close)
-    return exit_code(closed, party.was_established)
+    return exit_code(closed, session.was_established)
 
 
 def _network(args: argparse.Namespace) -> LinkSpec:
-    from q2d2_stream.playout import parse_link
+    from q2d2_stream.netsim import parse_link
 
     named = {"delay_ms": args.delay, "jitter_ms": args.jitter, "loss": args.loss}
     given = {name: value for name, value in named.items() if value is not None}

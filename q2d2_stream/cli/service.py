@@ -69,18 +69,18 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
         interrupts = stack.enter_context(Interrupts())
-        line = await call.open_line(args, codec, display, stack)
+        line = await call.open_connector(args, codec, display, stack)
         display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
         notifier.ready()
         while True:
-            party = call_parts.party_of(args, codec, line, display.notify)
+            session = call_parts.session_of(args, codec, line, display.notify)
             async with AsyncExitStack() as button:
                 if config.push_to_talk is not None:
-                    button.enter_context(push_to_talk(config.push_to_talk, party.set_mute))
+                    button.enter_context(push_to_talk(config.push_to_talk, session.set_mute))
                     # hold() begins with what the option says, not with the button.
-                    args.mute = party.muted
-                closed = await hold(party, args, display, interrupts)
-            code = exit_code(closed, party.was_established)
+                    args.mute = session.muted
+                closed = await hold(session, args, display, interrupts)
+            code = exit_code(closed, session.was_established)
             if code in (0, 130) and not closed.by_peer:
                 return 0  # SIGTERM: this side has hung up
             display.notify(closed.text)

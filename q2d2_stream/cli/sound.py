@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from q2d2_stream.audio.resample import StreamResampler, to_mono
 from q2d2_stream.audio.wav import pcm_to_int16
-from q2d2_stream.cli.output import open_output
 from q2d2_stream.errors import InputError
+from q2d2_stream.files.output import open_output
 
 __all__ = ["SoundReader", "SoundWriter", "open_sound", "sound_output"]
 

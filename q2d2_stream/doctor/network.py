@@ -6,10 +6,10 @@ import asyncio
 import socket
 import time
 
-from q2d2_stream.call.address import parse_address
-from q2d2_stream.call.tls import client_context
 from q2d2_stream.doctor.finding import Finding, Verdict
 from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.transport.address import parse_address
+from q2d2_stream.transport.tls import client_context
 
 __all__ = ["check_peer"]
 

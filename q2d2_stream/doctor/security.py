@@ -8,10 +8,10 @@ import stat
 import time
 from pathlib import Path
 
-from q2d2_stream.call.tls import client_context, server_context
 from q2d2_stream.doctor.finding import Finding, Verdict
 from q2d2_stream.errors import InputError
-from q2d2_stream.wire import Secret
+from q2d2_stream.protocol import Secret
+from q2d2_stream.transport.tls import client_context, server_context
 
 __all__ = ["check_authority", "check_certificate", "check_secret"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from q2d2_stream.engine.graph import Graph
+from q2d2_stream.engine.runner import Graph
 from q2d2_stream.errors import InputError
 
 __all__ = [
@@ -70,9 +70,9 @@ def load_graph(folder: Path, role: str, choice: Choice) -> Graph:
     """The graph of a role; raises ModelError or MissingExtra."""
     path = model_file(folder, role, choice)
     if choice[0] == "onnx":
-        from q2d2_stream.engine.onnx_graph import OnnxGraph
+        from q2d2_stream.engine.onnx_runner import OnnxRunner
 
-        return OnnxGraph(path)
-    from q2d2_stream.engine.litert_graph import LitertGraph
+        return OnnxRunner(path)
+    from q2d2_stream.engine.litert_runner import LitertRunner
 
-    return LitertGraph(path)
+    return LitertRunner(path)

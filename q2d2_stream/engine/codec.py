@@ -20,13 +20,13 @@ from q2d2_stream.engine.choice import (
     model_file,
     runnable,
 )
-from q2d2_stream.engine.graph import Graph
+from q2d2_stream.engine.runner import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import PacketCoder
-from q2d2_stream.shaping import NoiseShaper
+from q2d2_stream.quantizer import NoiseShaper
 
 __all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec"]
 

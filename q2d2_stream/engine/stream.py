@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig, Rate
-from q2d2_stream.engine.graph import Array, Graph
+from q2d2_stream.engine.runner import Array, Graph
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder, Toc
-from q2d2_stream.shaping import NoiseShaper
+from q2d2_stream.quantizer import NoiseShaper
 
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 

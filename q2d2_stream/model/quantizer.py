@@ -1,5 +1,5 @@
 """The lattice in torch: the training-time twin of :mod:`q2d2_stream.lattice` and
-:mod:`q2d2_stream.shaping`.
+:mod:`q2d2_stream.quantizer`.
 
 No codebook is learned and no loss is added: the nearest point of a fixed grid, with a
 straight-through gradient (Q2D2, arXiv 2512.01537). What is learned is how much of a frame's error
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.lattice import Lattice
-from q2d2_stream.shaping import LAGS
+from q2d2_stream.quantizer import LAGS
 
 __all__ = ["Quantizer"]
 
@@ -22,7 +22,7 @@ class Quantizer(nn.Module):
     """Nearest lattice point of every pair; see :class:`q2d2_stream.lattice.Cosets`.
 
     Attributes:
-        feedback: ``(LAGS, 24)``, see :class:`q2d2_stream.shaping.NoiseShaper`.
+        feedback: ``(LAGS, 24)``, see :class:`q2d2_stream.quantizer.NoiseShaper`.
     """
 
     origin: Tensor

@@ -37,8 +37,8 @@ from q2d2_stream.playout.drift import DriftEstimator
 from q2d2_stream.playout.options import PlayoutOptions
 from q2d2_stream.playout.output import Output
 from q2d2_stream.playout.stats import DelayHistogram, DelayParts, PlayoutStats
-from q2d2_stream.playout.steering import Steering
 from q2d2_stream.playout.stretch import BLOCK_SAMPLES, accelerate, expand
+from q2d2_stream.playout.stretch_control import Steering
 
 __all__ = ["Decoder", "Playout"]
 

@@ -1,0 +1,1 @@
+"""Indices chosen for what they sound like, by descent through the decoder: needs torch."""

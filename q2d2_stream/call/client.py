@@ -1,0 +1,149 @@
+"""The side that dials."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.connector import Connector
+from q2d2_stream.netsim import LinkSpec
+from q2d2_stream.netsim.transport import SimulatedTransport
+from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Closed, Endpoint, Reason, Role, Session
+from q2d2_stream.sending import Link
+from q2d2_stream.transport.address import Address
+from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.websocket import WebSocketTransport
+
+__all__ = ["CallClient", "ClientOptions"]
+
+
+@dataclass(frozen=True)
+class ClientOptions:
+    """How patient a dialer is, in seconds.
+
+    Attributes:
+        wait_s: how long to try before the call; 0 tries once.
+        return_s: how long to try after a connection broke.
+        open_s: for TCP, TLS and the websocket's handshake of one try.
+        backoff_s, backoff_max_s: pause after the first try and the longest one; each is twice
+            the one before, give or take a fifth, so that many callers do not come back at once.
+    """
+
+    wait_s: float = 0.0
+    return_s: float = 30.0
+    open_s: float = 5.0
+    backoff_s: float = 0.25
+    backoff_max_s: float = 4.0
+
+
+class CallClient(Connector):
+    """Dials a peer, and dials it again when the connection breaks.
+
+    Args:
+        address: the peer's.
+        endpoint: what this side brings along.
+        ssl_context: for ``wss://``, see :func:`q2d2_stream.transport.tls.client_context`.
+        simulate: a network to put in front of what comes in.
+        options: patience.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        endpoint: Endpoint,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        simulate: LinkSpec | None = None,
+        options: ClientOptions | None = None,
+    ) -> None:
+        self._address = address
+        self._endpoint = endpoint
+        self._ssl = ssl_context
+        self._simulate = simulate
+        self._options = options or ClientOptions()
+        self._tasks: set[asyncio.Task[Closed]] = set()
+
+    async def open(self) -> Connection | Closed:
+        """Dial with a new call."""
+        return await self._dial(Call(), self._options.wait_s)
+
+    async def reopen(self, call: Call) -> Connection | Closed:
+        """Dial again for ``call``."""
+        return await self._dial(call, self._options.return_s)
+
+    async def _dial(self, call: Call, patience_s: float) -> Connection | Closed:
+        options = self._options
+        until = time.monotonic() + patience_s
+        pause_s = options.backoff_s
+        while True:
+            result = await self._try(call)
+            if not isinstance(result, Closed) or not result.may_retry:
+                return result
+            wait_s = pause_s * random.uniform(0.8, 1.2)
+            if time.monotonic() + wait_s > until:
+                return result
+            await asyncio.sleep(wait_s)
+            pause_s = min(2 * pause_s, options.backoff_max_s)
+
+    async def _try(self, call: Call) -> Connection | Closed:
+        transport = await self._connect()
+        if isinstance(transport, Closed):
+            return transport
+        link = Link(Role.CLIENT, tls=self._address.secure, ipv6=transport.is_ipv6)
+        carrier: Transport = transport
+        if self._simulate is not None:
+            carrier = SimulatedTransport(transport, self._simulate)
+        session = Session(self._endpoint, Role.CLIENT, time.monotonic(), call=call)
+        connection = Connection(carrier, session, self._endpoint.config, link)
+        task = asyncio.create_task(connection.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await asyncio.wait(
+                (connection.established, connection.closed), return_when=asyncio.FIRST_COMPLETED
+            )
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        if connection.closed.done():
+            await task
+            return connection.closed.result()
+        return connection
+
+    async def _connect(self) -> WebSocketTransport | Closed:
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidHandshake
+
+        try:
+            # A proxy from the environment is for the world outside, not for this machine.
+            proxy: Literal[True] | None = None if self._address.is_loopback else True
+            websocket = await connect(
+                self._address.uri,
+                ssl=self._ssl if self._address.secure else None,
+                proxy=proxy,
+                compression=None,
+                max_size=MAX_MESSAGE_BYTES,
+                open_timeout=self._options.open_s,
+                close_timeout=1.0,
+                ping_interval=None,
+            )
+        except ssl.SSLCertVerificationError as error:
+            text = (
+                f"the certificate of {self._address} is not trusted ({error.verify_message}): "
+                "give its authority, or the certificate itself when it is self-signed, with --ca"
+            )
+            return Closed(Reason.OTHER, text, by_peer=False)
+        except TimeoutError:
+            return self._unreachable(f"no answer within {self._options.open_s:g} seconds")
+        except (OSError, InvalidHandshake, EOFError) as error:
+            return self._unreachable(str(error) or type(error).__name__)
+        return WebSocketTransport(websocket)
+
+    def _unreachable(self, why: str) -> Closed:
+        text = f"{self._address} cannot be reached ({why}): is the other side listening there?"
+        return Closed(Reason.LOST, text, by_peer=False)

@@ -1,0 +1,160 @@
+"""From the connection to the loudspeaker."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import numpy as np
+
+from q2d2_stream.audio import FRAME_SAMPLES, LevelMeter, Pcm, Recorder, Sink, VoiceProcessor
+from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.options import CallOptions
+from q2d2_stream.engine import Codec
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.playout import Playout, PlayoutStats
+from q2d2_stream.protocol import ReceiverReport
+
+__all__ = ["Receiver"]
+
+_INBOX_MESSAGES = 1024
+_STATS_FRAMES = 15  # five times per second: stats cost a third of a millisecond
+_DRAIN_S = 3.0  # several times any delay, for machines that cannot keep up
+_AFTER_FRAMES = (
+    3  # what the playout holds behind its buffer: the decoder's tail, a piece of a frame
+)
+
+
+class Receiver:
+    """Takes received frames and plays them as the sink asks for them.
+
+    ```
+    connection --> inbox --> Playout --> decoder --> sink
+    `- event loop ---'  `---- codec thread ---'   `- event loop
+    ```
+
+    Args:
+        codec: decodes.
+        sink: started.
+        thread: for the codec.
+        options: the user's wishes.
+        processor: hears what is played, to cancel its echo; or None.
+        recorder: keeps what is heard, or None.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        sink: Sink,
+        thread: CodecThread,
+        options: CallOptions,
+        processor: VoiceProcessor | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.meter = LevelMeter()
+        self.inbox_dropped = 0
+        self.first_sound_s: float | None = None
+        self._sink = sink
+        self._thread = thread
+        self._processor = processor
+        self._recorder = recorder
+        self._playout = Playout(codec.decoder(), options.playout)
+        self._inbox: deque[tuple[AudioFrames | None, float]] = deque()
+        self._network_ms = 0.0
+        self._device_ms = 0.0
+        self._path_ms = 0.0
+        self._pulls = 0
+        self._drain_until: float | None = None
+        self._after = 0
+        self._last = (0, 0)
+        self.stats = self._playout.stats()
+
+    def put(self, frames: AudioFrames, now: float) -> None:
+        """Frames have come at ``now``."""
+        if len(self._inbox) >= _INBOX_MESSAGES:
+            self.inbox_dropped += 1
+            return
+        self._inbox.append((frames, now))
+
+    def restart(self) -> None:
+        """The frames that come next are of another stream: the peer was started anew."""
+        self._inbox.append((None, 0.0))
+
+    def set_delays(self, *, network_ms: float, source_ms: float, sink_ms: float) -> None:
+        """Tell what is known of the delays outside of the playout."""
+        self._network_ms = network_ms
+        self._device_ms = source_ms + sink_ms
+        self._path_ms = source_ms + sink_ms
+
+    def finish(self) -> None:
+        """Play what is buffered, for 3 seconds at most, then let :meth:`run` end."""
+        self._drain_until = time.monotonic() + _DRAIN_S
+
+    async def run(self) -> None:
+        """Play until :meth:`finish`."""
+        while not self._is_drained():
+            await self._sink.ready()
+            pcm = await self._thread.run(self._pull, time.monotonic())
+            self._sink.write(pcm)
+            if self.first_sound_s is None and self._playout.played:
+                self.first_sound_s = time.monotonic()
+
+    def _is_drained(self) -> bool:
+        if self._drain_until is None:
+            return False
+        if self._inbox or self.stats.buffered_frames:
+            self._after = 0
+        else:
+            self._after += 1
+        return self._after > _AFTER_FRAMES or time.monotonic() > self._drain_until
+
+    def report(self, sequence: int, received: int) -> ReceiverReport:
+        """What to tell the peer.
+
+        Args:
+            sequence: highest sequence number received.
+            received: frames received since the call began.
+        """
+        stats = self.stats
+        new_received, new_lost = received - self._last[0], stats.lost - self._last[1]
+        self._last = (received, stats.lost)
+        expected = new_received + new_lost
+        return ReceiverReport(
+            sequence=sequence,
+            received=received & 0xFFFFFFFF,
+            lost=stats.lost & 0xFFFFFFFF,
+            loss=new_lost / expected if expected > 0 else 0.0,
+            jitter_ms=stats.jitter_ms,
+            delay_ms=stats.actual_delay_ms,
+            drift_ppm=stats.drift_ppm,
+        )
+
+    def _pull(self, now: float) -> Pcm:
+        while self._inbox:
+            frames, arrival = self._inbox.popleft()
+            if frames is None:
+                self._playout.reset()
+                continue
+            self._playout.put(
+                frames.sequence,
+                frames.timestamp,
+                frames.indices,
+                arrival,
+                start=frames.start,
+                end=frames.end,
+                dtx=frames.dtx,
+            )
+        pcm = self._playout.pull(now, FRAME_SAMPLES)
+        self.meter.push(pcm)
+        if self._processor is not None:
+            self._processor.set_path_ms(self._path_ms)
+            self._processor.far(pcm)
+        if self._recorder is not None:
+            self._recorder.far(pcm)
+        self._pulls += 1
+        if self._pulls % _STATS_FRAMES == 0 or self._drain_until is not None:
+            self.stats = self._measure()
+        return np.ascontiguousarray(pcm)
+
+    def _measure(self) -> PlayoutStats:
+        return self._playout.stats(network_ms=self._network_ms, device_ms=self._device_ms)

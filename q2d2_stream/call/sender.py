@@ -1,0 +1,218 @@
+"""From the microphone to the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.audio import (
+    FRAME_SAMPLES,
+    DeviceSource,
+    LevelMeter,
+    Mute,
+    Pcm,
+    Recorder,
+    Source,
+    VoiceProcessor,
+)
+from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.options import CallOptions
+from q2d2_stream.engine import Codec
+from q2d2_stream.protocol import Call, ReceiverReport
+from q2d2_stream.protocol import Mute as MuteMessage
+from q2d2_stream.sending import Dtx, DtxOptions, RateController, SendQueue, SendState, VoiceDetector
+
+__all__ = ["Sender"]
+
+# Two, so that a backlog goes out at twice the speed it came in, and not in one burst.
+_MESSAGES_PER_FRAME = 2
+_DRAIN_S = 3.0
+
+
+class Sender:
+    """Reads the source, encodes, and sends at the pace that the link allows.
+
+    ```
+    source --> processor --> mute --> encoder --> Dtx --> SendQueue --RateController--> connection
+               `--------- codec thread ------'    `--------- event loop ---------------'
+    ```
+
+    A live microphone is read before the call too, so that its level can be seen and no old sound
+    waits in it; a file begins with the call. While no connection is there the queue keeps the
+    newest half second.
+
+    Args:
+        codec: encodes.
+        source: started.
+        thread: for the codec.
+        options: the user's wishes.
+        processor: cleans the microphone, or None.
+        recorder: keeps what is said, or None.
+
+    Raises MissingExtra for DTX without its detector, ModelError for a denoiser that is not there.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        source: Source,
+        thread: CodecThread,
+        options: CallOptions,
+        processor: VoiceProcessor | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.meter = LevelMeter()
+        self.mute = Mute()
+        self.has_ended = False
+        self.report: ReceiverReport | None = None
+        self._codec = codec
+        self._source = source
+        self._thread = thread
+        self._options = options
+        self._processor = processor
+        self._recorder = recorder
+        self._encoder = codec.encoder(codec.config.ladder[options.rate], denoise=options.denoise)
+        self._detector: VoiceDetector | None = None
+        if options.dtx:
+            from q2d2_stream.audio.voice_detector import WebRtcVoiceDetector
+
+            self._detector = WebRtcVoiceDetector()
+        self._dtx = Dtx(DtxOptions() if options.dtx else None)
+        self._queue: SendQueue | None = None
+        self._connection: Connection | None = None
+        self._rate_control: RateController | None = None
+        self._begun = asyncio.Event()
+        self._frames_per_message = 0
+
+    @property
+    def rate(self) -> int:
+        """The rate being sent."""
+        return self._encoder.rate.index
+
+    @property
+    def frames_per_message(self) -> int:
+        """Frames per message being sent; 0 before the call."""
+        return self._frames_per_message
+
+    @property
+    def step(self) -> int:
+        """Steps that the rate_control has gone down."""
+        return self._rate_control.step if self._rate_control is not None else 0
+
+    @property
+    def queued_frames(self) -> int:
+        """Frames that wait to be sent."""
+        return len(self._queue) if self._queue is not None else 0
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames dropped because the link was too slow or broken."""
+        return self._queue.dropped if self._queue is not None else 0
+
+    def attach(self, connection: Connection, call: Call) -> None:
+        """Send over ``connection`` from now on."""
+        established = connection.established.result()
+        if self._queue is None:
+            self._queue = SendQueue(call)
+        self._rate_control = RateController(
+            self._codec.config,
+            established.rates,
+            self._options.rate,
+            established.frames_per_message,
+            connection.link,
+            established.coder,
+        )
+        self._frames_per_message = established.frames_per_message
+        rate = max(
+            (rate for rate in established.rates if rate <= self._options.rate),
+            default=established.rates[0],
+        )
+        self._encoder.rate = self._codec.config.ladder[rate]
+        self.report = None
+        self._connection = connection
+        if self.mute.on:
+            connection.send(MuteMessage(True))
+        self._begun.set()
+
+    def detach(self) -> None:
+        """The connection is gone; another may come."""
+        self._connection = None
+
+    def set_mute(self, muted: bool) -> None:
+        """Mute or unmute the microphone, and tell the peer."""
+        self.mute.on = muted
+        if self._connection is not None:
+            self._connection.send(MuteMessage(muted))
+
+    async def run(self) -> None:
+        """Until the source ends and all of it is sent."""
+        if not isinstance(self._source, DeviceSource):
+            await self._begun.wait()
+        while (pcm := await self._source.read()) is not None:
+            await self._step(pcm, last=False)
+        # The decoder trails by a frame: one more lets it say the last word.
+        await self._step(np.zeros(FRAME_SAMPLES, np.float32), last=True)
+        await self._drain()
+        self.has_ended = True
+
+    async def _step(self, pcm: Pcm, *, last: bool) -> None:
+        indices, voiced = await self._thread.run(self._encode, pcm, self._queue is not None)
+        if self._queue is None or indices is None:
+            return
+        frames = self._dtx.push(indices, voiced)
+        if last and frames:
+            frames[-1] = replace(frames[-1], end=True)
+        for frame in frames:
+            self._queue.push(frame)
+        self._send(self._queue)
+
+    def _encode(self, pcm: Pcm, is_wanted: bool) -> tuple[NDArray[np.uint8] | None, bool]:
+        if self._processor is not None:
+            pcm = self._processor.near(pcm)
+        pcm = self.mute.apply(pcm)
+        self.meter.push(pcm)
+        if not is_wanted:
+            return None, False
+        if self._recorder is not None:
+            self._recorder.near(pcm)
+        # The detector hears the microphone even with a denoiser, which gives indices and no sound:
+        # noise that it takes for a voice costs bits, and nothing else.
+        voiced = self._detector is None or self._detector.is_voice(pcm)
+        return self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced
+
+    def _send(self, queue: SendQueue) -> None:
+        connection, rate_control = self._connection, self._rate_control
+        if connection is None or rate_control is None:
+            return
+        state = SendState(
+            unsent_frames=len(queue),
+            dropped_frames=queue.dropped,
+            buffered_bytes=connection.buffered_bytes(),
+            rtt_s=connection.rtt_s,
+            unanswered_s=connection.unanswered_s(),
+            report=self.report,
+        )
+        pace = rate_control.update(state, time.monotonic())
+        queue.drop_oldest(pace.drop_frames)
+        self._encoder.rate = self._codec.config.ladder[pace.rate]
+        self._frames_per_message = pace.frames_per_message
+        if not pace.may_send:
+            return
+        for _ in range(_MESSAGES_PER_FRAME):
+            message = queue.take(pace.frames_per_message)
+            if message is None or not connection.send_audio(message):
+                return
+
+    async def _drain(self) -> None:
+        """Send what is queued, for three seconds at most."""
+        queue = self._queue
+        assert queue is not None
+        until = time.monotonic() + _DRAIN_S
+        while len(queue) and time.monotonic() < until:
+            await asyncio.sleep(self._codec.config.frame_ms / 1000)
+            self._send(queue)

@@ -1,0 +1,299 @@
+"""One side of a call: sound, codec and the connections that come and go, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import numpy as np
+
+from q2d2_stream.audio import Recorder, Sink, Source, VoiceProcessor
+from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.lag import LagMeter
+from q2d2_stream.call.options import CallOptions
+from q2d2_stream.call.receiver import Receiver
+from q2d2_stream.call.sender import Sender
+from q2d2_stream.call.stats import CallStats
+from q2d2_stream.call.traffic import Traffic
+from q2d2_stream.engine import Codec
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.protocol import Call, Closed, Event, Mute, Reason, ReceiverReport, Text
+
+__all__ = ["CallSession"]
+
+T = TypeVar("T")
+
+
+class CallSession:
+    """Holds one call.
+
+    Args:
+        codec: of both directions.
+        line: brings connections.
+        source: what this side says; not started.
+        sink: where the peer is heard; not started.
+        options: the user's wishes.
+        processor: cleans the microphone, or None.
+        recorder: keeps both sides, or None.
+        notify: called with a sentence when something happens that a user should know.
+        begun_s: since when the user has been waiting for the first sound, on the clock of
+            ``time.monotonic``; None for since the call is established.
+
+    Raises what :class:`q2d2_stream.call.sender.Sender` does.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        line: Connector,
+        source: Source,
+        sink: Sink,
+        options: CallOptions | None = None,
+        *,
+        processor: VoiceProcessor | None = None,
+        recorder: Recorder | None = None,
+        notify: Callable[[str], None] | None = None,
+        begun_s: float | None = None,
+    ) -> None:
+        options = options or CallOptions()
+        self._codec = codec
+        self._connector = line
+        self._source = source
+        self._sink = sink
+        self._options = options
+        self._notify = notify or (lambda sentence: None)
+        self._thread = CodecThread()
+        self._sender = Sender(codec, source, self._thread, options, processor, recorder)
+        self._receiver = Receiver(codec, sink, self._thread, options, processor, recorder)
+        self._traffic = Traffic()
+        self._lag = LagMeter()
+        self._call: Call | None = None
+        self._connection: Connection | None = None
+        self._begun_s = begun_s
+        self._state = "waiting"
+        self._peer = ""
+        self._peer_muted = False
+        self._hang_up = asyncio.Event()
+        self._wall_s = time.monotonic()
+        self._cpu_s = time.process_time()
+
+    @property
+    def was_established(self) -> bool:
+        """Whether there has been a call."""
+        return self._traffic.connections > 0
+
+    @property
+    def muted(self) -> bool:
+        """Whether this side's microphone is off."""
+        return self._sender.mute.on
+
+    def set_mute(self, muted: bool) -> None:
+        """Mute or unmute this side's microphone."""
+        self._sender.set_mute(muted)
+
+    def send_text(self, text: str) -> bool:
+        """Send a note of at most 1000 bytes; False when there is nobody to read it."""
+        return self._connection is not None and self._connection.send(Text(text))
+
+    def hang_up(self) -> None:
+        """End the call, or the waiting for it; :meth:`run` then returns."""
+        self._hang_up.set()
+
+    async def run(self) -> Closed:
+        """Hold the call from the first connection to its end.
+
+        Returns why it ended, or why there was none. Raises DeviceError or InputError when the
+        source or the sink cannot be opened.
+        """
+        self._lag.start()
+        try:
+            async with self._source, self._sink:
+                return await self._run()
+        finally:
+            self._state = "ended"
+            self._lag.stop()
+            await asyncio.to_thread(self._thread.close)
+
+    def stats(self) -> CallStats:
+        """What is known now."""
+        now = time.monotonic()
+        traffic = self._traffic
+        rtt_s = traffic.rtt_s
+        near, far = self._sender, self._receiver
+        rate_bps = self._codec.config.bitrate_bps(near.rate)
+        return CallStats(
+            state=self._state,
+            seconds=traffic.seconds,
+            first_sound_ms=self._first_sound_ms(),
+            peer=self._peer,
+            connections=traffic.connections,
+            rate_kbps=rate_bps / 1000,
+            frames_per_message=near.frames_per_message,
+            steps_down=near.step,
+            sent=traffic.direction("sent"),
+            received=traffic.direction("received"),
+            rtt_ms=None if rtt_s is None else 1000 * rtt_s,
+            rtt_min_ms=None if traffic.rtt_min_s is None else 1000 * traffic.rtt_min_s,
+            unsent_frames=near.queued_frames,
+            dropped_frames=near.dropped_frames,
+            inbox_dropped=far.inbox_dropped,
+            muted=near.mute.on,
+            peer_muted=self._peer_muted,
+            near_rms_db=near.meter.rms_db,
+            near_peak_db=near.meter.peak_db,
+            far_rms_db=far.meter.rms_db,
+            far_peak_db=far.meter.peak_db,
+            playout=far.stats,
+            peer_report=near.report,
+            counters=traffic.counters,
+            source=self._source.stats,
+            sink=self._sink.stats,
+            loop_lag_p99_ms=self._lag.quantile_ms(0.99),
+            loop_lag_max_ms=self._lag.worst_ms,
+            cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
+        )
+
+    def _first_sound_ms(self) -> float | None:
+        if self._begun_s is None or self._receiver.first_sound_s is None:
+            return None
+        return 1000 * (self._receiver.first_sound_s - self._begun_s)
+
+    async def _run(self) -> Closed:
+        await self._thread.run(self._warm_up)
+        near = asyncio.create_task(self._say())
+        tasks = [near]
+        try:
+            opened = await self._unless_hung_up(self._connector.open())
+            if isinstance(opened, Closed):
+                return opened
+            far = asyncio.create_task(self._hear())
+            tasks += [far, asyncio.create_task(self._tell())]
+            closed = await self._talk(opened)
+            self._traffic.stop()
+            self._state = "ended"
+            self._receiver.finish()
+            if closed.by_peer or near.done():
+                await far  # what has arrived is heard to its end
+            return closed
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+    def _warm_up(self) -> None:
+        """Run both models once: the first frame costs several times what the others do."""
+        encoder = self._codec.encoder(denoise=self._options.denoise)
+        frame = encoder.push(np.zeros(self._codec.config.hop, np.float32))
+        self._codec.decoder().push(frame)
+
+    async def _say(self) -> None:
+        try:
+            await self._sender.run()
+            if self._options.hangup_at_end:
+                await asyncio.sleep(self._options.linger_s)
+                self.hang_up()
+        except Exception:
+            self.hang_up()
+            raise
+
+    async def _hear(self) -> None:
+        try:
+            await self._receiver.run()
+        except Exception:
+            self.hang_up()
+            raise
+
+    async def _tell(self) -> None:
+        """Report to the peer what is heard of it."""
+        while True:
+            await asyncio.sleep(self._options.report_s)
+            traffic = self._traffic
+            least_s = traffic.rtt_min_s if traffic.rtt_s is not None else None
+            self._receiver.set_delays(
+                network_ms=500 * least_s if least_s is not None else 0.0,
+                source_ms=self._source.latency_ms,
+                sink_ms=self._sink.latency_ms,
+            )
+            if self._connection is not None and self._call is not None:
+                highest = self._call.window.highest or 0
+                received = traffic.counters.received_frames
+                self._connection.send(self._receiver.report(highest, received))
+
+    async def _talk(self, connection: Connection) -> Closed:
+        while True:
+            self._attach(connection)
+            closed = await self._unless_hung_up(asyncio.shield(connection.closed))
+            if not connection.closed.done():
+                connection.close()
+            self._sender.detach()
+            self._connection = None
+            if not _may_return(closed):
+                return closed
+            self._state = "reconnecting"
+            if closed.reason is not Reason.TAKEN_OVER:
+                self._notify(f"{closed.text}: waiting for it to come back")
+            assert self._call is not None
+            opened = await self._unless_hung_up(self._connector.reopen(self._call))
+            if isinstance(opened, Closed):
+                return opened
+            connection = opened
+
+    def _attach(self, connection: Connection) -> None:
+        established = connection.established.result()
+        is_first = self._call is None
+        self._call = established.call
+        if self._begun_s is None:
+            self._begun_s = time.monotonic()
+        self._connection = connection
+        self._peer = connection.remote
+        self._state = "talking"
+        self._traffic.attach(connection)
+        if not (is_first or established.resumed):
+            self._receiver.restart()
+        self._sender.attach(connection, established.call)
+        connection.attach(self._on_event)
+        self._notify(f"{'connected' if is_first else 'reconnected'} to {connection.remote}")
+
+    def _on_event(self, event: Event, now: float) -> None:
+        if isinstance(event, AudioFrames):
+            self._receiver.put(event, now)
+        elif isinstance(event, ReceiverReport):
+            self._sender.report = event
+        elif isinstance(event, Mute):
+            if event.muted != self._peer_muted:
+                self._peer_muted = event.muted
+                self._notify(f"the other side has {'muted' if event.muted else 'unmuted'}")
+        elif isinstance(event, Text):
+            self._notify(f"note: {event.text}")
+
+    async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | Closed:
+        """What ``awaitable`` gives, unless this side hangs up before."""
+        task = asyncio.ensure_future(awaitable)
+        hang_up = asyncio.create_task(self._hang_up.wait())
+        try:
+            await asyncio.wait((task, hang_up), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            return Closed(Reason.ENDED, "this side hung up", by_peer=False)
+        finally:
+            hang_up.cancel()
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+
+def _may_return(closed: Closed) -> bool:
+    """Whether the same call may go on over another connection."""
+    if closed.by_peer:
+        return closed.reason is Reason.TIMEOUT
+    return closed.reason in (Reason.LOST, Reason.TIMEOUT, Reason.TAKEN_OVER)

@@ -1,0 +1,16 @@
+"""A simulated network, and a whole call over it in simulated time: for tests and ``--simulate``."""
+
+from __future__ import annotations
+
+from q2d2_stream.netsim.link import LinkSpec, SimulatedLink, parse_link
+from q2d2_stream.netsim.simulated_call import SimulatedCall, simulate_call
+from q2d2_stream.netsim.transport import SimulatedTransport
+
+__all__ = [
+    "LinkSpec",
+    "SimulatedCall",
+    "SimulatedLink",
+    "SimulatedTransport",
+    "parse_link",
+    "simulate_call",
+]

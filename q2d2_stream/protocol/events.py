@@ -1,0 +1,53 @@
+"""What a session tells its owner; the messages that need no more are events themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from q2d2_stream.entropy import IndexCoder
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.protocol.hello import Hello
+from q2d2_stream.protocol.kinds import Reason
+from q2d2_stream.protocol.messages import Mute, ReceiverReport, Text
+from q2d2_stream.protocol.registry import Call
+
+__all__ = ["Closed", "Established", "Event"]
+
+
+@dataclass(frozen=True)
+class Established:
+    """The handshake is done: audio may flow.
+
+    Attributes:
+        call: what the call keeps over reconnections.
+        peer: the peer's hello.
+        rates: rates that the peer can decode and this side can encode, ascending.
+        frames_per_message: frames per message to begin with: the larger of both wishes.
+        resumed: the peer's sequence numbers go on from an earlier connection.
+        coder: codes audio in both directions, as both sides have its tables; None: all is packed.
+    """
+
+    call: Call
+    peer: Hello
+    rates: tuple[int, ...]
+    frames_per_message: int
+    resumed: bool
+    coder: IndexCoder | None = None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The session is over; send what :meth:`Session.data_to_send` still holds, then hang up."""
+
+    reason: Reason
+    text: str
+    by_peer: bool
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether dialling again may help: the link broke, or the line was busy."""
+        return self.reason in (Reason.LOST, Reason.TIMEOUT, Reason.BUSY)
+
+
+Event: TypeAlias = Established | AudioFrames | ReceiverReport | Mute | Text | Closed

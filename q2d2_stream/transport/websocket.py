@@ -1,0 +1,107 @@
+"""A websocket, with its socket set up for speech: no delay, and no hidden backlog."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from q2d2_stream.transport.base import Transport
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from websockets.asyncio.connection import Connection as WebSocket
+
+__all__ = ["WebSocketTransport", "unsent_in_kernel"]
+
+# Room for what a round trip of two seconds has under way at 40 ms per message (Linux counts 1280
+# bytes for a small segment and doubles this number). More could only hide a backlog from the
+# rate_control on systems that do not tell how much of it is unsent.
+_SEND_BUFFER_BYTES = 32_768
+_NOTSENT_LOWAT = 2048
+_SIOCOUTQNSD = 0x894B  # Linux, sockios.h: bytes in the send queue that were never sent
+_SO_NWRITE = 0x1024  # macOS: bytes in the send buffer
+
+
+def _set_up(sock: socket.socket) -> None:
+    options: Sequence[tuple[int, int, int]] = (
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+        (socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_NOTSENT_LOWAT", 25), _NOTSENT_LOWAT),
+    )
+    for level, name, value in options:
+        with suppress(OSError):  # a system without one of them only adapts more slowly
+            sock.setsockopt(level, name, value)
+
+
+def unsent_in_kernel(sock: socket.socket) -> int:
+    """Bytes that the system has accepted and not sent even once; 0 where it does not tell.
+
+    ``sock.send`` succeeds as long as there is room in the send buffer, which is seconds of
+    speech, so the size of the program's own buffer says nothing about a link that is too slow.
+    """
+    with suppress(OSError):
+        if sys.platform == "linux":
+            import fcntl
+
+            (unsent,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), _SIOCOUTQNSD, bytes(4)))
+            return int(unsent)
+        if sys.platform == "darwin":
+            return sock.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    return 0
+
+
+class WebSocketTransport(Transport):
+    """An open websocket, of either side.
+
+    Attributes:
+        is_ipv6: whether it runs over IPv6.
+    """
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+        self._transport: asyncio.Transport = websocket.transport
+        self._socket: socket.socket | None = self._transport.get_extra_info("socket")
+        self.is_ipv6 = False
+        if self._socket is not None:
+            _set_up(self._socket)
+            self.is_ipv6 = self._socket.family == socket.AF_INET6
+
+    @property
+    def remote(self) -> str:
+        """The peer's address."""
+        address = self._websocket.remote_address
+        return f"{address[0]}:{address[1]}" if address else "unknown"
+
+    async def recv(self) -> bytes | str:
+        """The next message."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            return await self._websocket.recv()
+        except ConnectionClosed as error:
+            raise ConnectionError(str(error)) from error
+
+    async def send(self, data: bytes) -> None:
+        """Send a binary message; waits while 32 KiB are buffered."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self._websocket.send(data)
+        except ConnectionClosed as error:
+            raise ConnectionError(str(error)) from error
+
+    def unsent_bytes(self) -> int:
+        """Bytes in this program's and the system's buffers that were not sent yet."""
+        buffered = self._transport.get_write_buffer_size()
+        if self._socket is not None and self._socket.fileno() >= 0:
+            buffered += unsent_in_kernel(self._socket)
+        return buffered
+
+    async def close(self) -> None:
+        """Close the websocket; a peer that does not answer is cut off after a second."""
+        await self._websocket.close()

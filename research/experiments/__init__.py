@@ -1,0 +1,1 @@
+"""Experiments: one command each, from a checkout."""

@@ -1,0 +1,121 @@
+"""``q2d2-train``: train the codec on a folder of speech."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.errors import InputError, MissingExtra
+
+__all__ = ["main"]
+
+_STAGE0_SHARE = 0.2  # of the budget, when both stages run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="q2d2-train", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of speech files")
+    parser.add_argument("--noise", type=Path, help="folder of noise for augmentation")
+    parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget")
+    parser.add_argument("--out", type=Path, default=Path("runs/train"), help="checkpoints and logs")
+    parser.add_argument("--cache", type=Path, help="decoded audio (default: OUT/../cache)")
+    parser.add_argument(
+        "--stage", choices=("0", "1", "2", "3", "auto"), default="auto",
+        help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
+    )  # fmt: skip
+    parser.add_argument("--init", type=Path, help="checkpoint to start from")
+    parser.add_argument("--pupil", type=Path, help="earlier stage 3 checkpoint, a head start")
+    parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
+    parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
+    parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
+    parser.add_argument("--frames", type=int, default=120, help="frames per clip")
+    parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--processes", type=int, help="default: one per CPU core, one on a GPU")
+    parser.add_argument("--compile", action="store_true", help="fuse layers with torch.compile")
+    parser.add_argument(
+        "--bf16", action="store_true", help="bfloat16 stacks (GPU, AMX, AVX512-BF16)"
+    )
+    parser.add_argument(
+        "--graphs", action="store_true", help="record steps as CUDA graphs (one GPU, not stage 3)"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what the stage would ignore."""
+    if args.joint and args.stage not in ("1", "2", "auto"):
+        raise InputError(f"--joint is of stages 1 and 2; stage {args.stage} has no use for it")
+    if args.whisper and args.stage != "2":
+        raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
+    if args.graphs and args.stage == "3":
+        raise InputError("--graphs is of stages 0 to 2: stage 3 mixes its noise between steps")
+    if args.pupil and args.stage != "3":
+        raise InputError(f"--pupil is of stage 3, expected --stage 3 with it, not {args.stage}")
+
+
+def _work(args: argparse.Namespace) -> None:
+    """What every process does; the corpus is cached already."""
+    from q2d2_stream.model import ModelConfig
+    from research.train.corpus import open_corpus
+    from research.train.trainer import TrainOptions, train
+
+    cache = args.cache or args.out.parent / "cache"
+    corpus = open_corpus(args.data, cache)
+    noise = open_corpus(args.noise, cache) if args.noise else None
+    options = TrainOptions(
+        out=args.out, stage=0, minutes=args.minutes, init=args.init, pupil=args.pupil,
+        batch=args.batch, frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
+        compile=args.compile, bf16=args.bf16, graphs=args.graphs, workers=args.workers,
+        seed=args.seed,
+    )  # fmt: skip
+    config = ModelConfig()
+    if args.stage != "auto":
+        train(replace(options, stage=int(args.stage)), config, corpus, noise)
+        return
+    first = train(replace(options, minutes=args.minutes * _STAGE0_SHARE), config, corpus, noise)
+    rest = args.minutes * (1.0 - _STAGE0_SHARE)
+    train(replace(options, stage=1, minutes=rest, init=first), config, corpus, noise)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    return run_command("q2d2-train", partial(_run, args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    _check(args)
+    try:
+        import torch
+
+        from research.train.corpus import open_corpus
+        from research.train.trainer import spawn
+    except ImportError as error:
+        raise MissingExtra("torch", "train", "training") from error
+    cache = args.cache or args.out.parent / "cache"
+    corpus = open_corpus(args.data, cache)  # decoded here once, before the processes map it
+    if args.noise:
+        open_corpus(args.noise, cache)
+    logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
+    default = torch.cuda.device_count() or os.cpu_count() or 1
+    processes = args.processes or default
+    if args.graphs and (processes > 1 or not torch.cuda.is_available()):
+        raise InputError("--graphs needs a GPU and one process, expected --processes 1 with it")
+    if processes > 1:
+        spawn(partial(_work, args), processes)
+    else:
+        _work(args)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""``q2d2-call`` and ``q2d2-loopback`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from q2d2_stream.cli.call import main as call
+from q2d2_stream.cli.call_runner import exit_code
+from q2d2_stream.cli.loopback import main as loopback
+from q2d2_stream.engine.codec import MODELS
+from q2d2_stream.protocol import Closed, Reason
+from tests.labs.call import SECRET, codec, free_port, speech_file, start_command
+
+
+def test_a_call_of_two_commands(tmp_path: Path) -> None:
+    codec()
+    port = free_port()
+    said = speech_file(tmp_path / "said.wav", 3.0)
+    secret = tmp_path / "secret.txt"
+    secret.write_text(SECRET + "\n")
+    listener = start_command(
+        "call",
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--secret-file",
+        str(secret),
+        "--input",
+        "silence",
+        "--output",
+        str(tmp_path / "heard.wav"),
+        "--metrics",
+        "0",
+        "--record",
+        str(tmp_path / "kept"),
+        "--rate",
+        "6",
+        "--simulate",
+        "delay=10",
+    )
+    caller = start_command(
+        "call",
+        "--peer",
+        f"127.0.0.1:{port}",
+        "--wait",
+        "30",
+        "--input",
+        str(tmp_path / "said.wav"),
+        "--output",
+        "null",
+        "--stats-json",
+        str(tmp_path / "s.json"),
+        Q2D2_SECRET=SECRET,
+    )
+    try:
+        assert listener.stderr is not None
+        metrics = ""
+        for line in listener.stderr:
+            if found := re.search(r"http://\S+", line):
+                metrics = found.group()
+            if "connected" in line:
+                break
+        text = urllib.request.urlopen(metrics, timeout=10).read().decode()
+        assert "# TYPE q2d2_playout_concealed gauge" in text
+        assert re.search(r"^q2d2_rate_kbps 5\.8\d+$", text, re.M)
+        out, errors = caller.communicate(timeout=60)
+        assert caller.returncode == 0, errors
+        assert "kbps codec" in out
+        assert "delay" in out
+        heard_out, _ = listener.communicate(timeout=60)
+        assert listener.returncode == 0
+        assert "frames played" in heard_out
+        assert "the first sound after" in heard_out
+        assert SECRET not in out + errors + heard_out
+    finally:
+        listener.kill()
+        caller.kill()
+    heard = soundfile.read(tmp_path / "heard.wav")[0]
+    kept = soundfile.read(tmp_path / "kept" / "far.wav")[0]
+    # A machine too busy to decode in time hears less.
+    assert len(heard) > 0.7 * len(said)
+    assert len(kept) > 0.7 * len(said)
+    lines = [json.loads(line) for line in (tmp_path / "s.json").read_text().splitlines()]
+    assert lines[-1]["state"] == "ended"
+    assert lines[-1]["counters"]["sent_frames"] > 100
+    # Python alone takes a tenth of a second to start, and the jitter buffer waits.
+    assert 100 < lines[-1]["first_sound_ms"] < 60_000
+    assert lines[-1]["playout"]["delay_p95"]["total_ms"] >= 0
+
+
+def test_ctrl_c_says_bye_and_reports(tmp_path: Path) -> None:
+    codec()
+    port = free_port()
+    quiet = ["--input", "silence", "--output", "null"]
+    listener = start_command("call", "--listen", f"127.0.0.1:{port}", *quiet)
+    caller = start_command("call", "--peer", f"127.0.0.1:{port}", "--wait", "30", *quiet)
+    try:
+        assert caller.stderr is not None
+        for line in caller.stderr:
+            if line.startswith("0 s"):
+                break
+        caller.send_signal(signal.SIGINT)
+        out, _ = caller.communicate(timeout=30)
+        assert caller.returncode == 0
+        assert "event loop late by" in out
+        listener.communicate(timeout=30)
+        assert listener.returncode == 0
+        waiting = start_command("call", "--listen", f"127.0.0.1:{port}", *quiet)
+        assert waiting.stderr is not None
+        assert "listening" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        out, _ = waiting.communicate(timeout=30)
+        assert (waiting.returncode, out) == (130, "")
+    finally:
+        listener.kill()
+        caller.kill()
+
+
+def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codec()
+    said = speech_file(tmp_path / "said.wav", 1.5)
+    arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
+    assert loopback([*arguments, "--delay", "40", "--jitter", "10", "--loss", "0.01"]) == 0
+    report, lines = capsys.readouterr()
+    assert re.search(r"with this process, the first sound after \d+\.\d\d s", report)
+    assert "connected to this process" in lines
+    assert len(soundfile.read(tmp_path / "heard.wav")[0]) > len(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--listen", "0.0.0.0:0"], "--open"),
+        (["--listen", "127.0.0.1:0", "--secret", "short"], "at least 8"),
+        (["--listen", "127.0.0.1:0", "--ca", "x.pem"], "--tls-cert"),
+        (["--listen", "127.0.0.1:0", "--tls-key", "x.pem"], "--tls-cert"),
+        (["--listen", "wss://127.0.0.1:0"], "--tls-cert"),
+        (["--listen", "127.0.0.1:0", "--keep-listening", "--output", "x.wav"], "--record"),
+        (["--listen", "127.0.0.1:0", "--output", "x.flac"], ".wav only"),
+        (["--listen", "127.0.0.1:0", "--secret-file", "missing"], "missing: No such file"),
+        (["--peer", "127.0.0.1:1", "--ca", "x.pem"], "wss://"),
+        (["--peer", "127.0.0.1:1", "--tls-cert", "x.pem"], "--listen"),
+        (["--peer", "ftp://127.0.0.1:1"], "is not an address"),
+        (["--peer", "127.0.0.1:1", "--simulate", "los=1"], "simulated link"),
+        (["--peer", "127.0.0.1:1", "--input", "missing.wav"], "missing.wav"),
+        (["--listen", "127.0.0.1:0", "--secret", "x" * 9, "--secret-file", "y"], "one of them"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    codec()
+    defaults = {"--input": "silence", "--output": "null"}
+    for option, value in defaults.items():
+        if option not in arguments:
+            arguments = [*arguments, option, value]
+    assert call(arguments) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("q2d2-call: ")
+    assert words in error
+
+
+@pytest.mark.parametrize("command", [call, loopback], ids=["call", "loopback"])
+def test_without_a_denoiser_nothing_is_dialled(
+    command: Callable[[list[str]], int], without_denoiser: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet = ["--input", "silence", "--output", "null", "--models", str(without_denoiser)]
+    # Nobody is there: whoever dialled would come back with status 3.
+    peer = ["--peer", f"127.0.0.1:{free_port()}"] if command is call else []
+    assert command([*peer, *quiet, "--denoise"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ": --denoise needs models with a denoising encoder: " in line
+
+
+@pytest.mark.skipif(
+    not any(MODELS.glob("denoiser.*")), reason="the shipped models have no denoiser yet"
+)
+def test_a_loopback_that_denoises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = speech_file(tmp_path / "said.wav", 1.5)
+    arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
+    assert loopback([*arguments, "--denoise"]) == 0
+    assert "frames played" in capsys.readouterr().out
+    heard = soundfile.read(tmp_path / "heard.wav")[0]
+    assert heard.std() > 0.3 * said.std()
+
+
+def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
+    codec()
+    peer = ["--peer", f"127.0.0.1:{free_port()}", "--input", "silence", "--output", "null"]
+    assert call(peer) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "cannot be reached" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--peer", "a:1", "--listen", "b:1"], ["--peer", "a:1", "--ns", "--denoise"]],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        call(arguments)
+    assert raised.value.code == 2
+    assert "usage: q2d2-call" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reason", "was_established", "code"),
+    [
+        (Reason.ENDED, True, 0),
+        (Reason.ENDED, False, 130),
+        (Reason.LOST, False, 3),
+        (Reason.LOST, True, 3),
+        (Reason.TIMEOUT, True, 3),
+        (Reason.BUSY, False, 4),
+        (Reason.SECRET, False, 5),
+        (Reason.MODEL, False, 5),
+        (Reason.PROTOCOL, True, 5),
+    ],
+)
+def test_exit_codes(reason: Reason, was_established: bool, code: int) -> None:
+    assert exit_code(Closed(reason, "", by_peer=False), was_established) == code
+
+
+def test_help_is_fast() -> None:
+    """The options are shown without loading the codec, sound or network libraries."""
+    heavy = "onnxruntime", "sounddevice", "websockets", "rich", "soxr"
+    program = (
+        "import sys; from q2d2_stream.cli import call, loopback; "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,142 @@
+"""Strangers and a misbehaving peer against a listener that holds a call meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from q2d2_stream.call import CallServer, CallSession, ConnectionLimits
+from q2d2_stream.protocol import Call, Closed, Reason, Role, Session, State
+from tests.labs.attackers import audio
+from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run, until
+
+MIB = 1 << 20
+
+
+@asynccontextmanager
+async def good_call(
+    limits: ConnectionLimits | None = None,
+) -> AsyncIterator[tuple[CallServer, CallSession, CallSession]]:
+    """A call that goes on next to the trouble, and must not notice."""
+    async with listen(SECRET, limits=limits) as listener:
+        callee, caller = make_session(listener), make_session(dial(listener.port, SECRET))
+        tasks = [asyncio.create_task(side.run()) for side in (callee, caller)]
+        await until(lambda: callee.stats().playout.played > 40, "the good call")
+        yield listener, callee, caller
+        await until(lambda: listener.connections == 1, "the strangers' leaving")
+        before = callee.stats().playout.played
+        await until(lambda: callee.stats().playout.played > before + 40, "the call going on")
+        assert caller.stats().state == callee.stats().state == "talking"
+        assert callee.stats().connections == caller.stats().connections == 1
+        counters = callee.stats().counters
+        assert counters.malformed == counters.duplicate == counters.out_of_window == 0
+        assert counters.received_frames <= caller.stats().counters.sent_frames
+        caller.hang_up()
+        await asyncio.gather(*tasks)
+
+
+async def attack(port: int, name: str) -> int:
+    """Run an attack in a process of its own; how many messages it sent."""
+    script = Path(__file__).with_name("call_attackers.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), str(port), name, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return int(out)
+
+
+@pytest.mark.parametrize("name", ["strangers", "oversized", "pings", "guesses"])
+def test_a_good_call_does_not_notice_strangers(name: str) -> None:
+    async def main() -> None:
+        async with good_call() as (listener, callee, _):
+            gc.collect()
+            tracemalloc.start(1)
+            played = callee.stats().playout.played
+            sent = await attack(listener.port, name)
+            assert (
+                sent == {"strangers": 10_000, "oversized": 5, "pings": 100_000, "guesses": 20}[name]
+            )
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert peak < 8 * MIB
+            assert callee.stats().playout.played > played
+
+    run(main(), 90.0)
+
+
+def test_slow_strangers_are_cut_off_and_few_at_a_time() -> None:
+    async def main() -> None:
+        limits = ConnectionLimits(per_address=4, open_s=1.0)
+        async with good_call(limits) as (listener, _, _):
+            trouble = asyncio.create_task(attack(listener.port, "slow"))
+            await until(lambda: listener.refused >= 17, "the limit per address")
+            assert listener.connections <= 4  # the good call is one of them
+            assert await trouble == 20
+
+    run(main())
+
+
+async def mad_peer(messages: list[bytes]) -> tuple[CallSession, Closed]:
+    """A peer with the secret that sends ``messages`` as fast as it can, and then nothing."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
+
+    async with listen(SECRET, limits=ConnectionLimits(hold_s=0.2)) as listener:
+        callee = make_session(listener)
+        task = asyncio.create_task(callee.run())
+        session = Session(endpoint(SECRET), Role.CLIENT, 0.0, call=Call())
+        uri = f"ws://127.0.0.1:{listener.port}"
+        async with connect(uri, compression=None, proxy=None) as websocket:
+            while session.state is not State.ESTABLISHED:
+                for message in session.data_to_send():
+                    await websocket.send(message)
+                session.receive_data(await websocket.recv(), 0.0)
+            await until(lambda: callee.was_established, "the call")
+            tracemalloc.start(1)
+            with contextlib.suppress(ConnectionClosed):
+                for message in messages:
+                    await websocket.send(message)
+            counters = callee.stats
+            await until(
+                lambda: task.done() or counters().counters.received >= len(messages), "reading"
+            )
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            assert peak < 16 * MIB
+        return callee, await task
+
+
+def test_a_mad_peer_gets_no_more_in_than_its_share() -> None:
+    """Well-formed frames out of order, repeated, and far too many."""
+
+    async def main() -> None:
+        messages = [audio(number * 7919 % 3000, frames=8) for number in range(9000)]
+        callee, end = await mad_peer(messages)
+        counters = callee.stats().counters
+        assert counters.received >= 9000
+        assert counters.rate_limited > 5000
+        assert counters.duplicate + counters.out_of_window > 0
+        assert counters.received_frames < 4000
+        assert callee.stats().playout.received <= counters.received_frames
+        assert end.reason is Reason.LOST
+
+    run(main())
+
+
+def test_a_mad_peer_is_hung_up_on() -> None:
+    async def main() -> None:
+        callee, end = await mad_peer([bytes([16]) + bytes(number % 9) for number in range(1000)])
+        assert end.reason is Reason.PROTOCOL
+        assert "malformed" in end.text
+        assert 40 < callee.stats().counters.malformed < 100
+
+    run(main())

@@ -1,0 +1,321 @@
+"""include/q2d2_wire.h against the Python code: equal on random cases, safe on hostile bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.errors import FormatError, HandshakeError, InputError, WireError
+from q2d2_stream.lattice import Lattice
+from q2d2_stream.packet import PacketCoder, Toc
+from q2d2_stream.packing import pack, packed_bytes, unpack
+from q2d2_stream.protocol.fields import printable
+from q2d2_stream.protocol.hello import Hello
+from q2d2_stream.protocol.kinds import Capability, Role
+from q2d2_stream.protocol.messages import Audio, decode, encode
+from q2d2_stream.quantizer import NoiseShaper
+
+ROOT = Path(__file__).parents[1]
+CONFIG = CodecConfig()
+LATTICE = Lattice.of(CONFIG)
+BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION, CODED = "-1", "-2", "-3", "-4", "-5"
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
+SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+# (operation, three numbers, bytes) -> the words of the answer
+Case = tuple[str, tuple[int, int, int], bytes]
+Driver = Callable[[Iterable[Case]], list[list[str]]]
+
+COMPILER = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler on this machine")
+
+
+def compile_driver(out: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:
+    source = ROOT / "tests" / "c_header_driver.c"
+    command = [COMPILER or "cc", *flags, f"-I{ROOT / 'include'}", str(source), "-o", str(out)]
+    return subprocess.run([*command, "-lm"], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module", params=["optimised", "sanitized"])
+def driver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Driver:
+    program = tmp_path_factory.mktemp("c") / "driver"
+    sanitized = request.param == "sanitized"
+    built = compile_driver(program, [*STRICT, *(SANITIZE if sanitized else ["-O2"])])
+    if sanitized and "san" in built.stderr and "cannot find" in built.stderr:
+        pytest.skip("this compiler has no sanitizer libraries")
+    assert built.returncode == 0, built.stderr
+
+    def run(cases: Iterable[Case]) -> list[list[str]]:
+        lines = [f"{op} {a} {b} {c} {data.hex()}\n" for op, (a, b, c), data in cases]
+        done = subprocess.run([program], input="".join(lines), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[:4000]
+        answers = [line.split() for line in done.stdout.splitlines()]
+        assert len(answers) == len(lines)
+        return answers
+
+    return run
+
+
+def floats(values: np.ndarray) -> bytes:
+    return np.ascontiguousarray(values, "<f4").tobytes()
+
+
+def random_indices(rng: np.random.Generator, frames: int, pairs: int) -> np.ndarray:
+    return rng.integers(0, CONFIG.codes[:pairs], (frames, pairs)).astype(np.uint8)
+
+
+def test_nearest_is_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(1)
+    latents = [
+        *rng.uniform(-6, 6, (3000, 24)),
+        *rng.integers(-12, 13, (3000, 24)) / 2,  # ties between points and between cosets
+        *rng.integers(-24, 25, (2000, 24)) / 4,
+        *rng.normal(0, 1e6, (50, 24)),
+    ]
+    cases = [latent[: 2 * rng.integers(1, 13)].astype(np.float32) for latent in latents]
+    answers = driver(("nearest", (0, 0, 0), floats(latent)) for latent in cases)
+    for latent, answer in zip(cases, answers, strict=True):
+        assert answer == ["0", LATTICE.nearest(latent).tobytes().hex()]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nearest_refuses_what_is_not_finite(driver: Driver, bad: float) -> None:
+    latent = np.zeros(24)
+    latent[17] = bad
+    assert driver([("nearest", (0, 0, 0), floats(latent))]) == [[BAD_ARGUMENT]]
+    assert driver([("nearest", (0, 0, 0), floats(np.zeros(26)))]) == [[BAD_ARGUMENT]]
+    assert driver([("nearest", (0, 0, 0), b"")]) == [[BAD_ARGUMENT]]
+
+
+def test_noise_shaping_is_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(4)
+    cases, expected = [], []
+    for spread in (0.1, 2.0, 4.0, 1e6) * 20:
+        feedback = rng.uniform(-1, 1, (2, 24)).astype(np.float32)
+        latents = rng.normal(0, spread, (60, 24)).astype(np.float32)
+        cases.append(("snap", (0, 0, 0), floats(feedback) + floats(latents)))
+        shaper = NoiseShaper(LATTICE, feedback)
+        expected.append([w for x in latents for w in ("0", shaper.snap(x).tobytes().hex())])
+    assert driver(cases) == expected
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_noise_shaping_forgets_what_is_not_finite(driver: Driver, bad: float) -> None:
+    rng = np.random.default_rng(5)
+    feedback, latents = np.full((2, 24), 0.5), rng.normal(0, 2, (3, 24)).astype(np.float32)
+    latents[1, 17] = bad
+    ((zero, _, code, again, *last),) = driver(
+        [("snap", (0, 0, 0), floats(feedback) + floats(latents))]
+    )
+    shaper = NoiseShaper(LATTICE, feedback)
+    shaper.snap(latents[0])
+    assert (zero, code, again) == ("0", BAD_ARGUMENT, "0")
+    assert last == [shaper.snap(latents[2]).tobytes().hex()]
+
+
+@pytest.mark.parametrize("divide", [0, 1])
+def test_every_point_is_pythons(driver: Driver, divide: int) -> None:
+    cases = [np.minimum(n, np.array(CONFIG.codes) - 1).astype(np.uint8) for n in range(145)]
+    answers = driver(("point", (divide, 0, 0), case.tobytes()) for case in cases)
+    look_up = LATTICE.normalised if divide else LATTICE.point
+    for case, answer in zip(cases, answers, strict=True):
+        assert answer == ["0", floats(look_up(case)).hex()]
+    for bad in (bytes([145]), bytes([0, 85]), bytes(13), b""):
+        assert driver([("point", (divide, 0, 0), bad)]) == [[BAD_ARGUMENT]]
+
+
+def test_packing_is_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(2)
+    sizes = [(rate, frames) for rate in range(len(CONFIG.rates)) for frames in range(1, 17)]
+    blocks = [
+        (rate, random_indices(rng, frames, CONFIG.rates[rate]))
+        for rate, frames in sizes
+        for _ in range(50)
+    ]
+    blocks += [(r, np.zeros((n, CONFIG.rates[r]), np.uint8)) for r, n in sizes]
+    blocks += [
+        (r, np.tile(np.array(CONFIG.codes[: CONFIG.rates[r]], np.uint8) - np.uint8(1), (n, 1)))
+        for r, n in sizes
+    ]
+    expected = [pack(block, CONFIG) for _, block in blocks]
+    packed = driver(
+        ("pack", (rate, len(block), len(data)), block.tobytes())
+        for (rate, block), data in zip(blocks, expected, strict=True)
+    )
+    unpacked = driver(
+        ("unpack", (rate, len(block), 0), data)
+        for (rate, block), data in zip(blocks, expected, strict=True)
+    )
+    for (_, block), data, there, back in zip(blocks, expected, packed, unpacked, strict=True):
+        assert there == [str(len(data)), data.hex()]
+        assert back == ["0", block.tobytes().hex()]
+
+
+def test_packing_refuses_what_python_refuses(driver: Driver) -> None:
+    rng = np.random.default_rng(3)
+    cases: list[Case] = []
+    for _ in range(4000):
+        rate, frames = int(rng.integers(0, len(CONFIG.rates))), int(rng.integers(1, 9))
+        size = packed_bytes(CONFIG, rate, frames) + int(rng.choice([-1, 0, 0, 0, 0, 1]))
+        cases.append(("unpack", (rate, frames, 0), rng.bytes(size)))
+    refused = 0
+    for (_, (rate, frames, _), data), answer in zip(cases, driver(cases), strict=True):
+        try:
+            assert answer == ["0", unpack(data, CONFIG, rate, frames).tobytes().hex()]
+        except InputError:
+            refused += 1
+            assert answer == [MALFORMED]
+    assert 0 < refused < len(cases)
+    for rate, frames in ((-1, 1), (4, 1), (0, 0), (0, 17), (0, -1)):
+        assert driver([("unpack", (rate, frames, 0), b"")]) == [[BAD_ARGUMENT]]
+    assert driver([("pack", (0, 1, 3), bytes([145, 0, 0]))]) == [[BAD_ARGUMENT]]
+    assert driver([("pack", (0, 1, 2), bytes(3))]) == [[NO_SPACE]]
+
+
+def packet_words(data: bytes) -> list[str]:
+    """What the driver must answer: the code, the packet written again, rate, frames, indices."""
+    try:
+        toc = Toc.from_packet(data)
+        if toc.coded and toc.rate < len(CONFIG.ladder):
+            return [CODED]
+        indices = PacketCoder(CONFIG).decode(data)
+    except FormatError:
+        return [MALFORMED]
+    return ["0", data.hex(), str(toc.rate), str(toc.frames), indices.tobytes().hex()]
+
+
+def test_packets_are_pythons_and_hostile_bytes_do_no_harm(driver: Driver) -> None:
+    rng = np.random.default_rng(6)
+    coder = PacketCoder(CONFIG)
+    good = [
+        coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.pairs))
+        for rate in CONFIG.ladder
+        for _ in range(300)
+    ]
+    noise = [bytes([toc]) + rng.bytes(int(rng.integers(0, 160))) for toc in range(256)]
+    data = [*good, *(damaged(rng, one) for one in good * 3), *noise, b""]
+    for one, answer in zip(data, driver(("packet", (0, 0, 0), d) for d in data), strict=True):
+        assert answer == packet_words(one), one.hex()
+
+
+def test_the_vectors_hold_in_c(driver: Driver) -> None:
+    vectors = json.loads((ROOT / "docs" / "vectors" / "packets.json").read_text())
+    for vector in vectors["packets"]:
+        data = bytes.fromhex(vector["packet"])
+        indices = np.array(vector["indices"], np.uint8)
+        rate, frames = str(vector["rate"]), str(len(indices))
+        expected = ["0", data.hex(), rate, frames, indices.tobytes().hex()]
+        assert driver([("packet", (0, 0, 0), data)]) == [[CODED] if vector["coded"] else expected]
+    for refused in vectors["refused"]:
+        ((code, *_),) = driver([("packet", (0, 0, 0), bytes.fromhex(refused["packet"]))])
+        assert int(code) < 0, refused
+
+
+def audio_messages(rng: np.random.Generator, count: int) -> list[Audio]:
+    messages = []
+    for _ in range(count):
+        rate, frames = int(rng.integers(0, len(CONFIG.rates))), int(rng.integers(1, 9))
+        start, end, dtx = (bool(n) for n in rng.integers(0, 2, 3))
+        messages.append(
+            Audio(
+                sequence=int(rng.integers(0, 2**32)), timestamp=int(rng.integers(0, 2**32)),
+                rate=rate, frames=frames, start=start, end=end, dtx=dtx,
+                payload=pack(random_indices(rng, frames, CONFIG.rates[rate]), CONFIG),
+            )
+        )  # fmt: skip
+    return messages
+
+
+def hellos(rng: np.random.Generator, count: int) -> list[Hello]:
+    letters = "q2d24k-ñß語😀 "
+    return [
+        Hello(
+            role=Role(int(rng.integers(0, 2))),
+            model_id="".join(rng.choice(list(letters), int(rng.integers(1, 30)))),
+            model_hash=rng.bytes(8),
+            rates=tuple(sorted({int(r) for r in rng.integers(0, 8, 3)})),
+            frames_per_message=int(rng.integers(1, 9)),
+            call_id=rng.bytes(16),
+            nonce=rng.bytes(16),
+            sequence=int(rng.integers(0, 2**32)),
+            capabilities=Capability(int(rng.integers(0, 2**16))),
+        )
+        for _ in range(count)
+    ]
+
+
+def audio_words(data: bytes) -> list[str]:
+    """What the driver must answer: the code, the message written again, and its fields."""
+    try:
+        message = decode(data)
+        assert type(message) is Audio  # not AudioCoded
+        unpack(message.payload, CONFIG, message.rate, message.frames)
+    except (WireError, InputError, AssertionError):
+        return [MALFORMED]
+    fields = (
+        message.sequence, message.timestamp, message.rate, message.frames,
+        message.start, message.end, message.dtx,
+    )  # fmt: skip
+    return ["0", encode(message).hex(), *(str(int(f)) for f in fields)]
+
+
+def hello_words(data: bytes) -> list[str]:
+    try:
+        message = decode(data)
+        assert isinstance(message, Hello)
+    except HandshakeError:
+        return [OTHER_VERSION]
+    except (WireError, AssertionError):
+        return [MALFORMED]
+    size = int.from_bytes(data[55:57], "little")
+    name = data[57 : 57 + size]  # as it came: the header leaves it to the caller to print
+    assert printable(name.decode(), 64) == message.model_id
+    rates = sum(1 << rate for rate in message.rates)
+    numbers = (message.role, rates, message.frames_per_message, message.capabilities)
+    blob = message.model_hash + message.call_id + message.nonce + name
+    return ["0", data[: 57 + size].hex(), *(str(int(n)) for n in numbers), str(message.sequence),
+            blob.hex()]  # fmt: skip
+
+
+def damaged(rng: np.random.Generator, data: bytes) -> bytes:
+    """A byte changed, cut off, or more bytes added."""
+    match int(rng.integers(0, 4)):
+        case 0:
+            return data[: int(rng.integers(0, len(data)))]
+        case 1:
+            return data + rng.bytes(int(rng.integers(1, 20)))
+        case _:
+            at = int(rng.integers(0, len(data)))
+            return data[:at] + rng.bytes(1) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("kind", ["audio", "hello"])
+def test_messages_are_pythons_and_hostile_bytes_do_no_harm(driver: Driver, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    make, words = (audio_messages, audio_words) if kind == "audio" else (hellos, hello_words)
+    good = [encode(message) for message in make(rng, 1500)]
+    noise = [good[0][:1] + rng.bytes(int(rng.integers(0, 200))) for _ in range(1000)]
+    data = [*good, *(damaged(rng, one) for one in good * 3), *noise, b"", bytes(2048)]
+    answers = driver((kind, (0, 0, 0), one) for one in data)
+    for one, answer in zip(data, answers, strict=True):
+        assert answer == words(one), one.hex()
+    assert all(answer[0] == "0" for answer in answers[: len(good)])
+    assert sum(answer[0] != "0" for answer in answers[len(good) :]) > 1000
+
+
+def test_the_header_is_also_cpp(tmp_path: Path) -> None:
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("no C++ compiler on this machine")
+    source = tmp_path / "use.cpp"
+    source.write_text('#include "q2d2_wire.h"\nint main() { return q2d2_packed_bytes(0, 0); }\n')
+    flags = ["-std=c++11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "-fsyntax-only"]
+    done = subprocess.run([compiler, *flags, source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

