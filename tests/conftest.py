@@ -12,12 +12,11 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from q2d2_stream.engine.codec import MODELS
+from tests.labs.paths import SPEECH
 
 # A busy machine is slow: no example fails for the time it takes.
 settings.register_profile("q2d2", deadline=None)
 settings.load_profile("q2d2")
-
-SPEECH = Path(__file__).parent.parent / "apps" / "speech"
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,10 @@ from typing import Literal
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.netsim import LinkSpec
-from q2d2_stream.netsim.transport import SimulatedTransport
 from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Closed, Endpoint, Reason, Role, Session
 from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address
-from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.websocket import WebSocketTransport
 
 __all__ = ["CallClient", "ClientOptions"]
@@ -48,7 +46,7 @@ class CallClient(Connector):
         address: the peer's.
         endpoint: what this side brings along.
         ssl_context: for ``wss://``, see :func:`q2d2_stream.transport.tls.client_context`.
-        simulate: a network to put in front of what comes in.
+        wrap: puts something around every transport, such as a simulated network.
         options: patience.
     """
 
@@ -58,13 +56,13 @@ class CallClient(Connector):
         endpoint: Endpoint,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        simulate: LinkSpec | None = None,
+        wrap: Wrap | None = None,
         options: ClientOptions | None = None,
     ) -> None:
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context
-        self._simulate = simulate
+        self._wrap = wrap
         self._options = options or ClientOptions()
         self._tasks: set[asyncio.Task[Closed]] = set()
 
@@ -95,9 +93,7 @@ class CallClient(Connector):
         if isinstance(transport, Closed):
             return transport
         link = Link(Role.CLIENT, tls=self._address.secure, ipv6=transport.is_ipv6)
-        carrier: Transport = transport
-        if self._simulate is not None:
-            carrier = SimulatedTransport(transport, self._simulate)
+        carrier = self._wrap(transport) if self._wrap is not None else transport
         session = Session(self._endpoint, Role.CLIENT, time.monotonic(), call=call)
         connection = Connection(carrier, session, self._endpoint.config, link)
         task = asyncio.create_task(connection.run())

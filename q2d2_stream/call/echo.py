@@ -8,8 +8,6 @@ import time
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.netsim import LinkSpec
-from q2d2_stream.netsim.transport import SimulatedTransport
 from q2d2_stream.protocol import (
     Call,
     CallRegistry,
@@ -22,7 +20,7 @@ from q2d2_stream.protocol import (
     Session,
 )
 from q2d2_stream.sending import Link
-from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.memory import MemoryTransport
 
 __all__ = ["EchoConnector"]
@@ -35,20 +33,18 @@ class EchoConnector(Connector):
 
     Args:
         endpoint: of both ends.
-        simulate: a network between the echo and the ear.
+        wrap: puts something between the echo and the ear, such as a simulated network.
     """
 
-    def __init__(self, endpoint: Endpoint, simulate: LinkSpec | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, wrap: Wrap | None = None) -> None:
         self._endpoint = endpoint
-        self._simulate = simulate
+        self._wrap = wrap
         self._tasks: list[asyncio.Task[Closed]] = []
 
     async def open(self) -> Connection | Closed:
         """A connection to the echo."""
         here, there = MemoryTransport.pair()
-        ear: Transport = here
-        if self._simulate is not None:
-            ear = SimulatedTransport(here, self._simulate)
+        ear = self._wrap(here) if self._wrap is not None else here
         now = time.monotonic()
         config = self._endpoint.config
         near = Connection(

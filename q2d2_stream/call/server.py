@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, cast
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.errors import DeviceError, InputError
-from q2d2_stream.netsim import LinkSpec
-from q2d2_stream.netsim.transport import SimulatedTransport
 from q2d2_stream.protocol import (
     MAX_MESSAGE_BYTES,
     Call,
@@ -28,7 +26,7 @@ from q2d2_stream.protocol import (
 )
 from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address
-from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.limits import ConnectionLimits
 from q2d2_stream.transport.websocket import WebSocketTransport
 
@@ -47,7 +45,7 @@ class CallServer(Connector):
         address: where to listen.
         endpoint: what this side brings along.
         ssl_context: for ``wss://``, see :func:`q2d2_stream.transport.tls.server_context`.
-        simulate: a network to put in front of what comes in.
+        wrap: puts something around every transport, such as a simulated network.
         limits: what strangers may do.
         session_limits: what a session's peer may do.
         is_open: whether to listen without a secret where others than this machine can connect.
@@ -65,7 +63,7 @@ class CallServer(Connector):
         endpoint: Endpoint,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        simulate: LinkSpec | None = None,
+        wrap: Wrap | None = None,
         limits: ConnectionLimits | None = None,
         session_limits: Limits | None = None,
         is_open: bool = False,
@@ -79,7 +77,7 @@ class CallServer(Connector):
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context
-        self._simulate = simulate
+        self._wrap = wrap
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
         self._lobby = CallRegistry(hold_s=self.limits.hold_s)
@@ -177,9 +175,7 @@ class CallServer(Connector):
     async def _serve(self, websocket: ServerConnection) -> None:
         transport = WebSocketTransport(websocket)
         link = Link(Role.SERVER, tls=self._ssl is not None, ipv6=transport.is_ipv6)
-        carrier: Transport = transport
-        if self._simulate is not None:
-            carrier = SimulatedTransport(transport, self._simulate)
+        carrier = self._wrap(transport) if self._wrap is not None else transport
         session = Session(
             self._endpoint,
             Role.SERVER,

@@ -149,20 +149,16 @@ async def open_connector(
     It is closed with ``stack``. Raises InputError for options that do not fit together.
     """
     from q2d2_stream.call import CallClient, CallServer, ClientOptions, parse_address
-    from q2d2_stream.netsim import parse_link
+    from q2d2_stream.netsim import parse_link, simulated
 
     endpoint = call_parts.endpoint_of(args, codec, _secret(args))
-    simulate = parse_link(args.simulate) if args.simulate is not None else None
+    wrap = simulated(parse_link(args.simulate)) if args.simulate is not None else None
     address = parse_address(args.listen or args.peer)
     context = _tls(args, secure=address.secure)
     if args.peer:
         options = ClientOptions(wait_s=args.wait)
-        return CallClient(
-            address, endpoint, ssl_context=context, simulate=simulate, options=options
-        )
-    listener = CallServer(
-        address, endpoint, ssl_context=context, simulate=simulate, is_open=args.open
-    )
+        return CallClient(address, endpoint, ssl_context=context, wrap=wrap, options=options)
+    listener = CallServer(address, endpoint, ssl_context=context, wrap=wrap, is_open=args.open)
     await listener.start()
     stack.push_async_callback(listener.close)
     display.notify(f"listening on {address.host} port {listener.port}")

@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
 async def _loopback(args: argparse.Namespace) -> int:
     from q2d2_stream.call.echo import EchoConnector
+    from q2d2_stream.netsim import simulated
 
     codec = codec_of(args, denoise=args.denoise)
     network = _network(args)
@@ -70,7 +71,7 @@ async def _loopback(args: argparse.Namespace) -> int:
         session = call_parts.session_of(
             args,
             codec,
-            EchoConnector(call_parts.endpoint_of(args, codec), network),
+            EchoConnector(call_parts.endpoint_of(args, codec), simulated(network)),
             display.notify,
             recorder=recorder,
             hangup_at_end=True,

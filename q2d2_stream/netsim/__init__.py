@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from q2d2_stream.netsim.link import LinkSpec, SimulatedLink, parse_link
 from q2d2_stream.netsim.simulated_call import SimulatedCall, simulate_call
-from q2d2_stream.netsim.transport import SimulatedTransport
+from q2d2_stream.netsim.transport import SimulatedTransport, simulated
 
 __all__ = [
     "LinkSpec",
@@ -13,4 +13,5 @@ __all__ = [
     "SimulatedTransport",
     "parse_link",
     "simulate_call",
+    "simulated",
 ]

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from q2d2_stream.netsim import LinkSpec, SimulatedLink
 from q2d2_stream.protocol.kinds import Kind
-from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.base import Transport, Wrap
 
-__all__ = ["SimulatedTransport"]
+__all__ = ["SimulatedTransport", "simulated"]
 
 _HANDSHAKE = (Kind.HELLO, Kind.PROOF, Kind.REFUSE)
 
@@ -91,3 +91,8 @@ class SimulatedTransport(Transport):
             if not self._loss.receive(now):
                 return
         self._link.send(data, now)
+
+
+def simulated(spec: LinkSpec | None) -> Wrap | None:
+    """What puts the network of ``spec`` around a transport; None for None."""
+    return None if spec is None else lambda transport: SimulatedTransport(transport, spec)

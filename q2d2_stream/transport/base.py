@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TypeAlias
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "Wrap"]
 
 
 class Transport(ABC):
@@ -30,3 +32,7 @@ class Transport(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Hang up; a second call does nothing."""
+
+
+Wrap: TypeAlias = Callable[[Transport], Transport]
+"""Puts something around a transport, such as a simulated network."""

@@ -1,4 +1,4 @@
-"""The command q2d2-eval: how good the codec is, beside its peers, as a report."""
+"""``python -m research.eval``: how good the codec is, beside its peers, as a report."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def parse_peer(text: str) -> CodecUnderTest:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run q2d2-eval; returns the exit status, 1 after a deliberate error."""
+    """Run the evaluation; returns the exit status, 1 after a deliberate error."""
     options = _parser().parse_args(argv)
-    return run_command("q2d2-eval", partial(_run, options))
+    return run_command("research.eval", partial(_run, options))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -138,7 +138,7 @@ def _read_results(path: Path) -> dict[str, Any]:
 
 def _write(evaluation: Evaluation, out: Path | None, data: Path | None) -> None:
     for sentence in evaluation.missing:
-        print(f"q2d2-eval: not measured: {sentence}", file=sys.stderr)
+        print(f"research.eval: not measured: {sentence}", file=sys.stderr)
     if data is not None:
         data.parent.mkdir(parents=True, exist_ok=True)
         data.write_text(json.dumps(to_json(evaluation), indent=1) + "\n", encoding="utf-8")
@@ -179,7 +179,7 @@ def _at_least_one(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="q2d2-eval",
+        prog="research.eval",
         description="Measure the codec beside its peers on a folder of speech. Metrics and peers "
         "that are not installed are named and left out. Nothing is fetched.",
     )

@@ -211,7 +211,7 @@ def _introduction(evaluation: Evaluation) -> str:
     clips = evaluation.rows[0].clips
     minutes = sum(len(clip.pcm) for clip in clips) / 24_000 / 60
     return (
-        f"Made by `q2d2-eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
+        f"Made by `python -m research.eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
         f"{len(evaluation.sources())} sources: {', '.join(evaluation.sources())}. "
         "Means over clips with their 95 % confidence intervals; kbps is what crossed the line, "
         "coded what is left of it after entropy coding (in a file, without its overhead), "

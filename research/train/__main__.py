@@ -1,4 +1,4 @@
-"""``q2d2-train``: train the codec on a folder of speech."""
+"""``python -m research.train``: train the codec on a folder of speech."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STAGE0_SHARE = 0.2  # of the budget, when both stages run
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="q2d2-train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="research.train", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of speech files")
     parser.add_argument("--noise", type=Path, help="folder of noise for augmentation")
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget")
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    return run_command("q2d2-train", partial(_run, args))
+    return run_command("research.train", partial(_run, args))
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -127,7 +127,7 @@ def _teacher(checkpoint: dict[str, Any], path: Path) -> dict[str, Tensor]:
     head = checkpoint["stage_head"]
     taught_by = {k.removeprefix("teacher."): v for k, v in head.items() if k.startswith("teacher.")}
     if not taught_by:
-        raise ModelError(f"{path} is of another stage; expected one of q2d2-train --stage 3")
+        raise ModelError(f"{path} is of another stage; expected one of research.train --stage 3")
     return taught_by
 
 

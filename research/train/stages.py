@@ -319,7 +319,7 @@ class AdversarialStage(WaveStage):
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
             pulls.append((self.whisper_share, losses["whisper"]))
         likeness, criticism, phase, *words = balanced(losses["loss"], pulls, _shaping(heard))
-        losses["critic"].backward(inputs=list(self.critic.parameters()))
+        torch.autograd.backward(losses["critic"], inputs=list(self.critic.parameters()))
         self.descend(filters, source_loss(source), [likeness, *words], [criticism, phase])
         return losses | source
 

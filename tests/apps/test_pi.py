@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).parent.parent / "apps" / "pi" / "q2d2-call.service"
+from tests.labs.paths import ROOT
+
+UNIT = ROOT / "apps" / "pi" / "q2d2-call.service"
 ANALYZE = shutil.which("systemd-analyze")
 
 pytestmark = pytest.mark.skipif(ANALYZE is None, reason="there is no systemd-analyze here")

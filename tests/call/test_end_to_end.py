@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from q2d2_stream.audio.wav import pcm_to_int16
 from q2d2_stream.call import CallSession
 from q2d2_stream.engine import StreamDecoder
-from q2d2_stream.netsim import LinkSpec, parse_link
+from q2d2_stream.netsim import LinkSpec, parse_link, simulated
 from q2d2_stream.protocol import Reason
 from tests.labs.call import (
     EXACT,
@@ -137,7 +137,7 @@ def test_speech_goes_on_over_a_bad_network(tmp_path: Path, spec: str, share: flo
 
     async def main() -> None:
         link: LinkSpec = parse_link(spec)
-        async with listen(simulate=link) as listener:
+        async with listen(wrap=simulated(link)) as listener:
             callee = make_session(listener, sink=tmp_path / "heard.wav")
             caller = make_session(dial(listener.port), tmp_path / "said.wav", hangup_at_end=True)
             ends = await asyncio.gather(callee.run(), caller.run())

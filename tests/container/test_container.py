@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import FormatError, InputError, ModelError
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.entropy import smooth_indices
+from tests.labs.paths import ROOT
 
 CONFIG = CodecConfig()
 MODEL_ID, MODEL_HASH = "demo", bytes(range(8))
@@ -332,7 +332,7 @@ def documented_example() -> bytes:
 
 
 def test_the_document_shows_the_bytes_that_the_code_writes() -> None:
-    document = Path(__file__).parents[1] / "docs" / "reference" / "file_format.md"
+    document = ROOT / "docs" / "reference" / "file_format.md"
     plain, coded = re.findall(r"```\n([0-9a-f \n]+)```", document.read_text())
     assert bytes.fromhex(plain) == documented_example()
     header = Header.of(CONFIG, MODEL_ID, MODEL_HASH, 500, tables=0x01020304)

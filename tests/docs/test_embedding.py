@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from q2d2_stream.engine import load_codec
 from q2d2_stream.engine.choice import available
 from q2d2_stream.engine.codec import MODELS
+from tests.labs.paths import ROOT
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "guides" / "embedding.md"
+DOCUMENT = ROOT / "docs" / "guides" / "embedding.md"
 
 
 @pytest.mark.skipif(

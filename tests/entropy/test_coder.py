@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from q2d2_stream.entropy.coder import TOTAL, Decoder, encode
 from q2d2_stream.errors import InputError
+from tests.labs.paths import ROOT
 
 inner = st.sets(st.integers(1, TOTAL - 1), max_size=20)
 edges_of = inner.map(lambda cuts: [0, *sorted(cuts), TOTAL])
@@ -67,7 +67,7 @@ def test_bytes_left_over_are_refused(data: bytes) -> None:
 
 
 def test_the_document_shows_the_bytes_that_the_code_writes() -> None:
-    document = Path(__file__).parents[1] / "docs" / "reference" / "file_format.md"
+    document = ROOT / "docs" / "reference" / "file_format.md"
     ((symbols, data),) = re.findall(r"```range\n(.+)\n---\n([0-9a-f ]+)\n```", document.read_text())
     starts, sizes = zip(*re.findall(r"\((\d+), (\d+)\)", symbols), strict=True)
     assert encode([*map(int, starts)], [*map(int, sizes)]) == bytes.fromhex(data)

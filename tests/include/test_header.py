@@ -21,8 +21,8 @@ from q2d2_stream.protocol.hello import Hello
 from q2d2_stream.protocol.kinds import Capability, Role
 from q2d2_stream.protocol.messages import Audio, decode, encode
 from q2d2_stream.quantizer import NoiseShaper
+from tests.labs.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 CONFIG = CodecConfig()
 LATTICE = Lattice.of(CONFIG)
 BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION, CODED = "-1", "-2", "-3", "-4", "-5"
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler on this 
 
 
 def compile_driver(out: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:
-    source = ROOT / "tests" / "c_header_driver.c"
+    source = ROOT / "tests" / "include" / "driver.c"
     command = [COMPILER or "cc", *flags, f"-I{ROOT / 'include'}", str(source), "-o", str(out)]
     return subprocess.run([*command, "-lm"], capture_output=True, text=True, check=False)
 

@@ -10,11 +10,11 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from tests.labs.paths import ROOT
+
 __all__ = ["level_db", "real_speech", "speech"]
 
-_CLIPS = Path(
-    os.environ.get("Q2D2_SPEECH", Path(__file__).resolve().parents[2] / "shared/speech/demo")
-)
+_CLIPS = Path(os.environ.get("Q2D2_SPEECH", ROOT.parent / "shared/speech/demo"))
 
 
 def real_speech(name: str) -> NDArray[np.float32] | None:

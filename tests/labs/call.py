@@ -35,6 +35,7 @@ from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.errors import ModelError
 from q2d2_stream.playout import PlayoutOptions
 from q2d2_stream.protocol import Endpoint, Secret
+from tests.labs.paths import SPEECH
 
 __all__ = [
     "EXACT",
@@ -54,7 +55,6 @@ __all__ = [
 ]
 
 SECRET = "correct horse battery staple"
-SPEECH = Path(__file__).parent.parent / "apps" / "speech"
 # Nothing but a late or lost frame can change a sample; 1.5 s cover a machine that is very busy.
 EXACT = PlayoutOptions(
     minimum_delay_ms=1500, maximum_delay_ms=1500, start_delay_ms=1500, stretch=False, skip_ms=1500

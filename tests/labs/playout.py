@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
-SPEECH = sorted((Path(__file__).parent.parent / "apps" / "speech").glob("*.flac"))
+from tests.labs.paths import ROOT
+
+CLIPS = sorted((ROOT / "apps" / "speech").glob("*.flac"))
 
 
 def number(frames: int) -> NDArray[np.uint8]:
@@ -53,8 +53,8 @@ def voice(seconds: float = 6.0, f0: float = 120.0) -> NDArray[np.float32]:
 
 def speech(index: int = 0) -> NDArray[np.float32]:
     """A bundled clip of real speech at 24 kHz, or the synthetic voice where there is none."""
-    if not SPEECH:
+    if not CLIPS:
         return voice()
-    pcm, rate = soundfile.read(SPEECH[index % len(SPEECH)], dtype="float32")
+    pcm, rate = soundfile.read(CLIPS[index % len(CLIPS)], dtype="float32")
     resampled: NDArray[np.float32] = soxr.resample(pcm, rate, 24_000).astype(np.float32)
     return resampled

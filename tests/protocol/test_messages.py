@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,6 +29,7 @@ from q2d2_stream.protocol.messages import (
     decode,
     encode,
 )
+from tests.labs.paths import ROOT
 
 u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
@@ -200,7 +200,7 @@ NAMESPACE = {
     )
 } | {"Role": Role, "Reason": Reason, "Capability": Capability}
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "protocol.md"
+DOCUMENT = ROOT / "docs" / "reference" / "protocol.md"
 VECTOR = re.compile(r"^```vector\n(.+?)\n---\n([0-9a-f\s]+?)\n```$", re.MULTILINE | re.DOTALL)
 
 

@@ -12,8 +12,9 @@ from q2d2_stream.cli.service import main
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
 from q2d2_stream.service import ServiceConfig, load_config
+from tests.labs.paths import ROOT
 
-SHIPPED = Path(__file__).parent.parent / "apps" / "pi" / "q2d2.toml"
+SHIPPED = ROOT / "apps" / "pi" / "q2d2.toml"
 
 
 def _load(folder: Path, text: str) -> ServiceConfig:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_eval_signal_metrics import noisy, voice
 
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.alignment import residual_delay_ms
 from research.eval.codec2 import Codec2
 from research.eval.codecs import CodecUnderTest
 from research.eval.opus import OpusCodec
+from tests.research.eval.test_signal_metrics import noisy, voice
 
 
 def installed(codec: CodecUnderTest) -> CodecUnderTest:

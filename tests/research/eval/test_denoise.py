@@ -6,13 +6,13 @@ import pickle
 
 import numpy as np
 import pytest
-from test_cli import CONFIG, Level, level_graph, steps
 
 import q2d2_stream.engine
 from q2d2_stream.engine import Codec
 from research.eval.clips import Clip
 from research.eval.codecs import StreamCodec
 from research.eval.runner import evaluate
+from tests.cli.test_files import CONFIG, Level, level_graph, steps
 
 
 def use_denoiser(monkeypatch: pytest.MonkeyPatch, digest: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The whole of q2d2-eval on made-up speech: table, cache, what is missing, errors."""
+"""The whole of research.eval on made-up speech: table, cache, what is missing, errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_eval_signal_metrics import noisy, voice
 
 from q2d2_stream.container import Writer
 from q2d2_stream.engine import load_codec
@@ -21,6 +20,7 @@ from research.eval.metrics import METRICS, Score, Scorer, choose_metrics
 from research.eval.noise import NoiseMix
 from research.eval.report import to_json, to_markdown
 from research.eval.runner import Evaluation, evaluate
+from tests.research.eval.test_signal_metrics import noisy, voice
 
 CLIPS = [Clip("a_en_0", "a_en", voice(0.5)), Clip("b_es_1", "b_es", voice(0.6))]
 

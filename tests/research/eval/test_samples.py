@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from test_eval_signal_metrics import noisy, voice
 
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval import samples
@@ -19,6 +18,7 @@ from research.eval.credits import CREDITS
 from research.eval.noise import NoiseMix
 from research.eval.samples import choose_clips, fair_trace, make_samples
 from research.eval.spectrogram import save_spectrograms
+from tests.research.eval.test_signal_metrics import noisy, voice
 
 
 def _clip(name: str, seconds: float) -> Clip:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 import pytest
 import soundfile
 
-TOOL = Path(__file__).parents[1] / "tools" / "coded_rate.py"
+from tests.labs.paths import ROOT
+
+TOOL = ROOT / "tools" / "coded_rate.py"
 
 
 def test_the_table_has_whole_bytes_and_never_more_than_packed(speech, tmp_path, capsys):

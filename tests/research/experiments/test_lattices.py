@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.labs.paths import ROOT
 
 torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
 from q2d2_stream.model import ModelConfig  # noqa: E402
 
-TOOL = Path(__file__).parents[1] / "tools" / "lattices.py"
+TOOL = ROOT / "tools" / "lattices.py"
 SMALL = ModelConfig(encoder_dim=16, encoder_blocks=1, decoder_dim=16, decoder_blocks=1)
 
 
