@@ -16,7 +16,6 @@ from q2d2_stream.call import CallServer, CallSession, ConnectionLimits
 from q2d2_stream.protocol import Call, Closed, Reason, Role, Session, State
 from tests.labs.attackers import audio
 from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run, until
-from tests.labs.paths import ROOT
 
 MIB = 1 << 20
 
@@ -45,9 +44,13 @@ async def good_call(
 
 async def attack(port: int, name: str) -> int:
     """Run an attack in a process of its own; how many messages it sent."""
-    script = ROOT / "tests" / "labs" / "attackers.py"
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), str(port), name, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.labs.attackers",
+        str(port),
+        name,
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""Hostile callers, as a process of their own: ``python attackers.py PORT ATTACK [SECRET]``.
+"""Hostile callers, as a process of their own: ``python -m tests.labs.attackers PORT ATTACK [SECRET]``.
 
 They speak just enough websocket to be let in, and are written for speed, not for politeness.
 Each prints how many messages it sent.
@@ -138,9 +138,8 @@ async def pings(port: int) -> int:
 
 async def guesses(port: int) -> int:
     """Hellos of the right form, followed by audio or by proofs that prove nothing."""
-    from call_lab import endpoint
-
     from q2d2_stream.protocol import Call, Role, Session
+    from tests.labs.call import endpoint
 
     async def guess(number: int) -> None:
         session = Session(endpoint(os.urandom(8).hex()), Role.CLIENT, 0.0, call=Call())

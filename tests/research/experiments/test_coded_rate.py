@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import soundfile
 
-from tests.labs.paths import ROOT
-
-TOOL = ROOT / "tools" / "coded_rate.py"
+from research.experiments import coded_rate
 
 
 def test_the_table_has_whole_bytes_and_never_more_than_packed(speech, tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("coded_rate", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     soundfile.write(tmp_path / "clip.wav", speech[:72_000], 24_000)
-    assert tool.main(["--data", str(tmp_path)]) == 0
+    assert coded_rate.main(["--data", str(tmp_path)]) == 0
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
     assert rows[0] == ["frames", "3 pairs", "4 pairs", "6 pairs", "12 pairs"]
     costs = {
