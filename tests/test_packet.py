@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.labs.entropy import coder, random_indices, smooth_indices
-from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import FormatError, InputError
 from q2d2_stream.packet import MAX_PACKET_FRAMES, MAX_RATE, PacketCoder, Toc
 from q2d2_stream.packing import pack
+from tests.labs.entropy import coder, random_indices, smooth_indices
+from tests.labs.paths import ROOT
 
 CONFIG = CodecConfig()
-VECTORS = json.loads((Path(__file__).parents[1] / "docs/vectors/packets.json").read_text())
+VECTORS = json.loads((ROOT / "docs/vectors/packets.json").read_text())
 
 rates = st.integers(0, len(CONFIG.ladder) - 1)
 frame_counts = st.integers(1, MAX_PACKET_FRAMES)

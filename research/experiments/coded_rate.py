@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.entropy.indices import IndexCoder
-from research.eval.clips import load_clips
 from q2d2_stream.packet import PacketCoder
 from q2d2_stream.packing import packed_bytes
 from research.eval.clips import load_clips
