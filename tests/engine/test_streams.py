@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ from q2d2_stream.engine.choice import Choice, available
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import FormatError, InputError, ModelError
 from q2d2_stream.packet import Toc
+from tests.labs.paths import SPEECH
 
-SPEECH = Path(__file__).parents[1] / "apps" / "speech"
 CHOICES = list(available(MODELS))
 HOP = 320
 FRAMES = 60

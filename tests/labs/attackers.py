@@ -1,4 +1,4 @@
-"""Hostile callers, as a process of their own: ``python -m tests.labs.attackers PORT ATTACK [SECRET]``.
+"""Hostile callers, a process of their own: ``python -m tests.labs.attackers PORT ATTACK [SECRET]``.
 
 They speak just enough websocket to be let in, and are written for speed, not for politeness.
 Each prints how many messages it sent.
