@@ -3,7 +3,7 @@
 The research log lies beside the code that made it, so that it is read in a checkout too. The site
 shows it under ``research/log/``. Links between the two sets of pages are written for the
 repository; here they are turned into links of the site, and links to other files of the repository
-into plain code.
+into plain code. Links to sounds become players.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 _ROOT = Path(__file__).parents[1]
 _LOG = "research/log"
 _LINK = re.compile(r"\[([^\]]*)\]\(((?!\w+:|#)[^)\s#]*)(#[^)\s]*)?\)")
+_SOUND = re.compile(r"\[listen\]\(([^)\s]+\.ogg)\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,4 +46,9 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
             return text if text.startswith("`") else f"{text} (`{path}`)"
         return match[0]  # mkdocs says that it is missing
 
-    return _LINK.sub(target, markdown)
+    return _LINK.sub(target, _SOUND.sub(_player, markdown))
+
+
+def _player(match: re.Match[str]) -> str:
+    """A link to a sound becomes something to play it with, in the page."""
+    return f'<audio controls preload="none" src="{match[1]}" aria-label="{match[1]}"></audio>'
