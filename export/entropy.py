@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m export.entropy", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of speech")
-    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="as q2d2-train's")
+    parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="of research.train")
     parser.add_argument("--frames", type=int, default=100_000, help="to learn from")
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the model files")
     parser.add_argument("--engine", default="onnx", help="that encodes (default: onnx)")

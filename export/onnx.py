@@ -62,7 +62,7 @@ def _digest(net: nn.Module, text: str = "") -> str:
 def metadata(
     net: CodecNet, training: str, denoiser: Encoder | None = None
 ) -> dict[str, dict[str, str]]:
-    """What the file of every role says of itself, whatever its format; see docs/embedding.md.
+    """What the file of every role says of itself, in any format (docs/guides/embedding.md).
 
     The denoiser has a hash of its own: another one serves the same decoder.
     """

@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--denoiser", type=Path, help="where to write the denoising encoder")
     parser.add_argument("--critic", action="store_true", help="add it, to go on with stage 2")
     parser.add_argument(
-        "--sharpened", type=float, default=0.0, help="undo training.sharpen of this amount"
+        "--sharpened", type=float, default=0.0, help="undo a post-filter of this amount"
     )
     args = parser.parse_args(argv)
     return run_command("export.restore", partial(_run, args))

@@ -4,10 +4,10 @@ encoder.tflite, decoder.tflite: weights rounded to fp16 and stored so, computed 
 encoder.int8.tflite, decoder.int8.tflite: the weights of the ConvNeXt blocks in int8 with a scale
 per output, their inputs quantized frame by frame (dynamic range). The first and last layer of
 either network stay as above: together they cost a tenth of the time, and in int8 7 % of the
-indices and 5 dB (docs/performance.md). So do the tables of the transforms: they are signal
+indices and 5 dB (docs/topics/performance.md). So do the tables of the transforms: they are signal
 processing, not weights, and int8 would put a noise floor 40 dB under the loudest partial.
 
-litert-torch is two gigabytes; docs/embedding.md says how to install it apart.
+litert-torch is two gigabytes; docs/guides/embedding.md says how to install it apart.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 /* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice, the codec's
- * packets, and the HELLO and AUDIO messages of docs/protocol.md, protocol version 1.
+ * packets, and the HELLO and AUDIO messages of docs/reference/protocol.md, protocol version 1.
  *
  * C99, nothing but this file. No allocation, no global state; at most 156 bytes of table on the
  * stack. Every function checks its arguments and every byte that it is given. Functions that
@@ -7,7 +7,7 @@
  * errors, and write nothing that may be used.
  *
  * The lattice is the rhombic one with levels 9,9 and eleven times 7,7 (q2d2_stream/config.py);
- * tests/test_c_header.py compares all of this with the Python code.
+ * tests/include/test_header.py compares all of this with the Python code.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -357,7 +357,7 @@ static inline bool q2d2_is_utf8(const uint8_t *text, size_t size)
     return true;
 }
 
-/* AUDIO: frames of one rate, consecutive in sequence and time; see docs/protocol.md. */
+/* AUDIO: frames of one rate, consecutive in sequence and time; see docs/reference/protocol.md. */
 typedef struct {
     uint32_t sequence;      /* of the first frame, among those meant to be sent */
     uint32_t timestamp;     /* of the first frame, among those captured */

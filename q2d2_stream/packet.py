@@ -12,7 +12,7 @@ shorter. The length is not told: a packet is a whole message or datagram, and a 
 length is refused.
 
 A .q2d2 file holds longer runs of frames than a packet. Its blocks tell rate, number of frames and
-coded bit in bytes of their own (docs/file_format.md), and share the payload.
+coded bit in bytes of their own (docs/reference/file_format.md), and share the payload.
 
 How it is extended: rate 7 is reserved. A later version may put more bytes behind a TOC of rate 7;
 this one refuses it. New rates of a model take the numbers after its last one, 6 at most.

@@ -1,6 +1,6 @@
 """Sound devices, sound files and what happens to sound between them and the codec.
 
-Nothing here touches the sound system before a device is listed or opened. See docs/audio.md.
+Nothing here touches the sound system before a device is listed or opened. See docs/guides/sound.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 WebRTC's detector alone misses the soft beginnings of 8 % of words in clean speech, a level above
 the background alone misses voiced speech in noise; together they miss the fewest
-(docs/protocol.md, Silence).
+(docs/reference/protocol.md, Silence).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Live calls: the asyncio shell that joins sound, codec, wire and playout; see docs/calls.md."""
+"""Live calls: the asyncio shell that joins sound, codec, protocol and playout.
+
+See docs/guides/call.md.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
     parser.add_argument(
-        "--config", required=True, metavar="FILE", help="see docs/raspberry_pi.md, Configuration"
+        "--config",
+        required=True,
+        metavar="FILE",
+        help="see docs/guides/raspberry_pi.md, Configuration",
     )
     parser.add_argument(
         "--check", action="store_true", help="read the configuration, print the options, and end"

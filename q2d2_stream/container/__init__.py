@@ -1,4 +1,4 @@
-"""The .q2d2 file format, sans-I/O: bytes in, events out, and back. See docs/file_format.md."""
+"""The .q2d2 file format, sans-I/O: bytes in, events out (docs/reference/file_format.md)."""
 
 from __future__ import annotations
 

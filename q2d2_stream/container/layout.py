@@ -1,4 +1,4 @@
-"""The bytes of a .q2d2 file: constants, header and block. Described in docs/file_format.md."""
+"""The bytes of a .q2d2 file: constants, header and block (docs/reference/file_format.md)."""
 
 from __future__ import annotations
 

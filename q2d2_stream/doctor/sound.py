@@ -63,7 +63,8 @@ def check_devices(
         try:
             device = select_device(wanted, kind, devices)
         except DeviceError as error:
-            findings.append(Finding(name, Verdict.RED, str(error), "see docs/raspberry_pi.md"))
+            advice = "see docs/guides/raspberry_pi.md"
+            findings.append(Finding(name, Verdict.RED, str(error), advice))
             continue
         text = f"{device.name} ({device.host}), {device.sample_rate} Hz"
         chosen = {"index": device.index, "sample_rate": device.sample_rate}
@@ -102,7 +103,9 @@ def check_streaming(
     xruns, gaps = heard.xruns + played.xruns, played.underruns
     facts = {"xruns_in": heard.xruns, "xruns_out": played.xruns, "underruns": gaps}
     text = f"{xruns} xruns, {gaps} gaps"
-    advice = "stop other work, or let the driver buffer more (docs/raspberry_pi.md, Crackling)"
+    advice = (
+        "stop other work or let the driver buffer more (docs/guides/raspberry_pi.md, Crackling)"
+    )
     verdict = Verdict.GREEN
     if xruns + gaps > _MOST_XRUNS:
         verdict = Verdict.RED

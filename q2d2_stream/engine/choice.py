@@ -26,8 +26,8 @@ Choice = tuple[str, str]
 ENGINES = ("auto", "onnx", "tflite")
 PRECISIONS = ("auto", "fp32", "int8")
 
-# Fastest first, on every machine measured (docs/performance.md). A rule instead of a measurement
-# at every start: loading all engines would cost more time and memory than any of them.
+# Fastest first, on every machine measured (docs/topics/performance.md). A rule instead of a
+# measurement at every start: loading all engines would cost more than any of them saves.
 _FASTEST: tuple[Choice, ...] = (
     ("tflite", "int8"),
     ("onnx", "int8"),

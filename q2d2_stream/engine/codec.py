@@ -246,7 +246,7 @@ def load_codec(
     encoder, where the chosen engine has no file of it, is run by another that has one.
 
     Args:
-        models: folder with the model files (docs/embedding.md); None for the shipped ones.
+        models: folder with the model files (docs/guides/embedding.md); None for the shipped ones.
         engine: "onnx" (onnxruntime), "tflite" (LiteRT) or "auto": the fastest that this machine
             can run.
         precision: "fp32", "int8" (the weights of the large layers) or "auto".

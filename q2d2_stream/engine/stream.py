@@ -140,7 +140,7 @@ class StreamDecoder:
     """
 
     # By itself from the first on it stays nearer to what was said (PESQ), yet held frames are what
-    # models of listeners prefer (PLCMOS, DistillMOS): docs/training.md, "The first lost frames".
+    # models of listeners prefer (research/log/2026-11-27-first-lost-frames.md).
     held_frames = 3
 
     def __init__(

@@ -1,4 +1,7 @@
-"""Lossless coding of indices with the statistics of speech, sans-I/O; see docs/file_format.md."""
+"""Lossless coding of indices with the statistics of speech, sans-I/O.
+
+See docs/reference/file_format.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages and state machine of a call, without sockets and clocks; see docs/protocol.md."""
+"""Messages and state machine of a call, without sockets and clocks (docs/reference/protocol.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that both sides hold the same secret, without sending it (docs/protocol.md, Security)."""
+"""Proof that both sides hold the same secret, without sending it (docs/reference/protocol.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages that open and end a call: hello, proof, refuse, bye (docs/protocol.md)."""
+"""The messages that open and end a call: hello, proof, refuse, bye (docs/reference/protocol.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that messages are made of: kinds, roles, capabilities, reasons (docs/protocol.md)."""
+"""Numbers in messages: kinds, roles, capabilities, reasons (docs/reference/protocol.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of a running call, and the bytes of every message (docs/protocol.md).
+"""The messages of a running call, and the bytes of every message (docs/reference/protocol.md).
 
 A message is one kind byte and a body, little-endian. Bodies of fixed fields may be longer than
 this version knows: the rest is ignored, so that fields can be added. Only audio must fit exactly.

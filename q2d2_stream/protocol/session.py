@@ -48,7 +48,7 @@ class State(Enum):
 
 
 class Session:
-    """The protocol state machine of one connection; see docs/protocol.md.
+    """The protocol state machine of one connection; see docs/reference/protocol.md.
 
     Args:
         endpoint: what this end brings along.

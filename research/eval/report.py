@@ -254,7 +254,7 @@ _TARGET_NOTE = (
     "decoder and the same bits, reaches three of the four targets at 1.5 kbps: q2d2 encode "
     "--search), a network that does more at once (its losses are at rest against each other, so "
     "more hours of the same change little), a GPU to train it, and more voices. What they "
-    "consist of and what was tried: docs/training.md there. The shipped model was trained with "
+    "consist of and what was tried: research/log/ there. The shipped model was trained with "
     "PESQ, STOI and the NSIM of ViSQOL among its losses; DistillMOS and speaker similarity judge "
     "it independently; word errors are counted by a recogniser whose features were a loss, too."
 )

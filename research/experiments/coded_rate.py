@@ -1,6 +1,6 @@
-"""What entropy coding saves on speech: the table of docs/performance.md.
+"""What entropy coding saves on speech: the table of docs/topics/performance.md.
 
-    python tools/coded_rate.py --data CLIPS
+    python -m research.experiments.coded_rate --data CLIPS
 
 Every block and message stands alone, as in files and calls; where coding would not make it
 shorter it is packed. Bytes are counted whole.

@@ -1,6 +1,7 @@
 """Rhombic, hexagonal and rectangular grids at equal bits: which one should carry the latents?
 
-    python tools/lattices.py --data SPEECH --eval CLIPS --cache runs/cache --minutes 30
+    python -m research.experiments.lattices --data SPEECH --eval CLIPS --minutes 30 \\
+        --cache runs/cache
 
 For every seed, one small stage 0 (encoder, lattice, small head; see ``LatentStage``) per lattice is
 trained from the same weights on the same clips, flags and number of steps, so that the lattice is

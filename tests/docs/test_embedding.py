@@ -1,4 +1,4 @@
-"""The example of docs/embedding.md, run as a reader would."""
+"""The example of docs/guides/embedding.md, run as a reader would."""
 
 from __future__ import annotations
 

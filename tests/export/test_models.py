@@ -24,7 +24,7 @@ for package in ("torch", "onnx", "onnxscript"):
 
 needs_litert_torch = pytest.mark.skipif(
     importlib.util.find_spec("litert_torch") is None,
-    reason="exporting to TFLite needs litert-torch (2 GB; docs/embedding.md)",
+    reason="exporting to TFLite needs litert-torch (2 GB; docs/guides/embedding.md)",
 )
 
 

@@ -1,4 +1,4 @@
-"""Messages: round trips, truncation, noise, growth; and docs/protocol.md against the code."""
+"""Messages: round trips, truncation, noise, growth; docs/reference/protocol.md against the code."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 Needs a userland of build_userland.sh, qemu-user (not the static one: that takes no plugins) and
 cc. Python's own instructions are included: a call executes them as well. Counts are exact and
 repeat to a few parts in a thousand; what they mean in milliseconds is an estimate
-(docs/raspberry_pi.md).
+(docs/guides/raspberry_pi.md).
 """
 
 from __future__ import annotations
