@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from export.graphs import (
     graphs_by_role,
     nets_by_role,
 )
+from export.level import add_level_argument, gains_of
 from export.parity import compare
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
@@ -53,18 +55,29 @@ def round_to_half(net: nn.Module) -> None:
 
 
 def _digest(net: nn.Module, text: str = "") -> str:
+    """SHA-256 of the parameters as fp16, which is how they are stored, and of the tables that are
+    no parameters but that both ends must share: grids, seeds of the noise. Those of sines are left
+    out, whose last bits differ from machine to machine."""
     digest = hashlib.sha256(text.encode())
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode() + value.detach().half().numpy().tobytes())
+    for name, parameter in sorted(net.named_parameters()):
+        digest.update(name.encode() + parameter.detach().half().numpy().tobytes())
+    for name, table in sorted(net.named_buffers()):
+        halves = 2 * table.detach().double()
+        if torch.equal(halves, halves.round()):
+            digest.update(name.encode() + halves.numpy().tobytes())
     return digest.hexdigest()
 
 
 def metadata(
-    net: CodecNet, training: str, denoiser: Encoder | None = None
+    net: CodecNet,
+    training: str,
+    denoiser: Encoder | None = None,
+    gain_db: Sequence[float] | None = None,
 ) -> dict[str, dict[str, str]]:
     """What the file of every role says of itself, in any format (docs/guides/embedding.md).
 
-    The denoiser has a hash of its own: another one serves the same decoder.
+    The denoiser has a hash of its own: another one serves the same decoder. ``gain_db`` is what
+    :func:`export.level.measure_gain_db` found; None for no gain.
     """
     encoder, decoder = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
     digest = _digest(net, net.config.to_json())
@@ -78,6 +91,7 @@ def metadata(
     common = {
         "q2d2.format": MODEL_FORMAT,
         "q2d2.codec": net.config.codec.to_json(),
+        "q2d2.gain_db": json.dumps(list(gain_db or [0.0] * len(net.config.codec.ladder))),
         "q2d2.feedback": json.dumps(net.quantizer.feedback.half().tolist()),
         "q2d2.model": net.config.to_json(),
         "q2d2.model_id": f"q2d2-24k-{digest[:8]}",
@@ -147,14 +161,18 @@ def _write(graph: EncoderGraph | DecoderGraph, path: Path, said: dict[str, str])
 
 
 def export_onnx(
-    net: CodecNet, folder: Path, training: str = "", denoiser: Encoder | None = None
+    net: CodecNet,
+    folder: Path,
+    training: str = "",
+    denoiser: Encoder | None = None,
+    gain_db: Sequence[float] | None = None,
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
     round_to_half(net.eval())
     if denoiser is not None:
         round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
-    said = metadata(net, training, denoiser)
+    said = metadata(net, training, denoiser, gain_db)
     for role, graph in graphs_by_role(net, denoiser).items():
         _write(graph, folder / f"{role}.onnx", said[role])
     return said["decoder"]["q2d2.model_id"]
@@ -167,6 +185,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the two files")
     parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
+    add_level_argument(parser)
     args = parser.parse_args(argv)
     return run_command("export.onnx", partial(_run, args))
 
@@ -178,7 +197,7 @@ def _run(args: argparse.Namespace) -> int:
     progress = checkpoint["progress"]
     training = args.training or f"stage {progress['stage']}, step {progress['step']}"
     denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
-    model_id = export_onnx(net, args.out, training, denoiser)
+    model_id = export_onnx(net, args.out, training, denoiser, gains_of(args, net))
     decoder = OnnxRunner(args.out / "decoder.onnx")
     reports = {
         role: compare(whole, OnnxRunner(args.out / f"{role}.onnx"), decoder)

@@ -21,11 +21,13 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_role
+from export.level import add_level_argument, gains_of
 from export.onnx import metadata, round_to_half
 from export.parity import compare
 from export.rounding import measure_rounding
@@ -105,14 +107,18 @@ def _write(model: bytes, path: Path, said: dict[str, str]) -> None:
 
 
 def export_tflite(
-    net: CodecNet, folder: Path, training: str = "", denoiser: Encoder | None = None
+    net: CodecNet,
+    folder: Path,
+    training: str = "",
+    denoiser: Encoder | None = None,
+    gain_db: Sequence[float] | None = None,
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
     round_to_half(net.eval())
     if denoiser is not None:
         round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
-    said = metadata(net, training, denoiser)
+    said = metadata(net, training, denoiser, gain_db)
     for role, graph in graphs_by_role(net, denoiser).items():
         plain = _named(_convert(graph), graph)
         for precision in ("fp32", "int8"):
@@ -142,6 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the files")
     parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
+    add_level_argument(parser)
     args = parser.parse_args(argv)
     return run_command("export.tflite", partial(_run, args))
 
@@ -154,7 +161,7 @@ def _run(args: argparse.Namespace) -> int:
     progress = checkpoint["progress"]
     training = args.training or f"stage {progress['stage']}, step {progress['step']}"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        model_id = export_tflite(net, args.out, training, denoiser)
+        model_id = export_tflite(net, args.out, training, denoiser, gains_of(args, net))
     passed = True
     for role, whole in nets_by_role(net, denoiser).items():
         report = compare(whole, *load_pair(args.out, "fp32", role))

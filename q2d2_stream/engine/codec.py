@@ -212,7 +212,7 @@ def _gains(text: str | None, rates: int) -> list[float]:
     if text is None:
         return [_UNMEASURED_GAIN_DB] * rates
     try:
-        gains = [float(gain) for gain in json.loads(text)]
+        gains = [float(gain) for gain in list(json.loads(text))]
     except (TypeError, ValueError) as error:
         raise ModelError(f"the model's gains are no list of numbers ({error})") from error
     if len(gains) != rates or not all(abs(gain) <= _LARGEST_GAIN_DB for gain in gains):

@@ -126,11 +126,12 @@ class Tables:
             )
         shapes = [shape for history in range(HISTORY + 1) for shape in _shapes(config, history)]
         wanted = sum(kind.itemsize * int(np.prod(shape)) for kind, shape in shapes)
+        stream = zlib.decompressobj()
         try:
-            content = zlib.decompressobj().decompress(data[start:], wanted + 1)
+            content = stream.decompress(data[start:], wanted + 1)
         except zlib.error as error:
             raise ModelError(f"the entropy tables are damaged: {error}") from error
-        if len(content) != wanted:
+        if len(content) != wanted or not stream.eof or stream.unused_data:
             raise ModelError(
                 f"the entropy tables hold {len(content)} bytes, expected {wanted}: "
                 "they are damaged, or of another lattice"

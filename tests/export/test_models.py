@@ -79,6 +79,31 @@ def assert_streams(codec: Codec) -> None:
     assert codec.info["training"] == "a test"
 
 
+def test_the_gain_makes_the_level_right(net: CodecNet, tmp_path: Path) -> None:
+    """Measured, written and applied: what the decoder is short of is made up for."""
+    from export.level import measure_gain_db
+    from export.onnx import export_onnx
+
+    clip = np.random.default_rng(0).normal(0, 0.1, 320 * 75).astype(np.float32)
+    # The level of an untrained network is anything: a clip that is 3 dB louder than it.
+    clip *= np.float32(10 ** ((3 - measure_gain_db(net, [clip])[-1]) / 20))
+    gains = measure_gain_db(net, [clip])
+    export_onnx(net, tmp_path, "a test", gain_db=gains)
+    codec = load_codec(tmp_path, "onnx", "fp32")
+    for rate in codec.rates:
+        heard = codec.decoder().push(codec.encoder(rate).push(clip))[320:]
+        power = np.square(heard).sum() / np.square(clip[:-320]).sum()
+        assert abs(10 * np.log10(power)) < 0.1, (str(rate), gains)
+
+
+@pytest.mark.parametrize("text", ["[0, 0]", "{}", '"loud"', "[0, 0, 0, 99]", "[0, 0, 0, NaN]"])
+def test_gains_that_make_no_sense_are_refused(onnx_models: Path, text: str) -> None:
+    decoder = OnnxGraph(onnx_models / "decoder.onnx")
+    decoder._metadata["q2d2.gain_db"] = text
+    with pytest.raises(ModelError, match="gains are"):
+        Codec(lambda role: decoder)
+
+
 def test_onnx_computes_what_torch_does(net: CodecNet, onnx_models: Path) -> None:
     from export.parity import compare
 
