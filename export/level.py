@@ -21,7 +21,7 @@ from q2d2_stream.audio.resample import StreamResampler, to_mono
 from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
-    from q2d2_stream.training.stages import CodecNet
+    from q2d2_stream.model.net import CodecNet
 
 __all__ = ["add_level_argument", "gains_of", "measure_gain_db"]
 

@@ -98,7 +98,7 @@ def test_the_gain_makes_the_level_right(net: CodecNet, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[0, 0]", "{}", '"loud"', "[0, 0, 0, 99]", "[0, 0, 0, NaN]"])
 def test_gains_that_make_no_sense_are_refused(onnx_models: Path, text: str) -> None:
-    decoder = OnnxGraph(onnx_models / "decoder.onnx")
+    decoder = OnnxRunner(onnx_models / "decoder.onnx")
     decoder._metadata["q2d2.gain_db"] = text
     with pytest.raises(ModelError, match="gains are"):
         Codec(lambda role: decoder)
