@@ -31,7 +31,7 @@ RATE = 24_000
 
 def start(name: str, out: Path, *arguments: str, secret: str) -> subprocess.Popen[str]:
     """Start one side's q2d2-call; its lines and report go to a file."""
-    command = [sys.executable, "-m", "q2d2_stream.cli.call", *arguments]
+    command = [sys.executable, "-m", "q2d2_stream", "call", *arguments]
     command += ["--input", str(SAID[name]), "--output", str(out / f"{name}_heard.wav")]
     command += ["--stats-json", str(out / f"{name}.jsonl")]
     return subprocess.Popen(

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
     from q2d2_stream.entropy import IndexCoder
 
-__all__ = ["CODING", "HELP", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
+__all__ = ["CODING", "DESCRIPTION", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
 
-HELP = "measure speed, load time and memory"
+DESCRIPTION = "Measure what a frame costs on this machine, stage by stage, on one thread."
 STAGES = ("encoder", "lattice", "pack", "unpack", "decoder", "concealment")
 CODING = ("coding", "uncoding")
 """Measured where there are entropy tables: in a call they take the place of pack and unpack."""

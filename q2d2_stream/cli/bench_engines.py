@@ -82,7 +82,7 @@ def _in_a_process(
     folder: Path, choice: Choice, seconds: float, rate: str, wav: str | None
 ) -> dict[str, Any]:
     engine, precision = choice
-    command = [sys.executable, "-m", "q2d2_stream.cli.main", "bench", "--json"]
+    command = [sys.executable, "-m", "q2d2_stream", "bench", "--json"]
     command += ["--engine", engine, "--precision", precision, "--models", str(folder)]
     command += ["--seconds", str(seconds), "--rate", rate, *(["--wav", wav] if wav else [])]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}

@@ -1,4 +1,4 @@
-"""``q2d2-call``: a voice call between two machines."""
+"""``q2d2 call``: a voice call between two machines."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from q2d2_stream import __version__
 from q2d2_stream.cli import call_options, call_parts
 from q2d2_stream.cli.call_display import Display, make_display
 from q2d2_stream.cli.call_runner import (
-    EXIT_CODES,
     KEYS,
     add_watching_arguments,
     exit_code,
     hold,
 )
-from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.exit_codes import ExitCode
+from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codec_of
 from q2d2_stream.cli.process_start import process_start_s
@@ -32,28 +31,23 @@ if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
     from q2d2_stream.protocol import Secret
 
-__all__ = ["call_parser", "main", "open_connector"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "open_connector", "run"]
 
-_EXAMPLES = """\
+DESCRIPTION = "A voice call at 1.5 to 6 kbps. One side listens, the other calls it."
+EPILOG = """\
 examples:
-  q2d2-call --listen 0.0.0.0:9000 --secret-file secret.txt
-  q2d2-call --peer host:9000 --secret-file secret.txt
-  q2d2-call --peer wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
+  q2d2 call --listen 0.0.0.0:9000 --secret-file secret.txt
+  q2d2 call host:9000 --secret-file secret.txt
+  q2d2 call wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
 
 """
 
 
-def call_parser() -> argparse.ArgumentParser:
-    """The options of ``q2d2-call``, which the service shares."""
-    parser = argparse.ArgumentParser(
-        prog="q2d2-call",
-        description="A voice call at 1.5 to 6 kbps. One side listens, the other calls it.",
-        epilog=_EXAMPLES + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``q2d2 call``, which the service shares."""
     peer = parser.add_argument_group("peer")
     who = peer.add_mutually_exclusive_group()
+    who.add_argument("to", nargs="?", metavar="PEER", help="the same as --peer PEER")
     who.add_argument("--listen", metavar="HOST:PORT", help="wait there for a call")
     who.add_argument("--peer", metavar="HOST:PORT", help="call there; wss://HOST:PORT with TLS")
     peer.add_argument(
@@ -83,20 +77,16 @@ def call_parser() -> argparse.ArgumentParser:
     )
     call_options.add_sound_arguments(parser)
     add_watching_arguments(parser)
-    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Hold a call and return the exit status; see ``q2d2-call --help``."""
-    parser = call_parser()
-    args = parser.parse_args(argv)
-    if not (args.listen or args.peer or args.list_devices):
-        parser.error("one of --listen, --peer and --list-devices is needed")
-
-    def command() -> int:
-        return call_options.show_devices() if args.list_devices else asyncio.run(_call(args))
-
-    return run_command("q2d2-call", command)
+def run(args: argparse.Namespace) -> int:
+    """Hold a call."""
+    args.peer = args.to or args.peer
+    if args.list_devices:
+        return call_options.show_devices()
+    if not (args.listen or args.peer):
+        raise UsageError("nobody to call: expected PEER, --listen HOST:PORT or --list-devices")
+    return asyncio.run(_call(args))
 
 
 async def _call(args: argparse.Namespace) -> int:
@@ -134,17 +124,17 @@ async def _call(args: argparse.Namespace) -> int:
                 if recorder is not None:
                     await asyncio.to_thread(recorder.close)
             code = exit_code(closed, session.was_established)
-            if code != 130:
+            if code is not ExitCode.INTERRUPTED:
                 print(closed.text, file=sys.stderr, flush=True)
-            # What this side itself ended is over for good.
-            if not args.keep_listening or (code in (0, 130) and not closed.by_peer):
+            has_hung_up = code in (ExitCode.OK, ExitCode.INTERRUPTED) and not closed.by_peer
+            if has_hung_up or not args.keep_listening:
                 return code
 
 
 async def open_connector(
     args: argparse.Namespace, codec: Codec, display: Display, stack: AsyncExitStack
 ) -> Connector:
-    """What brings connections: a listener or a dialer, as ``args`` of :func:`call_parser` say.
+    """What brings connections: a listener or a dialer, as ``args`` of :func:`add_arguments` say.
 
     It is closed with ``stack``. Raises InputError for options that do not fit together.
     """
@@ -194,7 +184,3 @@ def _tls(args: argparse.Namespace, *, secure: bool) -> ssl.SSLContext | None:
     if secure and not args.tls_cert:
         raise InputError("listening with wss:// needs --tls-cert and --tls-key")
     return server_context(args.tls_cert, args.tls_key) if args.tls_cert else None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TextIO
 
 from q2d2_stream.cli.call_display import Display
+from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
 
@@ -17,19 +18,9 @@ if TYPE_CHECKING:
     from q2d2_stream.call import CallSession, CallStats
     from q2d2_stream.protocol import Closed
 
-__all__ = ["EXIT_CODES", "KEYS", "add_watching_arguments", "exit_code", "hold"]
+__all__ = ["KEYS", "add_watching_arguments", "exit_code", "hold"]
 
 KEYS = "m mutes, q or Ctrl-C hangs up"
-EXIT_CODES = """\
-exit status:
-  0    the call has ended: either side hung up
-  1    an option, device, file or model is no good; the message says which
-  2    wrong usage
-  3    the peer could not be reached, or the connection broke and did not come back
-  4    the line is busy
-  5    the peer refused: another secret, model or version
-  130  interrupted before there was a call
-"""
 _SHOW_S = 0.2
 _JSON_S = 1.0
 
@@ -50,15 +41,15 @@ def add_watching_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def exit_code(closed: Closed, was_established: bool) -> int:
-    """The process's exit status for the way a call ended, see EXIT_CODES."""
+def exit_code(closed: Closed, was_established: bool) -> ExitCode:
+    """The process's exit status for the way a call ended."""
     from q2d2_stream.protocol import Reason
 
     if closed.reason in (Reason.ENDED, Reason.TAKEN_OVER):
-        return 0 if was_established else 130
+        return ExitCode.OK if was_established else ExitCode.INTERRUPTED
     if closed.reason in (Reason.LOST, Reason.TIMEOUT):
-        return 3
-    return 4 if closed.reason is Reason.BUSY else 5
+        return ExitCode.UNREACHABLE
+    return ExitCode.BUSY if closed.reason is Reason.BUSY else ExitCode.REJECTED
 
 
 async def hold(

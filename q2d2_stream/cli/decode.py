@@ -14,9 +14,9 @@ from q2d2_stream.cli.file_codec import FileDecoder
 from q2d2_stream.cli.options import add_models_argument, codec_of
 from q2d2_stream.cli.progress import progress
 
-__all__ = ["HELP", "add_arguments", "open_input", "pieces", "run"]
+__all__ = ["DESCRIPTION", "add_arguments", "open_input", "pieces", "run"]
 
-HELP = "decode a .q2d2 file"
+DESCRIPTION = "Decode a .q2d2 file to a sound file."
 _PIECE_BYTES = 1024  # 5 s of sound at the lowest rate, 1 s at the highest
 
 

@@ -1,40 +1,31 @@
-"""``q2d2-doctor``: can this machine, its sound and its network hold a call?"""
+"""``q2d2 doctor``: can this machine, its sound and its network hold a call?"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from q2d2_stream import __version__
-from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from q2d2_stream.doctor import Finding, Subject
 
-__all__ = ["main"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
-_EXIT_CODES = """\
-exit status: 0 all is green, 1 something is yellow (a call works, but not at its best),
-2 something is red (no call)
-"""
+DESCRIPTION = "Check whether this machine can hold a call, and say what to do."
+EPILOG = "The exit status is 1 when something is red: no call. Yellow is not at its best.\n\n"
 _MARKS = {"green": "ok", "yellow": "!!", "red": "XX"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="q2d2-doctor",
-        description="Checks whether this machine can hold a call, and says what to do.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--config", metavar="FILE", help="check what this configuration of q2d2-service names"
+        "--config", metavar="FILE", help="check what this configuration of q2d2 serve names"
     )
     parser.add_argument("--peer", metavar="HOST:PORT", help="can this peer be reached?")
     parser.add_argument("--ca", metavar="PEM", help="the authority that the peer is checked with")
@@ -48,27 +39,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-sound", action="store_true", help="leave sound devices alone")
     parser.add_argument("--models", metavar="DIR", help="use these model files, not the shipped")
-    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Check, print and return the exit status; see ``q2d2-doctor --help``."""
-    args = _parser().parse_args(argv)
-    try:
-        subject = _subject(args)
-    except (Q2D2Error, OSError) as error:
-        print(f"q2d2-doctor: {error}", file=sys.stderr)
-        return 2
-    from q2d2_stream.doctor import worst
+def run(args: argparse.Namespace) -> int:
+    """Check and print."""
+    subject = _subject(args)
+    from q2d2_stream.doctor import Verdict, worst
 
     findings = []
-    try:
-        for finding in _examine(subject):
-            findings.append(finding)
-            if not args.json:
-                _print(finding)
-    except KeyboardInterrupt:
-        return 130
+    for finding in _examine(subject):
+        findings.append(finding)
+        if not args.json:
+            _print(finding)
     verdict = worst(findings)
     if args.json:
         report = {
@@ -77,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             "findings": [finding.to_dict() for finding in findings],
         }
         print(json.dumps(report))
-    return verdict.severity
+    return ExitCode.FAILED if verdict is Verdict.RED else ExitCode.OK
 
 
 def _subject(args: argparse.Namespace) -> Subject:
@@ -141,7 +123,3 @@ def _print(finding: Finding) -> None:
     console.print(mark + Text(f"{finding.name}: {finding.text}"))
     if finding.advice:
         console.print(Text(f"   -> {finding.advice}", style="dim"))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,9 +23,9 @@ from q2d2_stream.files.output import open_output
 if TYPE_CHECKING:
     from q2d2_stream.analysis_by_synthesis.search import PointSearch
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
 
-HELP = "encode a sound file"
+DESCRIPTION = "Encode a sound file as a .q2d2 file."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 from q2d2_stream.cli.options import add_models_argument, codec_of
 
-__all__ = ["HELP", "add_arguments", "draw_cells", "run"]
+__all__ = ["DESCRIPTION", "add_arguments", "draw_cells", "run"]
 
-HELP = "draw a lattice and where latents fall"
+DESCRIPTION = "Draw a lattice, its cells, and where the latents of a sound fall."
 _RASTER = 400  # points on either axis of the raster that the cells are drawn from
 _MARGIN = 0.8  # grid units around the grid: cells go on outside of it
 

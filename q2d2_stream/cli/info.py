@@ -12,9 +12,9 @@ from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, codec_of
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader
 
-__all__ = ["HELP", "add_arguments", "run"]
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
 
-HELP = "describe a .q2d2 file, or the model"
+DESCRIPTION = "Show what a .q2d2 file holds, or what the model is."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,24 +1,20 @@
-"""``q2d2-loopback``: hear yourself through the codec and a simulated network."""
+"""``q2d2 loopback``: hear yourself through the codec and a simulated network."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from q2d2_stream import __version__
 from q2d2_stream.cli import call_options, call_parts
 from q2d2_stream.cli.call_display import make_display
 from q2d2_stream.cli.call_runner import (
-    EXIT_CODES,
     KEYS,
     add_watching_arguments,
     exit_code,
     hold,
 )
-from q2d2_stream.cli.failures import run_command
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codec_of
 from q2d2_stream.cli.process_start import process_start_s
@@ -26,35 +22,28 @@ from q2d2_stream.cli.process_start import process_start_s
 if TYPE_CHECKING:
     from q2d2_stream.netsim import LinkSpec
 
-__all__ = ["main"]
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="q2d2-loopback",
-        description="Microphone, encoder, call messages, network, playout, decoder, loudspeaker: "
-        "all on this machine. Use headphones.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+DESCRIPTION = (
+    "Microphone, encoder, call messages, network, playout, decoder, loudspeaker: all on this "
+    "machine. Use headphones."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     network = parser.add_argument_group("network", "each goes before what --simulate says")
     network.add_argument("--delay", type=float, metavar="MS", help="fixed delay")
     network.add_argument("--jitter", type=float, metavar="MS", help="random delay up to MS more")
     network.add_argument("--loss", type=float, metavar="SHARE", help="messages lost, 0 to 1")
     call_options.add_sound_arguments(parser)
     add_watching_arguments(parser)
-    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the loopback and return the exit status; see ``q2d2-loopback --help``."""
-    args = _parser().parse_args(argv)
-
-    def command() -> int:
-        return call_options.show_devices() if args.list_devices else asyncio.run(_loopback(args))
-
-    return run_command("q2d2-loopback", command)
+def run(args: argparse.Namespace) -> int:
+    """Run the loopback."""
+    return call_options.show_devices() if args.list_devices else asyncio.run(_loopback(args))
 
 
 async def _loopback(args: argparse.Namespace) -> int:
@@ -93,7 +82,3 @@ def _network(args: argparse.Namespace) -> LinkSpec:
     named = {"delay_ms": args.delay, "jitter_ms": args.jitter, "loss": args.loss}
     given = {name: value for name, value in named.items() if value is not None}
     return replace(parse_link(args.simulate or ""), **given)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

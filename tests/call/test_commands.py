@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from q2d2_stream.cli.call import main as call
 from q2d2_stream.cli.call_runner import exit_code
-from q2d2_stream.cli.loopback import main as loopback
+from q2d2_stream.cli.main import main
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.protocol import Closed, Reason
 from tests.labs.call import SECRET, codec, free_port, speech_file, start_command
@@ -129,7 +127,7 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     codec()
     said = speech_file(tmp_path / "said.wav", 1.5)
     arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
-    assert loopback([*arguments, "--delay", "40", "--jitter", "10", "--loss", "0.01"]) == 0
+    assert main(["loopback", *arguments, "--delay", "40", "--jitter", "10", "--loss", "0.01"]) == 0
     report, lines = capsys.readouterr()
     assert re.search(r"with this process, the first sound after \d+\.\d\d s", report)
     assert "connected to this process" in lines
@@ -163,20 +161,20 @@ def test_a_wrong_option_is_one_sentence(
     for option, value in defaults.items():
         if option not in arguments:
             arguments = [*arguments, option, value]
-    assert call(arguments) == 1
+    assert main(["call", *arguments]) == 1
     error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("q2d2-call: ")
+    assert error.startswith("q2d2 call: ")
     assert words in error
 
 
-@pytest.mark.parametrize("command", [call, loopback], ids=["call", "loopback"])
+@pytest.mark.parametrize("command", ["call", "loopback"])
 def test_without_a_denoiser_nothing_is_dialled(
-    command: Callable[[list[str]], int], without_denoiser: Path, capsys: pytest.CaptureFixture[str]
+    command: str, without_denoiser: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quiet = ["--input", "silence", "--output", "null", "--models", str(without_denoiser)]
     # Nobody is there: whoever dialled would come back with status 3.
-    peer = ["--peer", f"127.0.0.1:{free_port()}"] if command is call else []
-    assert command([*peer, *quiet, "--denoise"]) == 1
+    peer = ["--peer", f"127.0.0.1:{free_port()}"] if command == "call" else []
+    assert main([command, *peer, *quiet, "--denoise"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert ": --denoise needs models with a denoising encoder: " in line
 
@@ -187,16 +185,27 @@ def test_without_a_denoiser_nothing_is_dialled(
 def test_a_loopback_that_denoises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = speech_file(tmp_path / "said.wav", 1.5)
     arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
-    assert loopback([*arguments, "--denoise"]) == 0
+    assert main(["loopback", *arguments, "--denoise"]) == 0
     assert "frames played" in capsys.readouterr().out
     heard = soundfile.read(tmp_path / "heard.wav")[0]
     assert heard.std() > 0.3 * said.std()
 
 
+def test_nobody_to_call_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["call"]) == 2
+    assert "expected PEER, --listen" in capsys.readouterr().err
+
+
+def test_the_peer_needs_no_option() -> None:
+    codec()
+    quiet = ["--input", "silence", "--output", "null"]
+    assert main(["call", f"127.0.0.1:{free_port()}", *quiet]) == 3
+
+
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     codec()
     peer = ["--peer", f"127.0.0.1:{free_port()}", "--input", "silence", "--output", "null"]
-    assert call(peer) == 3
+    assert main(["call", *peer]) == 3
     out, err = capsys.readouterr()
     assert out == ""
     assert "cannot be reached" in err
@@ -204,13 +213,13 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--peer", "a:1", "--listen", "b:1"], ["--peer", "a:1", "--ns", "--denoise"]],
+    [["--peer", "a:1", "--listen", "b:1"], ["--peer", "a:1", "--ns", "--denoise"]],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        call(arguments)
+        main(["call", *arguments])
     assert raised.value.code == 2
-    assert "usage: q2d2-call" in capsys.readouterr().err
+    assert "usage: q2d2 call" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -235,7 +244,7 @@ def test_help_is_fast() -> None:
     """The options are shown without loading the codec, sound or network libraries."""
     heavy = "onnxruntime", "sounddevice", "websockets", "rich", "soxr"
     program = (
-        "import sys; from q2d2_stream.cli import call, loopback; "
+        "import sys; from q2d2_stream.cli.main import parse; parse(['loopback']); parse(['call']); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The q2d2-doctor command: lines, JSON, exit status."""
+"""``q2d2 doctor``: lines, JSON, exit status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from q2d2_stream.cli.doctor import main
+from q2d2_stream.cli.main import main
 from q2d2_stream.doctor import Check, Finding, Verdict, runner
 
 
@@ -21,7 +21,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "status"), [(Verdict.GREEN, 0), (Verdict.YELLOW, 1), (Verdict.RED, 2)]
+    ("verdict", "status"), [(Verdict.GREEN, 0), (Verdict.YELLOW, 0), (Verdict.RED, 1)]
 )
 def test_exit_status_is_the_worst_verdict(
     verdict: Verdict,
@@ -30,7 +30,7 @@ def test_exit_status_is_the_worst_verdict(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _pretend(monkeypatch, verdict)
-    assert main(["--no-sound"]) == status
+    assert main(["doctor", "--no-sound"]) == status
     out = capsys.readouterr().out
     assert "Python: as it is" in out
     assert "-> do [something]" in out  # no markup, no colours in a pipe
@@ -41,7 +41,7 @@ def test_json_is_one_object(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _pretend(monkeypatch, Verdict.YELLOW)
-    assert main(["--json"]) == 1
+    assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["verdict"] == "yellow"
     assert {"name", "verdict", "text", "advice", "facts"} == set(report["findings"][0])
@@ -59,7 +59,7 @@ def test_configuration_names_what_to_check(
     monkeypatch.setattr("q2d2_stream.doctor.run_check", run_check)
     path = tmp_path / "q2d2.toml"
     path.write_text('peer = "far:9000"\ninput = "USB"\n')
-    main(["--config", str(path), "--input", "other"])
+    main(["doctor", "--config", str(path), "--input", "other"])
     options = {check.name: check.options for check in seen}
     assert options["peer"]["peer"] == "far:9000"
     assert options["sound system"]["wanted_input"] == "other"
@@ -70,7 +70,7 @@ def test_a_broken_configuration_is_one_sentence(
 ) -> None:
     path = tmp_path / "q2d2.toml"
     path.write_text("peer =")
-    assert main(["--config", str(path)]) == 2
+    assert main(["doctor", "--config", str(path)]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -78,5 +78,5 @@ def test_a_folder_without_models_is_red(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(runner.sys, "executable", "/bin/false")
-    assert main(["--models", str(tmp_path), "--no-sound"]) == 2
+    assert main(["doctor", "--models", str(tmp_path), "--no-sound"]) == 1
     assert "no engine runs here" in capsys.readouterr().out

@@ -270,7 +270,7 @@ def test_models_without_a_denoiser_say_so(
     soundfile.write(wav, steps(1000), 24_000)
     assert main(["encode", str(wav), str(coded), "--denoise"]) == 1
     assert capsys.readouterr().err == (
-        "q2d2: --denoise needs models with a denoising encoder: "
+        "q2d2 encode: --denoise needs models with a denoising encoder: "
         "the model file denoiser.level does not exist\n"
     )
     assert not coded.exists()
@@ -367,7 +367,7 @@ def test_errors_are_one_sentence_and_status_one(
     assert main(arguments) == 1
     captured = capsys.readouterr()
     assert sentence in captured.err
-    assert captured.err.startswith("q2d2: ")
+    assert captured.err.startswith(f"q2d2 {arguments[0]}: ")
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert set(tmp_path.iterdir()) == before  # no half-written file stays behind
@@ -428,7 +428,7 @@ def test_asking_for_help_imports_nothing_heavy() -> None:
 @pytest.mark.skipif(not (MODELS / "encoder.onnx").exists(), reason="no weights are shipped yet")
 def test_the_shipped_model_through_pipes(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", 0.2 * steps(48_000), 48_000)
-    q2d2 = [sys.executable, "-m", "q2d2_stream.cli.main"]
+    q2d2 = [sys.executable, "-m", "q2d2_stream"]
     wav = (tmp_path / "a.wav").read_bytes()
     coded = subprocess.run([*q2d2, "encode", "-", "-"], input=wav, capture_output=True, check=True)
     back = subprocess.run(

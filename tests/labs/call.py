@@ -147,9 +147,9 @@ def free_port() -> int:
 
 
 def start_command(name: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start ``q2d2-call`` or ``q2d2-loopback`` as a process of its own."""
+    """Start ``q2d2 call`` or ``q2d2 loopback`` as a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", f"q2d2_stream.cli.{name}", *arguments],
+        [sys.executable, "-m", "q2d2_stream", name, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

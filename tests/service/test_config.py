@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import q2d2_stream.engine
-from q2d2_stream.cli.call import call_parser
-from q2d2_stream.cli.service import main
+from q2d2_stream.cli.main import main, parse
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
 from q2d2_stream.service import ServiceConfig, load_config
@@ -41,7 +40,7 @@ def test_options_are_those_of_the_call(tmp_path: Path) -> None:
         push_to_talk = 17
         """,
     )
-    args = call_parser().parse_args(config.to_arguments())
+    args = parse(["call", *config.to_arguments()])
     assert (args.listen, args.peer, args.keep_listening) == ("0.0.0.0:9000", None, True)
     assert (args.secret_file, args.input, args.rate) == (str(secret), "-odd name", "1.5")
     assert (args.frames_per_message, args.fixed_delay) == (4, 120.0)
@@ -55,7 +54,7 @@ def test_every_key_is_an_option_of_the_call(tmp_path: Path) -> None:
     listening = {"listen": "a:1", "tls_cert": "c", "tls_key": "k", "open": True, "denoise": True}
     for values in (calling, listening):
         config = ServiceConfig(**values)  # type: ignore[arg-type]
-        args = call_parser().parse_args(config.to_arguments())
+        args = parse(["call", *config.to_arguments()])
         assert {name: getattr(args, name) for name in values} == values
 
 
@@ -104,12 +103,12 @@ def test_the_command_reports_mistakes_and_shows_the_options(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "q2d2.toml"
-    assert main(["--config", str(path)]) == 1
+    assert main(["serve", "--config", str(path)]) == 1
     path.write_text('peer = "far:9000"')
-    assert main(["--config", str(path), "--check"]) == 0
+    assert main(["serve", "--config", str(path), "--check"]) == 0
     captured = capsys.readouterr()
-    assert captured.out == "q2d2-call --peer=far:9000 --rate=3\n"
-    assert captured.err == f"q2d2-service: {path}: No such file or directory\n"
+    assert captured.out == "q2d2 call --peer=far:9000 --rate=3\n"
+    assert captured.err == f"q2d2 serve: {path}: No such file or directory\n"
 
 
 def test_denoise_without_a_denoiser_is_one_sentence(
@@ -122,9 +121,9 @@ def test_denoise_without_a_denoiser_is_one_sentence(
     monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)
     path = tmp_path / "q2d2.toml"
     path.write_text('listen = "127.0.0.1:0"\ninput = "silence"\noutput = "null"\ndenoise = true')
-    assert main(["--config", str(path)]) == 1
+    assert main(["serve", "--config", str(path)]) == 1
     (line,) = capsys.readouterr().err.splitlines()  # it has not begun to listen
-    assert line.startswith("q2d2-service: --denoise needs models with a denoising encoder: ")
+    assert line.startswith("q2d2 serve: --denoise needs models with a denoising encoder: ")
 
 
 def test_the_shipped_file_is_valid_but_for_the_secret(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_listening_service(tmp_path: Path) -> None:
         systemd.bind(str(tmp_path / "notify"))
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
         service = subprocess.Popen(
-            [sys.executable, "-m", "q2d2_stream.cli.service", "--config", str(config)],
+            [sys.executable, "-m", "q2d2_stream", "serve", "--config", str(config)],
             env=os.environ | environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -27,11 +27,11 @@ def slow_down(factor: float) -> None:
 
 
 def main() -> int:
-    """Arguments: the factor, then those of q2d2-call."""
+    """Arguments: the factor, then those of q2d2 call."""
     slow_down(float(sys.argv[1]))
-    from q2d2_stream.cli.call import main as call  # what it imports must find the slow clock
+    from q2d2_stream.cli.main import main as q2d2  # what it imports must find the slow clock
 
-    return call(sys.argv[2:])
+    return q2d2(["call", *sys.argv[2:]])
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def call(container: Container, folder: Path) -> str:
     secret.chmod(0o600)
     heard = folder / "heard.wav"
     heard.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "q2d2_stream.cli.call", "--peer", ADDRESS]
+    command = [sys.executable, "-m", "q2d2_stream", "call", "--peer", ADDRESS]
     command += ["--secret-file", str(secret), "--output", str(heard)]
     command += ["--input", str(PROJECT / "apps/speech/s2i_en_3.flac")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=90)

@@ -1,38 +1,35 @@
-"""``q2d2-service``: ``q2d2-call`` for a machine that nobody sits at, run by systemd."""
+"""``q2d2 serve``: ``q2d2 call`` for a machine that nobody sits at, run by systemd."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import math
-import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from q2d2_stream import __version__
 from q2d2_stream.cli import call, call_parts
-from q2d2_stream.cli.call_runner import EXIT_CODES, exit_code, hold
-from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.call_runner import exit_code, hold
+from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.interrupts import Interrupts
+from q2d2_stream.cli.main import parse
 from q2d2_stream.cli.options import codec_of
 
 if TYPE_CHECKING:
     from q2d2_stream.service import Notifier, ServiceConfig
 
-__all__ = ["main"]
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 _PAUSE_S = 3.0  # before calling a peer again that has hung up
-_MAY_GO_ON = (0, 3, 4)  # ended, lost, busy: all that another call may find otherwise
+# All that another call may find otherwise.
+_MAY_GO_ON = (ExitCode.OK, ExitCode.UNREACHABLE, ExitCode.BUSY)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="q2d2-service",
-        description="Answers calls, or keeps one to a peer, for as long as it runs.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"q2d2-stream {__version__}")
+DESCRIPTION = "Answer calls, or keep one to a peer, for as long as it runs."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
     parser.add_argument(
         "--config",
         required=True,
@@ -42,29 +39,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check", action="store_true", help="read the configuration, print the options, and end"
     )
-    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run until SIGTERM and return the exit status; see ``q2d2-service --help``."""
-    options = _parser().parse_args(argv)
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM."""
+    from q2d2_stream.service import Notifier, load_config
 
-    def command() -> int:
-        from q2d2_stream.service import Notifier, load_config
+    config = load_config(options.config)
+    if options.check:
+        print(" ".join(["q2d2", *_call_command(config)]))
+        return ExitCode.OK
+    return asyncio.run(_serve(config, Notifier()))
 
-        config = load_config(options.config)
-        if options.check:
-            print(" ".join(["q2d2-call", *config.to_arguments()]))
-            return 0
-        return asyncio.run(_serve(config, Notifier()))
 
-    return run_command("q2d2-service", command)
+def _call_command(config: ServiceConfig) -> list[str]:
+    return ["call", *config.to_arguments()]
 
 
 async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
     from q2d2_stream.service import ServiceDisplay, Watchdog, push_to_talk
 
-    args = call.call_parser().parse_args(config.to_arguments())
+    args = parse(_call_command(config))
     args.wait = math.inf  # a peer that is still starting up is dialled until it answers
     codec = codec_of(args, denoise=args.denoise)
     async with AsyncExitStack() as stack:
@@ -84,14 +79,10 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
                     args.mute = session.muted
                 closed = await hold(session, args, display, interrupts)
             code = exit_code(closed, session.was_established)
-            if code in (0, 130) and not closed.by_peer:
-                return 0  # SIGTERM: this side has hung up
+            if code in (ExitCode.OK, ExitCode.INTERRUPTED) and not closed.by_peer:
+                return ExitCode.OK  # SIGTERM: this side has hung up
             display.notify(closed.text)
             if code not in _MAY_GO_ON:
                 return code
             if config.peer is not None:
                 await asyncio.sleep(_PAUSE_S)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
