@@ -7,6 +7,7 @@
     |-- WireError       bytes that are not a valid message, or a message out of place
     |   |-- HandshakeError   the two ends of a call do not fit together (version, model, secret)
     |   `-- SealError        a message that was forged, changed or sent again
+    |-- CallError       a call that did not come about, or is over
     |-- DeviceError     a sound device that is missing or refuses its settings
     `-- MissingExtra    an optional dependency is not installed
 
@@ -16,6 +17,7 @@ Each message is one sentence that says what was wrong, what was expected and wha
 from __future__ import annotations
 
 __all__ = [
+    "CallError",
     "DeviceError",
     "FormatError",
     "HandshakeError",
@@ -62,6 +64,10 @@ class SealError(WireError):
     def __init__(self, text: str, *, is_replay: bool = False) -> None:
         super().__init__(text)
         self.is_replay = is_replay
+
+
+class CallError(Q2D2Error):
+    """A call that did not come about, or one that is over."""
 
 
 class DeviceError(Q2D2Error):

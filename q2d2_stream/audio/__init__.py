@@ -12,6 +12,7 @@ from q2d2_stream.audio.files import FileSink, FileSource
 from q2d2_stream.audio.meters import LevelMeter, Mute
 from q2d2_stream.audio.playback import DeviceSink
 from q2d2_stream.audio.processing import VoiceProcessor
+from q2d2_stream.audio.program import ProgramSink, ProgramSource
 from q2d2_stream.audio.recorder import Recorder
 from q2d2_stream.audio.silence import NullSink, SilenceSource
 from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm, Sink, Source, StreamStats
@@ -28,6 +29,8 @@ __all__ = [
     "Mute",
     "NullSink",
     "Pcm",
+    "ProgramSink",
+    "ProgramSource",
     "Recorder",
     "SilenceSource",
     "Sink",

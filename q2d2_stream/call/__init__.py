@@ -8,6 +8,7 @@ from __future__ import annotations
 from q2d2_stream.call.client import CallClient, ClientOptions
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.live import IncomingCalls, LiveCall, connect, serve
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.server import CallServer
 from q2d2_stream.call.session import CallSession
@@ -27,5 +28,9 @@ __all__ = [
     "ConnectionLimits",
     "Connector",
     "DirectionStats",
+    "IncomingCalls",
+    "LiveCall",
+    "connect",
     "parse_address",
+    "serve",
 ]

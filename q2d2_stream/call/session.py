@@ -44,6 +44,9 @@ class CallSession:
         begun_s: since when the user has been waiting for the first sound, on the clock of
             ``time.monotonic``; None for since the call is established.
 
+    Attributes:
+        established: set when the first connection is there.
+
     Raises what :class:`q2d2_stream.call.sender.Sender` does.
     """
 
@@ -79,6 +82,7 @@ class CallSession:
         self._peer = ""
         self._peer_muted = False
         self._hang_up = asyncio.Event()
+        self.established = asyncio.Event()
         self._wall_s = time.monotonic()
         self._cpu_s = time.process_time()
 
@@ -261,6 +265,7 @@ class CallSession:
             self._receiver.restart()
         self._sender.attach(connection, established.call)
         connection.attach(self._on_event)
+        self.established.set()
         self._notify(f"{'connected' if is_first else 'reconnected'} to {connection.remote}")
 
     def _on_event(self, event: Event, now: float) -> None:

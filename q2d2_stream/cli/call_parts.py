@@ -21,14 +21,8 @@ def endpoint_of(args: argparse.Namespace, codec: Codec, secret: Secret | None = 
     """This side as its peer gets to know it; raises InputError."""
     from q2d2_stream.protocol import Endpoint
 
-    return Endpoint(
-        codec.config,
-        codec.model_id,
-        codec.model_hash,
-        frames_per_message=args.frames_per_message,
-        dtx=args.dtx,
-        secret=secret,
-        coder=codec.coder,
+    return Endpoint.of(
+        codec, frames_per_message=args.frames_per_message, dtx=args.dtx, secret=secret
     )
 
 

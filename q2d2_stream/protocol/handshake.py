@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy import IndexCoder
@@ -14,6 +15,9 @@ from q2d2_stream.protocol.hello import Hello, Proof
 from q2d2_stream.protocol.kinds import Capability, Reason, Role
 from q2d2_stream.protocol.messages import Message, encode
 from q2d2_stream.protocol.registry import Call, CallRegistry
+
+if TYPE_CHECKING:
+    from q2d2_stream.engine import Codec
 
 __all__ = ["Endpoint", "Handshake", "Refusal"]
 
@@ -55,6 +59,26 @@ class Endpoint:
             raise InputError(
                 f"model_id is {self.model_id!r}, expected at most 64 printable bytes of UTF-8"
             )
+
+    @classmethod
+    def of(
+        cls,
+        codec: Codec,
+        *,
+        frames_per_message: int = 3,
+        dtx: bool = False,
+        secret: Secret | None = None,
+    ) -> Endpoint:
+        """What a side with ``codec`` brings along; raises InputError as the class does."""
+        return cls(
+            codec.config,
+            codec.model_id,
+            codec.model_hash,
+            frames_per_message=frames_per_message,
+            dtx=dtx,
+            secret=secret,
+            coder=codec.coder,
+        )
 
     def hello(self, role: Role, call: Call, nonce: bytes) -> Hello:
         """This end's hello for ``call``."""
