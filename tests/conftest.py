@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from q2d2_stream.engine.codec import MODELS
 from tests.labs.paths import SPEECH
+from tests.labs.skips import SkipPolicy
 
-# A busy machine is slow: no example fails for the time it takes.
-settings.register_profile("q2d2", deadline=None)
-settings.load_profile("q2d2")
+# A busy machine is slow: no example fails for the time it takes. CI repeats the same examples;
+# HYPOTHESIS_PROFILE=thorough looks for new ones, for an hour if need be.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", _PATIENT)
+settings.register_profile("ci", _PATIENT, derandomize=True, print_blob=True)
+settings.register_profile("thorough", _PATIENT, max_examples=5_000)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Reasons of skips that are fine in CI."""
+    parser.addini("expected_skips", "parts of the reasons for which CI may skip", "linelist")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold skips against the list."""
+    config.pluginmanager.register(SkipPolicy(config.getini("expected_skips")), "skip-policy")
+
+
+@pytest.fixture(autouse=True)
+def _denormals_survive() -> Iterator[None]:
+    """No test leaves the processor flushing denormals to zero: later ones would compute wrongly."""
+    yield
+    assert float.fromhex("0x1p-1022") / 2 > 0.0, "this test left denormals flushed to zero"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
@@ -220,6 +221,17 @@ def _restore(
     return Progress(stage=options.stage)
 
 
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Gradients of silence are full of denormals, and CPUs are slow at them."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@_denormals_flushed()
 def train(
     options: TrainOptions,
     config: ModelConfig,
@@ -236,7 +248,6 @@ def train(
     rank, world = (dist.get_rank(), dist.get_world_size()) if distributed else (0, 1)
     device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(options.seed)
-    torch.set_flush_denormal(True)  # gradients of silence are full of them, and CPUs slow at them
     options.out.mkdir(parents=True, exist_ok=True)
 
     net = CodecNet(config)
