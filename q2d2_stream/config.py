@@ -11,7 +11,10 @@ from functools import cached_property, lru_cache
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["CodecConfig", "Rate"]
+__all__ = ["REFINEMENT_LEVELS", "CodecConfig", "Rate"]
+
+REFINEMENT_LEVELS = (5,) * 6 + (3,) * 12
+"""Grid levels of the refinement's components where it is sent at a fixed size: rhombic pairs."""
 
 _DEFAULT_KBPS = 3.0
 _LATTICES = ("rhombic", "hexagonal", "rectangular")
@@ -58,6 +61,7 @@ class Rate:
             number tells the rate of an array of indices, so no two rates of a ladder share it.
         frame_rate: frames per second.
         lookahead: samples by which the decoder's output trails its input at this rate.
+        refined: whether the frame's last indices are those of the refinement.
         coded_kbps: what speech takes on average in packets of three frames with the model's
             entropy tables, before rounding to bytes; None where there are no tables.
     """
@@ -68,6 +72,7 @@ class Rate:
     codebook_sizes: tuple[int, ...]
     frame_rate: float
     lookahead: int
+    refined: bool = False
     coded_kbps: float | None = field(default=None, compare=False)
 
     @property
@@ -102,6 +107,8 @@ class CodecConfig:
         levels: grid levels of every latent dimension; adjacent dimensions form a pair.
         rates: pairs sent at each rate of the ladder, ascending.
         lookahead: samples by which the decoder's output trails its input.
+        refined: whether one more rate follows: the pairs of the highest one and the symbols of
+            :mod:`q2d2_stream.refinement`, a hop later.
     """
 
     sample_rate: int = 24_000
@@ -110,6 +117,7 @@ class CodecConfig:
     levels: tuple[int, ...] = (9, 9) + (7, 7) * 11
     rates: tuple[int, ...] = (3, 4, 6, 12)
     lookahead: int = 320
+    refined: bool = False
 
     def __post_init__(self) -> None:
         if self.lattice not in _LATTICES:
@@ -143,13 +151,23 @@ class CodecConfig:
     def ladder(self) -> tuple[Rate, ...]:
         """All rates of this model, the lowest first; a rate's index is its place here."""
         sizes = [self.codes[:pairs] for pairs in self.rates]
+        if self.refined:
+            levels = REFINEMENT_LEVELS
+            pairs = zip(levels[::2], levels[1::2], strict=True)
+            sizes.append(sizes[-1] + tuple(_codes("rhombic", lx, ly) for lx, ly in pairs))
         kbps = [sum(map(math.log2, codes)) * self.frame_rate / 1000 for codes in sizes]
-        return tuple(
-            Rate(index, name, pairs, codes, self.frame_rate, self.lookahead)
-            for index, (name, pairs, codes) in enumerate(
-                zip(_names(kbps), self.rates, sizes, strict=True)
-            )
-        )
+        rates = []
+        for index, (name, codes) in enumerate(zip(_names(kbps), sizes, strict=True)):
+            refined = index == len(self.rates)
+            sent = self.rates[-1] if refined else self.rates[index]
+            later = self.lookahead + self.hop * refined
+            rates.append(Rate(index, name, sent, codes, self.frame_rate, later, refined))
+        return tuple(rates)
+
+    @property
+    def refined_rate(self) -> Rate | None:
+        """The rate with refinement; None where there is none."""
+        return self.ladder[-1] if self.refined else None
 
     @property
     def default_rate(self) -> Rate:
@@ -196,7 +214,8 @@ class CodecConfig:
 
     def bits_per_frame(self, rate: int) -> float:
         """log2 of the number of different frames at ``rate``."""
-        return sum(math.log2(n) for n in self.codes[: self.rate_pairs(rate)])
+        self.rate_pairs(rate)
+        return self.ladder[rate].bits_per_frame
 
     def bitrate_bps(self, rate: int) -> float:
         """Bits per second at ``rate``, without any packing or framing."""
@@ -204,14 +223,14 @@ class CodecConfig:
 
     def rate_pairs(self, rate: int) -> int:
         """Pairs sent at ``rate``; raises InputError for a rate that does not exist."""
-        if not 0 <= rate < len(self.rates):
-            raise InputError(f"rate is {rate}, expected 0 to {len(self.rates) - 1}")
-        return self.rates[rate]
+        if not 0 <= rate < len(self.ladder):
+            raise InputError(f"rate is {rate}, expected 0 to {len(self.ladder) - 1}")
+        return self.ladder[rate].pairs
 
     @cached_property
     def rate_names(self) -> tuple[str, ...]:
         """Every rate's name on a command line: kilobits per second to the nearest half, "1.5"."""
-        kbps = (self.bitrate_bps(rate) / 1000 for rate in range(len(self.rates)))
+        kbps = (rate.kbps for rate in self.ladder)
         return tuple(f"{round(2 * rate) / 2:g}" for rate in kbps)
 
     def rate_of_pairs(self, pairs: int) -> int:

@@ -58,7 +58,7 @@ class Decoder(nn.Module):
         self.config, self.hop = config, config.codec.hop
         size = 2 * self.hop
         self.bins = size // 2 + 1
-        self.flags = len(config.codec.rates) + 1
+        self.flags = len(config.codec.ladder) + 1
         dim = config.decoder_dim
         self.project_in = nn.Linear(len(config.codec.levels) + self.flags, dim)
         self.stack = CausalStack(dim, config.decoder_blocks, config.kernel, config.expansion)

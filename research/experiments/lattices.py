@@ -208,7 +208,9 @@ def measure(
         for rate, pairs in enumerate(codec.rates):
             mask = (torch.arange(len(codec.levels)) < 2 * pairs).float()
             flags = torch.eye(len(codec.rates) + 1)[rate].expand(*speech.f0.shape, -1)
-            batch = Batch(*speech, flags, mask)
+            at = torch.full_like(speech.f0, rate, dtype=torch.long)
+            none = torch.zeros_like(speech.f0)
+            batch = Batch(*speech, flags, mask, at, none, torch.ones(len(speech.f0)))
             losses = stage(batch, rng)
             values = np.array([float(losses[name]) for name in _LOSSES])
             grid = stage.net.quantizer

@@ -29,6 +29,11 @@ def _parser() -> argparse.ArgumentParser:
         "--stage", choices=("0", "1", "2", "3", "auto"), default="auto",
         help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
     )  # fmt: skip
+    parser.add_argument(
+        "--hours", type=float,
+        help="of speech that the stage is to hear, over several runs; --minutes ends this one",
+    )  # fmt: skip
+    parser.add_argument("--average", type=float, default=0.998, help="decay of the average")
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
     parser.add_argument("--pupil", type=Path, help="earlier stage 3 checkpoint, a head start")
     parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
@@ -64,6 +69,7 @@ def _check(args: argparse.Namespace) -> None:
 def _work(args: argparse.Namespace) -> None:
     """What every process does; the corpus is cached already."""
     from q2d2_stream.model import ModelConfig
+    from research.train.checkpoint import read_config
     from research.train.corpus import open_corpus
     from research.train.trainer import TrainOptions, train
 
@@ -71,12 +77,13 @@ def _work(args: argparse.Namespace) -> None:
     corpus = open_corpus(args.data, cache)
     noise = open_corpus(args.noise, cache) if args.noise else None
     options = TrainOptions(
-        out=args.out, stage=0, minutes=args.minutes, init=args.init, pupil=args.pupil,
-        batch=args.batch, frames=args.frames, rate=args.lr, joint=args.joint, whisper=args.whisper,
-        compile=args.compile, bf16=args.bf16, graphs=args.graphs, workers=args.workers,
-        seed=args.seed,
+        out=args.out, stage=0, minutes=args.minutes, hours=args.hours, average=args.average,
+        init=args.init, pupil=args.pupil, batch=args.batch, frames=args.frames, rate=args.lr,
+        joint=args.joint, whisper=args.whisper, compile=args.compile, bf16=args.bf16,
+        graphs=args.graphs, workers=args.workers, seed=args.seed,
     )  # fmt: skip
-    config = ModelConfig()
+    known = [p for p in (args.out / f"stage{args.stage}.pt", args.init) if p and p.exists()]
+    config = read_config(known[0]) if known else ModelConfig()
     if args.stage != "auto":
         train(replace(options, stage=int(args.stage)), config, corpus, noise)
         return

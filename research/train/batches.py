@@ -17,6 +17,7 @@ from research.train.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 __all__ = [
     "Batch",
     "Clips",
+    "Sending",
     "augment",
     "coloured_noise",
     "draw_clips",
@@ -54,6 +55,9 @@ class Batch(NamedTuple):
         pcm, f0, voiced: as in :class:`Clips`.
         flags: ``(batch, frames, rates + 1)``, one-hot of the rate or of "lost".
         mask: ``(batch, frames, 2 * pairs)``, 1 where the latent dimension arrives.
+        rate: ``(batch, frames)``, index of the rate at which each frame was sent, lost or not.
+        refined: ``(batch, frames)``, 1 where symbols of the refinement arrive.
+        step: ``(batch,)``, the refinement's step over the usual one: it adapts to a budget.
     """
 
     pcm: Tensor
@@ -61,6 +65,9 @@ class Batch(NamedTuple):
     voiced: Tensor
     flags: Tensor
     mask: Tensor
+    rate: Tensor
+    refined: Tensor
+    step: Tensor
 
 
 def fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -228,19 +235,44 @@ def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
     return lost
 
 
-def draw_flags(
-    config: CodecConfig, batch: int, frames: int, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Flags and mask of a :class:`Batch`: a rate per clip, sometimes changing, and bursts of
-    loss."""
-    rates = len(config.rates)
-    rate = np.repeat(rng.integers(0, rates, (batch, 1)), frames, axis=1)
+class Sending(NamedTuple):
+    """What is sent of some clips, and what arrives; as in :class:`Batch`."""
+
+    flags: Tensor
+    mask: Tensor
+    rate: Tensor
+    refined: Tensor
+    step: Tensor
+
+
+def draw_flags(config: CodecConfig, batch: int, frames: int, rng: np.random.Generator) -> Sending:
+    """A rate per clip, sometimes changing, and bursts of loss.
+
+    Where there is refinement the first quarter of the clips has it.
+    """
+    ladder = config.ladder
+    pairs = np.array([*(rate.pairs for rate in ladder), 0])
+    top, lost = ladder[-1], len(ladder)
+    refined = max(1, batch // 4) if top.refined else 0
+    rate = np.repeat(rng.integers(0, len(config.rates), (batch, 1)), frames, axis=1)
+    received = rate.copy()
     for row in range(batch):
+        if row < refined:
+            rate[row] = top.index
         if rng.random() < 0.2:
-            rate[row, int(rng.integers(1, frames)) :] = rng.integers(0, rates)
+            begin = int(rng.integers(1, frames))
+            part = slice(0, begin) if rng.random() < 0.5 else slice(begin, frames)
+            rate[row, part] = rng.integers(0, len(config.rates))
+        received[row] = rate[row]
         if rng.random() < 0.5:
-            rate[row, _lost(frames, rng)] = rates
-    sent = np.array([*config.rates, 0])[rate] * 2
-    mask = np.arange(2 * config.pairs) < sent[..., None]
-    flags = np.eye(rates + 1, dtype=np.float32)[rate]
-    return torch.from_numpy(flags), torch.from_numpy(mask.astype(np.float32))
+            received[row, _lost(frames, rng)] = lost
+    mask = np.arange(2 * config.pairs) < 2 * pairs[received][..., None]
+    flags = np.eye(lost + 1, dtype=np.float32)[received]
+    step = np.exp2(np.where(rng.random(batch) < 0.5, 0.0, rng.uniform(0.0, 1.0, batch)))
+    return Sending(
+        torch.from_numpy(flags),
+        torch.from_numpy(mask.astype(np.float32)),
+        torch.from_numpy(rate),
+        torch.from_numpy((received == top.index).astype(np.float32) * top.refined),
+        torch.from_numpy(step.astype(np.float32)),
+    )

@@ -21,6 +21,7 @@ __all__ = [
     "load_net",
     "net_of",
     "read_checkpoint",
+    "read_config",
     "save_checkpoint",
     "write_checkpoint",
 ]
@@ -45,6 +46,11 @@ class Average:
         self.shadow = {k: p.detach().clone() for k, p in net.named_parameters()}
         # a tensor beside the weights: updates may be recorded on a GPU
         self.share = torch.zeros((), device=next(net.parameters()).device)
+
+    def restore(self, weights: dict[str, Tensor], updates: int) -> None:
+        """Go on from an average of so many ``updates``."""
+        self.updates = updates
+        self.shadow = {k: weights[k].detach().clone() for k in self.shadow}
 
     def advance(self) -> None:
         """Called before every update."""
@@ -109,6 +115,11 @@ def read_checkpoint(path: Path, expected: ModelConfig | None = None) -> dict[str
     return content
 
 
+def read_config(path: Path) -> ModelConfig:
+    """Of which network a checkpoint is; raises ModelError."""
+    return ModelConfig.from_json(read_checkpoint(path)["config"])
+
+
 def _differences(found: ModelConfig, expected: ModelConfig) -> str:
     there, here = (asdict(each) | asdict(each.codec) for each in (found, expected))
     return "; ".join(
@@ -126,5 +137,6 @@ def load_net(path: Path, averaged: bool = True) -> CodecNet:
 def net_of(content: dict[str, Any], averaged: bool = True) -> CodecNet:
     """The network of a checkpoint that was read."""
     net = CodecNet(ModelConfig.from_json(content["config"]))
-    net.load_state_dict(content["average"] if averaged else content["weights"])
+    weights = content["average"] if averaged else content["weights"]
+    net.load_state_dict(weights)
     return net.eval()

@@ -49,8 +49,8 @@ class Feed(IterableDataset[Batch]):
         hop = self.codec.hop
         clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
         pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
-        flags, mask = draw_flags(self.codec, self.batch, self.frames, rng)
-        return Batch(pcm, clips.f0, clips.voiced, flags, mask)
+        sending = draw_flags(self.codec, self.batch, self.frames, rng)
+        return Batch(pcm, clips.f0, clips.voiced, *sending)
 
 
 def feed(batches: Feed, workers: int, device: torch.device) -> Iterator[Batch]:

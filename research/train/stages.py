@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from q2d2_stream.model.discriminator import (
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
+from research.train.closed_loop import ClosedLoop, Predicted, pairs_sent
 from research.train.phase import PhaseLoss
 from research.train.whisper import WhisperLoss
 
@@ -92,11 +93,6 @@ class Stage(nn.Module):
         return losses
 
 
-def _pairs_sent(batch: Batch) -> Tensor:
-    """Per frame of every clip, on average, ``(batch,)``."""
-    return batch.mask.sum(-1).mean(-1) / 2
-
-
 class LatentStage(Stage):
     """Stage 0: can a small causal network tell spectrum, pitch and voicing from the points?
 
@@ -112,7 +108,7 @@ class LatentStage(Stage):
         self.wide = MelSpectrum(640, 96, 320, codec.sample_rate)
         self.fine = MelSpectrum(160, 24, 80, codec.sample_rate)
         self.bands = [96, 7 * 24, net.config.f0_bins, 1]
-        self.project_in = nn.Linear(len(codec.levels) + len(codec.rates) + 1, dim)
+        self.project_in = nn.Linear(len(codec.levels) + len(codec.ladder) + 1, dim)
         self.stack = CausalStack(dim, 3, net.config.kernel, net.config.expansion)
         self.head = nn.Linear(dim, sum(self.bands))
 
@@ -147,14 +143,6 @@ class LatentStage(Stage):
         return {"loss": loss, "mel": mel, "time": time} | source
 
 
-class Predicted(NamedTuple):
-    """What the trunk predicts of a batch, what it starts from, and its pitch and voicing loss."""
-
-    filters: Filters
-    state: DecoderState
-    source: Losses
-
-
 class WaveStage(Stage):
     """Stage 1: the decoder's output against the clip. The true F0 drives the pulses, so that the
     spectral losses see harmonics where they belong while the pitch is still being learned.
@@ -165,6 +153,7 @@ class WaveStage(Stage):
         self.net, self.joint = net, joint
         codec = net.config.codec
         self.reconstruction = ReconstructionLoss(codec)
+        self.closed_loop = ClosedLoop(net) if codec.refined else None
 
     def trained(self) -> list[list[nn.Parameter]]:
         """The decoder, and the encoder when joint."""
@@ -173,8 +162,8 @@ class WaveStage(Stage):
             parts += [self.net.encoder, self.net.quantizer]
         return [[p for part in parts for p in part.parameters()]]
 
-    def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
-        """The F0 that drives the pulses, ``(batch, frames)``."""
+    def pitch(self, filters: Filters, true_f0: Tensor, first: int = 0) -> Tensor:
+        """The F0 that drives the pulses, ``(batch, frames)``, of the clips from ``first`` on."""
         return true_f0
 
     def predict(self, batch: Batch) -> Predicted:
@@ -185,24 +174,29 @@ class WaveStage(Stage):
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
         source = source_losses(decoder, filters, batch.f0, batch.voiced)
-        return Predicted(filters, state, source)
+        return Predicted(filters, state, source, points.detach())
 
     def synthesize(
-        self, batch: Batch, filters: Filters, f0: Tensor, state: DecoderState
-    ) -> tuple[Tensor, Tensor]:
-        """Decoded speech beside what it should have been, ``(batch, samples)`` each."""
-        pcm, _ = self.net.decoder.synthesize(filters, f0, state, state.blocks)
+        self, batch: Batch, filters: Filters, f0: Tensor, said: Predicted
+    ) -> tuple[Tensor, Tensor, Losses]:
+        """Decoded speech beside what it should have been, ``(batch, samples)`` each; and what the
+        refinement had to mend."""
         delay = self.net.config.codec.lookahead
-        return pcm[:, delay:], batch.pcm[:, :-delay]
+        pcm, _ = self.net.decoder.synthesize(filters, f0, said.state, said.state.blocks)
+        if self.closed_loop is None:
+            return pcm[:, delay:], batch.pcm[:, :-delay], {}
+        frames = pcm.reshape(len(pcm), -1, self.net.decoder.hop)
+        better, errors = self.closed_loop(batch, frames, said, self.pitch)
+        return better[:, 1:].flatten(1), batch.pcm[:, : -2 * delay], errors
 
     def forward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name; "loss" is their weighted sum."""
-        filters, state, source = self.predict(batch)
-        f0 = self.pitch(filters, batch.f0)
-        got, wanted = self.synthesize(batch, filters, f0, state)
-        losses: Losses = self.reconstruction(got, wanted, _pairs_sent(batch), rng) | source
-        losses["loss"] = losses["loss"] + source_loss(source)
-        return losses
+        said = self.predict(batch)
+        f0 = self.pitch(said.filters, batch.f0)
+        got, wanted, errors = self.synthesize(batch, said.filters, f0, said)
+        losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng) | said.source
+        losses["loss"] = losses["loss"] + source_loss(said.source)
+        return losses | errors
 
 
 class AdversarialStage(WaveStage):
@@ -257,10 +251,11 @@ class AdversarialStage(WaveStage):
         """The decoder begins to move when a new critic has had its steps alone."""
         return step if self._joined < 0 else min(step, self._joined)
 
-    def pitch(self, filters: Filters, true_f0: Tensor) -> Tensor:
+    def pitch(self, filters: Filters, true_f0: Tensor, first: int = 0) -> Tensor:
         """The decoded F0, as in a call, for every other clip."""
         decoded = self.net.decoder.pitch_to_f0(filters.pitch.detach())
-        odd = torch.arange(len(true_f0), device=true_f0.device)[:, None] % 2 == 1
+        clip = torch.arange(first, first + len(true_f0), device=true_f0.device)
+        odd = clip[:, None] % 2 == 1
         return torch.where(odd, decoded, true_f0)
 
     def judge(self, got: Tensor, wanted: Tensor) -> tuple[Losses, slice]:
@@ -292,25 +287,27 @@ class AdversarialStage(WaveStage):
     def teach(self, batch: Batch) -> Losses:
         """The critic's part of a step: at a third of its cost, and no harm to the decoder."""
         with torch.no_grad():
-            filters, state, source = self.predict(batch)
-            got, wanted = self.synthesize(batch, filters, self.pitch(filters, batch.f0), state)
+            said = self.predict(batch)
+            f0 = self.pitch(said.filters, batch.f0)
+            got, wanted, _ = self.synthesize(batch, said.filters, f0, said)
         losses, _ = self.judge(got, wanted)
         losses["critic"].backward()  # type: ignore[no-untyped-call]
-        return losses | source
+        return losses | said.source
 
     def backward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """One forward pass serves both sides."""
         if self._joined < 0:
             return self.teach(batch)
-        filters, state, source = self.predict(batch)
+        said = self.predict(batch)
+        filters, source = said.filters, said.source
         heard = Filters(*(each.detach().requires_grad_() for each in filters))
         f0 = self.pitch(filters, batch.f0)
-        got, wanted = self.synthesize(batch, heard, f0, state)
-        losses: Losses = self.reconstruction(got, wanted, _pairs_sent(batch), rng)
-        said, part = self.judge(got, wanted)
-        losses |= said
+        got, wanted, errors = self.synthesize(batch, heard, f0, said)
+        losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng)
+        opinion, part = self.judge(got, wanted)
+        losses |= opinion
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        losses["phase"] = self.pulse_shape(batch, heard.angle, f0, state)
+        losses["phase"] = self.pulse_shape(batch, heard.angle, f0, said.state)
         pulls: list[Pull] = [
             (self.ramp * self.critic_share, critic),
             (self.phase_share, losses["phase"]),
@@ -321,7 +318,7 @@ class AdversarialStage(WaveStage):
         likeness, criticism, phase, *words = balanced(losses["loss"], pulls, _shaping(heard))
         torch.autograd.backward(losses["critic"], inputs=list(self.critic.parameters()))
         self.descend(filters, source_loss(source), [likeness, *words], [criticism, phase])
-        return losses | source
+        return losses | source | errors
 
     def descend(
         self, filters: Filters, side: Tensor, content: list[Gradients], texture: list[Gradients]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -49,6 +50,8 @@ class TrainOptions:
         out: folder for ``stageN.pt``, ``stageN.csv`` and ``stageN.png``.
         stage: 0 latents, 1 waveform, 2 adversarial, 3 denoising encoder.
         minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
+        hours: of speech that the whole stage is to hear, over as many runs as it takes; then the
+            learning rate falls to zero at that end instead.
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
         pupil: stage 3 begins with what this checkpoint of stage 3 had learned.
         batch, frames: clips per process and step, and frames per clip.
@@ -61,6 +64,7 @@ class TrainOptions:
             GPU or a CPU with AMX or AVX512-BF16; ruinous elsewhere.
         graphs: record steps as CUDA graphs (one process on a GPU, stages 0 to 2).
         workers: processes that draw clips; 0 draws them between the steps.
+        average: decay of the weights' average.
         checkpoint_minutes: time between checkpoints.
         seed: of everything random.
     """
@@ -68,6 +72,7 @@ class TrainOptions:
     out: Path
     stage: int
     minutes: float
+    hours: float | None = None
     init: Path | None = None
     pupil: Path | None = None
     batch: int = 6
@@ -79,6 +84,7 @@ class TrainOptions:
     bf16: bool = False
     graphs: bool = False
     workers: int = 0
+    average: float = 0.998
     checkpoint_minutes: float = 3.0
     seed: int = 0
 
@@ -197,6 +203,7 @@ def _restore(
     net: CodecNet,
     stage: Stage,
     optimizers: dict[str, torch.optim.Optimizer],
+    average: Average,
 ) -> Progress:
     last = options.out / f"stage{options.stage}.pt"
     if last.exists():
@@ -208,7 +215,9 @@ def _restore(
         assert not missing.unexpected_keys
         for name, optimizer in optimizers.items():
             optimizer.load_state_dict(content["optimizers"][name])
-        return Progress(**content["progress"])
+        progress = Progress(**content["progress"])
+        average.restore(content["average"], progress.step)
+        return progress
     if options.init is not None:
         content = read_checkpoint(options.init, net.config)
         weights = content["average"]
@@ -217,6 +226,7 @@ def _restore(
         net.load_state_dict(weights, strict=False)
         if options.stage == content["progress"]["stage"] == 2:  # the critic goes on
             stage.load_state_dict(content["stage_head"], strict=False)
+    average.restore(dict(net.named_parameters()), 0)
     stage.begin()
     return Progress(stage=options.stage)
 
@@ -256,8 +266,8 @@ def train(
     parameters = [p for group in groups for p in group]
     rate = torch.tensor(options.rate, device=device) if options.graphs else options.rate
     optimizers = _optimizers(parameters, net, rate)
-    progress = _restore(options, net, stage, optimizers)
-    average = Average(net)
+    average = Average(net, options.average)
+    progress = _restore(options, net, stage, optimizers, average)
     seed = (options.seed, rank, progress.step)
     rng = np.random.default_rng(seed)
     clips = Feed(
@@ -301,12 +311,17 @@ def train(
 
     while True:
         elapsed = time.monotonic() - begun
-        finished = torch.tensor([float(elapsed >= options.minutes * 60 or stop())])
+        over = elapsed >= options.minutes * 60 or stop()
+        if options.hours is not None:
+            over = over or progress.audio_seconds >= options.hours * 3600
+        finished = torch.tensor([float(over)])
         if distributed:  # all processes leave together
             dist.all_reduce(finished, op=dist.ReduceOp.MAX)
         if finished.item():
             break
         done = elapsed / (options.minutes * 60)
+        if options.hours is not None:
+            done = progress.audio_seconds / 3600 / options.hours
         current = options.rate * learning_rate(done, stage.warmed(progress.step))
         _set_rate(optimizers, current)
         average.advance()
@@ -335,7 +350,8 @@ def _worker(
 ) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=world)
+    # a run that is stopped for a while must not be taken for a dead one
+    dist.init_process_group("gloo", rank=rank, world_size=world, timeout=timedelta(days=2))
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.WARNING, format="%(message)s")
     try:
         run()

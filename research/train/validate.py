@@ -39,11 +39,20 @@ def _pad(pcm: Pcm, hop: int, extra: int) -> torch.Tensor:
 @torch.no_grad()
 def roundtrip(net: CodecNet, pcm: Pcm, rate: int, true_f0: bool = False) -> Pcm:
     """``(n,)`` samples through the whole network at ``rate``, the delay removed."""
+    return roundtrip_with_symbols(net, pcm, rate, true_f0)[0]
+
+
+@torch.no_grad()
+def roundtrip_with_symbols(
+    net: CodecNet, pcm: Pcm, rate: int, true_f0: bool = False
+) -> tuple[Pcm, NDArray[np.int64]]:
+    """The same, and the refinement's symbols of windows within 40 dB of the loudest, ``(windows,
+    40)``; none at other rates."""
     config = net.config.codec
-    given = _pad(pcm, config.hop, config.lookahead)
+    given = _pad(pcm, config.hop, 2 * config.lookahead)
     points, _ = net.encode(given)
-    mask = (torch.arange(points.shape[-1]) < 2 * config.rates[rate]).float()
-    flags = torch.eye(len(config.rates) + 1)[rate].expand(1, points.shape[1], -1)
+    mask = (torch.arange(points.shape[-1]) < 2 * config.ladder[rate].pairs).float()
+    flags = torch.eye(net.decoder.flags)[rate].expand(1, points.shape[1], -1)
     state = net.decoder.initial_state()
     filters, blocks = net.decoder.filters(points * mask, flags, state.blocks)
     f0 = net.decoder.pitch_to_f0(filters.pitch)
@@ -51,8 +60,22 @@ def roundtrip(net: CodecNet, pcm: Pcm, rate: int, true_f0: bool = False) -> Pcm:
         track = voice_pitch(given[0].numpy().astype(np.float64), config.sample_rate, config.hop)
         f0 = torch.from_numpy(fill_unvoiced(track[1:]))[None]
     out, _ = net.decoder.synthesize(filters, f0, state, blocks)
+    sent = np.zeros((0, 40), np.int64)
+    if config.ladder[rate].refined:
+        refinement, decoder = net.refinement, net.decoder
+        assert refinement is not None
+        frames = out.view(1, -1, config.hop)
+        clean = given.view(1, -1, config.hop)
+        wanted = torch.cat([torch.zeros_like(clean[:, :1]), clean[:, :-1]], 1)
+        nothing = torch.zeros_like(clean[:, 0])
+        levels = [refinement.levels(decoder.spectrum(x, nothing)) for x in (wanted, frames)]
+        symbols = refinement.symbols(levels[0] - levels[1])
+        loud = levels[0].amax(-1)
+        sent = symbols[loud > loud.max() - 4.6].long().numpy()
+        # the first refined frame is one of silence before the clip: the refined frames lag by two
+        out = refinement.refine(decoder, frames, refinement.error(symbols)).flatten(1)
     result: Pcm = out[0, config.lookahead :][: len(pcm)].clamp(-1, 1).numpy()
-    return result
+    return result, sent
 
 
 @torch.no_grad()
@@ -65,6 +88,11 @@ def entropy_bits(net: CodecNet, clips: list[Pcm]) -> NDArray[np.float64]:
         share = share[share > 0]
         entropies.append(float(-(share * np.log2(share)).sum()))
     return np.array(entropies)
+
+
+def _entropy(column: NDArray[np.int64]) -> float:
+    share = np.unique(column, return_counts=True)[1] / len(column)
+    return float(-(share * np.log2(share)).sum())
 
 
 def append_scores(table: Path, progress: Progress, scores: dict[str, float]) -> None:
@@ -96,20 +124,23 @@ def _run(args: argparse.Namespace) -> int:
     checkpoint = read_checkpoint(args.checkpoint)
     net = net_of(checkpoint, averaged=not args.last)
     clips = [clip.pcm for clip in load_clips(args.data, limit=args.limit)]
-    for rate in range(len(net.config.codec.rates)):
-        kbps = net.config.codec.bitrate_bps(rate) / 1000
+    for rate in net.config.codec.ladder:
+        if rate.refined:
+            sent = [roundtrip_with_symbols(net, pcm, rate.index)[1] for pcm in clips]
+            bits = sum(_entropy(column) for column in np.concatenate(sent).T)
+            print(f"refinement, entropy coded: {bits:.1f} bits a frame")
         for true_f0 in (False, True):
-            codec: Callable[[Pcm], Pcm] = lambda x, r=rate, t=true_f0: roundtrip(net, x, r, t)  # type: ignore[misc]  # noqa: E731
+            codec: Callable[[Pcm], Pcm] = lambda x, r=rate.index, t=true_f0: roundtrip(net, x, r, t)  # type: ignore[misc]  # noqa: E731
             scores = quick_scores(codec, clips)
             pitch = "true F0" if true_f0 else "decoded"
-            print(f"{kbps:.2f} kbps, {pitch}: PESQ {scores['pesq']:.3f} STOI {scores['stoi']:.3f}")
+            said = f"PESQ {scores['pesq']:.3f} STOI {scores['stoi']:.3f}"
+            print(f"{rate.kbps:.2f} kbps, {pitch}: {said}")
             if not true_f0:
-                kept |= {f"{name} {kbps:.2f} kbps": value for name, value in scores.items()}
+                kept |= {f"{name} {rate.kbps:.2f} kbps": value for name, value in scores.items()}
     if args.csv is not None:
         progress = Progress(**checkpoint["progress"])
         append_scores(args.csv, progress, kept)
-    bits = entropy_bits(net, clips)
-    share = bits / np.log2(net.config.codec.codes)
+    share = entropy_bits(net, clips) / np.log2(net.config.codec.codes)
     print("entropy over log2 size:", " ".join(f"{x:.2f}" for x in share))
     return 0
 

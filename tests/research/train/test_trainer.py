@@ -138,7 +138,7 @@ def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus):
 
 
 def test_flags_cover_every_rate_and_loss():
-    flags, mask = draw_flags(CodecConfig(), 200, 100, np.random.default_rng(0))
+    flags, mask, *_ = draw_flags(CodecConfig(), 200, 100, np.random.default_rng(0))
     assert torch.equal(flags.sum(-1), torch.ones(200, 100))
     share = flags.mean((0, 1))
     assert 0.02 < share[4] < 0.10  # half of the clips lose some 8 %

@@ -1,0 +1,106 @@
+"""The refinement's closed loop in a training step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+
+from q2d2_stream.config import CodecConfig  # noqa: E402
+from q2d2_stream.model import ModelConfig  # noqa: E402
+from q2d2_stream.model.net import CodecNet  # noqa: E402
+from research.train.batches import Batch, draw_flags  # noqa: E402
+from research.train.regrade import regraded  # noqa: E402
+from research.train.stages import AdversarialStage, WaveStage  # noqa: E402
+
+REFINED = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(2, 3, 4, 6), refined=True)
+SMALL = replace(
+    ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2, codec=REFINED
+)
+FRAMES = 60
+
+
+def a_batch(speech, clips=4, seed=0):
+    rng = np.random.default_rng(seed)
+    pcm = torch.from_numpy(speech[: clips * FRAMES * 320].reshape(clips, -1))
+    f0, voiced = torch.full((clips, FRAMES), 140.0), torch.ones(clips, FRAMES)
+    return Batch(pcm, f0, voiced, *draw_flags(REFINED, clips, FRAMES, rng))
+
+
+def test_a_quarter_of_the_clips_is_refined_and_they_come_first():
+    sending = draw_flags(REFINED, 200, 100, np.random.default_rng(0))
+    refined = sending.rate == 4
+    assert refined[:50].any(1).all()
+    assert not refined[50:].any()
+    assert torch.equal(sending.refined, sending.flags[..., 4])
+    lost = sending.flags[..., -1]
+    assert 0.02 < float(lost[:50].mean()) < 0.10
+    assert torch.equal(sending.mask.sum(-1)[lost > 0], torch.zeros(int(lost.sum())))
+    assert torch.equal(sending.flags.argmax(-1)[lost == 0], sending.rate[lost == 0])
+    assert 1.0 <= sending.step.min() < 1.01 < 1.5 < sending.step.max() <= 2.0
+
+
+@pytest.mark.parametrize("kind", [WaveStage, AdversarialStage])
+def test_a_step_reaches_the_network_and_not_the_statistics(speech, kind):
+    torch.manual_seed(0)
+    stage = kind(CodecNet(SMALL), joint=True)
+    if kind is AdversarialStage:
+        stage.steps.fill_(stage.alone_steps + stage.ramp_steps)
+        stage.prepare()
+    losses = stage.backward(a_batch(speech), np.random.default_rng(0))
+    assert all(torch.isfinite(each) for each in losses.values())
+    assert float(losses["left_db"]) < float(losses["band_db"])
+    moved = {name for name, p in stage.net.named_parameters() if p.grad is not None}
+    assert {"encoder.project_in.weight", "decoder.head.weight"} <= moved
+    assert not any(name.startswith("refinement.") for name in moved)
+
+
+def test_refinement_brings_levels_nearer_though_frames_are_lost(speech):
+    torch.manual_seed(0)
+    net = CodecNet(SMALL)
+    stage = WaveStage(net)
+    batch = a_batch(speech)
+    flags, mask = batch.flags.clone(), batch.mask.clone()
+    flags[0, 20:23] = torch.eye(6)[5]
+    mask[0, 20:23] = 0.0
+    batch = batch._replace(flags=flags, mask=mask, rate=torch.full_like(batch.rate, 4))
+    with torch.no_grad():
+        said = stage.predict(batch)
+        pcm, _ = net.decoder.synthesize(said.filters, batch.f0, said.state, said.state.blocks)
+        frames = pcm.reshape(4, FRAMES, 320)
+        better, _ = stage.closed_loop(batch, frames, said, stage.pitch)
+
+        def error(decoded):
+            both = batch.pcm.reshape(4, FRAMES, 320)[:, : decoded.shape[1] - 1], decoded[:, 1:]
+            levels = [
+                net.refinement.levels(net.decoder.spectrum(x, torch.zeros_like(x[:, 0])))
+                for x in both
+            ]
+            return float((levels[0] - levels[1])[:, 2:].square().mean())
+
+        assert error(better) < 0.5 * error(frames[:, :-1])
+
+
+def test_six_pairs_of_an_older_network_stay_as_they_were(speech):
+    torch.manual_seed(0)
+    old = CodecNet(replace(SMALL, codec=CodecConfig()))
+    new = regraded(old)
+    assert new.config.codec == REFINED
+    pcm = torch.from_numpy(speech[: FRAMES * 320])[None]
+    with torch.no_grad():
+        was, _ = old.encode(pcm)
+        now, _ = new.encode(pcm)
+        assert torch.equal(was[..., :12], now)
+        for old_rate, new_rate in ((2, 3), (2, 4), (1, 2), (0, 1)):
+            sent = 2 * new.config.codec.ladder[new_rate].pairs
+            mask = torch.arange(24) < sent
+            flags = [
+                torch.eye(n)[rate].expand(1, FRAMES, -1)
+                for n, rate in ((5, old_rate), (6, new_rate))
+            ]
+            a, _ = old.decoder(was * mask, flags[0], old.decoder.initial_state())
+            b, _ = new.decoder(now * mask[:12], flags[1], new.decoder.initial_state())
+            assert torch.allclose(a, b, atol=1e-5)
