@@ -240,8 +240,12 @@ class CodecConfig:
         return self.rates.index(pairs)
 
     def to_json(self) -> str:
-        """Canonical JSON, as stored in model metadata."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Canonical JSON, as stored in model metadata. Models without refinement do not mention
+        it, as those from before there was any."""
+        fields = asdict(self)
+        if not self.refined:
+            del fields["refined"]
+        return json.dumps(fields, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> CodecConfig:

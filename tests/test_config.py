@@ -84,3 +84,17 @@ def test_the_default_is_about_3_kbps() -> None:
 def test_packed_bytes_hold_all_bits(index: int, frames: int) -> None:
     rate = CONFIG.ladder[index]
     assert rate.packed_bytes(frames) == math.ceil(frames * rate.bits_per_frame / 8 - 1e-9)
+
+
+def test_refinement_is_one_more_rate_a_hop_later() -> None:
+    refined = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(2, 3, 4, 6), refined=True)
+    *plain, top = refined.ladder
+    assert [rate.name for rate in refined.ladder] == ["1", "1.5", "2", "3", "6"]
+    assert top == refined.refined_rate
+    assert not any(rate.refined for rate in plain)
+    assert (top.pairs, len(top.codebook_sizes)) == (6, 15)
+    assert top.lookahead == plain[-1].lookahead + refined.hop == 640
+    assert top.bits_per_frame == pytest.approx(plain[-1].bits_per_frame + 38.3, abs=0.1)
+    assert CodecConfig.from_json(refined.to_json()) == refined
+    assert CONFIG.refined_rate is None
+    assert "refined" not in CONFIG.to_json()

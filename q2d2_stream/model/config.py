@@ -47,7 +47,8 @@ class ModelConfig:
 
     def to_json(self) -> str:
         """Canonical JSON with the format number, as stored in checkpoints and model metadata."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+        codec = json.loads(self.codec.to_json())
+        return json.dumps({"format": FORMAT, **asdict(self), "codec": codec}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:

@@ -226,8 +226,8 @@ def _restore(
         net.load_state_dict(weights, strict=False)
         if options.stage == content["progress"]["stage"] == 2:  # the critic goes on
             stage.load_state_dict(content["stage_head"], strict=False)
-    average.restore(dict(net.named_parameters()), 0)
     stage.begin()
+    average.restore(dict(net.named_parameters()), 0)
     return Progress(stage=options.stage)
 
 
