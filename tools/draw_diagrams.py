@@ -8,6 +8,7 @@ Boxes on a grid, joined by arrows; nothing but text, so that a change of the cod
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
@@ -197,7 +198,71 @@ def _decoder() -> Diagram:
     return d
 
 
-DIAGRAMS = {"system": _system, "encoder": _encoder, "decoder": _decoder}
+_DOES = {
+    "cli": "commands: options, display",
+    "service": "calls without anybody there",
+    "doctor": "can this machine call?",
+    "netsim": "a simulated network",
+    "call": "a call: client, server, statistics",
+    "transport": "WebSocket, UDP, serial, memory",
+    "sending": "DTX, send queue, rate control",
+    "audio": "sound devices",
+    "files": "sound files",
+    "protocol": "messages, session, keys",
+    "playout": "jitter buffer, stretch",
+    "frames": "what protocol and playout share",
+    "container": ".q2d2 files",
+    "analysis_by_synthesis": "indices by running the decoder",
+    "engine": "ONNX, LiteRT, streams",
+    "model": "the network in torch",
+    "packet": "frames in bytes that describe themselves",
+    "entropy": "lossless coding of indices",
+    "quantizer": "lattice with noise shaping",
+    "packing": "indices in bytes of fixed size",
+    "lattice": "grids and nearest points",
+    "config": "rates, grids, frame length",
+    "errors": "the error tree",
+}
+
+
+def _layers() -> Diagram:
+    """The layers of the import contract in pyproject.toml, top to bottom."""
+    tools = tomllib.loads((PICTURES.parents[1] / "pyproject.toml").read_text())["tool"]
+    contracts = tools["importlinter"]["contracts"]
+    rows = [
+        [name.strip(" ()") for name in layer.split("|")]
+        for contract in contracts
+        if contract["type"] == "layers"
+        for layer in contract["layers"]
+    ]
+    pure = {
+        module.removeprefix("q2d2_stream.")
+        for contract in contracts
+        if "asyncio" in contract.get("forbidden_modules", ())
+        for module in contract["source_modules"]
+    } | {"quantizer", "lattice", "config", "errors"}
+    d = Diagram(900, 44 * len(rows) + 40)
+    for number, names in enumerate(rows):
+        width = 880 // len(names) - 8
+        for column, name in enumerate(names):
+            kind = "learned" if name in ("engine", "model", "analysis_by_synthesis") else "world"
+            text = f"{name}\n{_DOES[name]}" if name in _DOES else name
+            d.box(
+                14 + (width + 8) * column, 10 + 44 * number, text,
+                "fixed" if name in pure else kind, width=width, height=38,
+            )  # fmt: skip
+    foot = 44 * len(rows) + 30
+    for x, kind, words in (
+        (14, "fixed", "computes, without input and output"),
+        (290, "learned", "runs the networks"),
+        (480, "world", "talks to devices, files, sockets, people"),
+    ):
+        d.box(x, foot - 11, "", kind, width=14, height=14)
+        d.text(x + 20, foot, words, anchor="start", size=11, colour="#616161")
+    return d
+
+
+DIAGRAMS = {"system": _system, "encoder": _encoder, "decoder": _decoder, "layers": _layers}
 
 
 def main(names: Iterable[str] = DIAGRAMS) -> int:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -48,7 +49,9 @@ def _lattice() -> Figure:
     axes.plot(*points.T, "o", color=_INDIGO, markersize=3)
     latent = np.array([0.68, 1.86])
     nearest = lattice.point(lattice.nearest(latent))
-    axes.annotate("", nearest, latent, arrowprops={"arrowstyle": "-|>", "color": _ORANGE})
+    axes.annotate(
+        "", tuple(nearest), tuple(latent), arrowprops={"arrowstyle": "-|>", "color": _ORANGE}
+    )
     axes.plot(*latent, "x", color=_ORANGE, markersize=6, markeredgewidth=2)
     axes.set_aspect("equal")
     axes.set_xlabel("first latent of the pair")
@@ -136,7 +139,7 @@ def _quality() -> Figure:
     points = quality_points((_DOCS / "topics" / "quality.md").read_text())
     figure = Figure(figsize=(5.6, 3.3), layout="constrained")
     axes = figure.add_subplot()
-    styles = {
+    styles: dict[str, dict[str, Any]] = {
         "q2d2": {"color": _INDIGO, "marker": "o", "linewidth": 2, "label": "q2d2-stream"},
         "Opus": {"color": _ORANGE, "marker": "s", "label": "Opus"},
         "Codec2": {"color": _TEAL, "marker": "^", "label": "Codec2"},

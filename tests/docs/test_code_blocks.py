@@ -1,0 +1,60 @@
+"""The code of the README and of the guides, run as a reader would; tables against the code."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from q2d2_stream.cli.exit_codes import ExitCode
+from q2d2_stream.cli.main import main
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.service.config import ServiceConfig
+from tests.labs.documents import Block, blocks, shell_commands
+from tests.labs.paths import ROOT, SPEECH
+
+RUN = ("README.md", "docs/index.md", "docs/guides/python.md")
+PYTHON = [(path, block) for path in RUN for block in blocks(Path(path), "python")]
+
+
+@pytest.mark.parametrize(
+    ("path", "block"), PYTHON, ids=[f"{path}:{block.line}" for path, block in PYTHON]
+)
+def test_python_runs(
+    path: str, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, f"{path}:{block.line}", "exec"), {"__name__": "__main__"})
+
+
+def test_the_guide_to_files_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(SPEECH / "kathleen_en_0.flac", tmp_path / "speech.wav")
+    monkeypatch.chdir(tmp_path)
+    for words in shell_commands(blocks(Path("docs/guides/files.md"), "sh")[0]):
+        assert main(words[1:]) == 0, words
+    assert (tmp_path / "back.wav").stat().st_size > 40_000
+
+
+def test_configurations_are_ones(tmp_path: Path) -> None:
+    (toml,) = blocks(Path("docs/guides/raspberry_pi.md"), "toml")
+    known = ServiceConfig.__dataclass_fields__
+    assert set(tomllib.loads(toml)) <= set(known)
+
+
+def test_exit_codes_are_those_of_the_commands() -> None:
+    text = (ROOT / "docs" / "reference" / "exit_codes.md").read_text()
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", text, re.MULTILINE))
+    assert rows == {str(int(code)): code.meaning for code in ExitCode}
+
+
+def test_the_rates_of_the_guide_are_those_of_the_codec() -> None:
+    text = (ROOT / "docs" / "topics" / "codec.md").read_text()
+    rows = re.findall(r"^\| `([\d.]+)` \| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    ladder = [
+        (rate.name, str(rate.pairs), f"{rate.bits_per_frame:.1f}", f"{rate.kbps:.2f}")
+        for rate in CodecConfig().ladder
+    ]
+    assert rows == ladder
