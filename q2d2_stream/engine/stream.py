@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig, Rate
 from q2d2_stream.engine.runner import Array, Graph
+from q2d2_stream.engine.start_offset import StartOffset
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder, Toc
@@ -17,6 +18,7 @@ from q2d2_stream.quantizer import NoiseShaper
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
 _LOUDEST = 4.0  # twice the worst clipping a float pipeline makes; beyond it the unit is wrong
+_PRIMING_FRAMES = 4  # until the decoder's state is one that sound leads to: 2 will do, 1 will not
 
 
 def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
@@ -44,6 +46,7 @@ class StreamEncoder:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
         self._rate = config.default_rate
         self._state = graph.initial_state()
+        self._offset = StartOffset(config.sample_rate)
 
     @property
     def rate(self) -> Rate:
@@ -66,6 +69,7 @@ class StreamEncoder:
         """Forget the past: the next frame is the first of a stream."""
         self._state = self._graph.initial_state()
         self._shaper.reset()
+        self._offset = StartOffset(self._config.sample_rate)
 
     def encode(self, pcm: NDArray[np.float32]) -> bytes:
         """Encode whole frames to one packet (:mod:`q2d2_stream.packet`).
@@ -107,6 +111,7 @@ class StreamEncoder:
         """The first half of :meth:`push`: samples -> latents in grid units, ``(n, 24)``."""
         hop = self._config.hop
         check_frames(pcm, hop)
+        pcm = self._offset.remove(pcm, hop)
         latents = np.empty((len(pcm) // hop, 2 * self._config.pairs), np.float32)
         for n in range(len(latents)):
             frame = pcm[None, n * hop : (n + 1) * hop]
@@ -220,12 +225,27 @@ class StreamDecoder:
         rate = self._config.rate_of_pairs(frames.shape[-1])
         points = self._lattice.normalised(frames)
         out = np.empty((len(frames), self._config.hop), np.float32)
+        is_first = self._last is None
+        if is_first:
+            self._prime(rate)
         for n, point in enumerate(points):
             given = self._nothing.copy()
             given[0, 0, : len(point)] = point
             self._last, self._to_hold = (given, rate), self.held_frames
             out[n] = self._step(given, rate, self._gains[rate])
-        return out.reshape(-1)
+        pcm: Array = out.reshape(-1)
+        if is_first:  # what comes before the first sample that was encoded
+            pcm[: self._config.lookahead] = 0
+        return pcm
+
+    def _prime(self, rate: int) -> None:
+        """Lead the state to what it is amid a sound.
+
+        No sound leads to the network's zero state, and from it anything but the encoder's own
+        first frame of silence begins with 25 ms of noise at full scale.
+        """
+        for _ in range(_PRIMING_FRAMES):
+            _, self._state = self._graph.step((self._nothing, self._flags[rate]), self._state)
 
     def _conceal(self) -> Array:
         if self._last is None:

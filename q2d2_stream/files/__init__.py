@@ -1,1 +1,1 @@
-"""Sound files and coded files: reading, writing, and outputs that are whole or not there."""
+"""Sound files and coded files: read whatever their format and damage, written whole or not at all."""

@@ -33,7 +33,7 @@ class Mixdown:
     def __init__(self, channels: int, sample_rate: int) -> None:
         self.turned: set[int] = set()
         self._sample_rate = sample_rate
-        self._covariance: NDArray[np.floating] = np.zeros((channels, channels))
+        self._covariance: NDArray[np.float64] = np.zeros((channels, channels))
         self._weights = np.full(channels, 1 / channels, np.float32)
         self._was_silent = True
 
@@ -43,7 +43,7 @@ class Mixdown:
         if channels == 1 or not count:
             return block[:, 0]
         # An offset is no sound, and would make any two channels alike.
-        centred = block - block.mean(axis=0)
+        centred = block.astype(np.float64) - block.mean(axis=0)
         seconds = count / self._sample_rate
         kept = np.exp(-seconds / _MEMORY_S)
         self._covariance = kept * self._covariance + (1 - kept) * (centred.T @ centred) / count

@@ -313,6 +313,29 @@ def test_nothing_is_made_up_before_a_first_frame(codec: Codec, clip: Pcm, frames
         assert not decoder.push(None).any()
 
 
+@pytest.mark.parametrize("bitrate", ["1.5", "6"])
+def test_a_stream_may_begin_amid_a_word(codec: Codec, clip: Pcm, bitrate: str) -> None:
+    # From the network's zero state this begins with 25 ms of noise at full scale.
+    indices = codec.encoder(bitrate).push(clip)
+    pcm = codec.decoder().push(indices)
+    assert abs(pcm[: 5 * HOP]).max() < 2 * abs(clip[: 5 * HOP]).max()
+    assert not pcm[: codec.config.lookahead].any()
+    joined = codec.decoder()
+    joined.push(None)
+    assert abs(joined.push(indices[20:24])).max() < 2 * abs(clip[15 * HOP : 25 * HOP]).max()
+
+
+@pytest.mark.parametrize("offset", [0.2, -0.9])
+@pytest.mark.parametrize("bitrate", ["1.5", "6"])
+def test_a_constant_offset_makes_no_burst(codec: Codec, bitrate: str, offset: float) -> None:
+    encoder, decoder = codec.encoder(bitrate), codec.decoder()
+    constant = np.full(HOP * 75, offset, np.float32)
+    for _ in range(2):
+        assert abs(decoder.push(encoder.push(constant))).max() < 0.02
+        encoder.reset()
+        decoder.reset()
+
+
 def test_the_codec_keeps_the_level(codec: Codec) -> None:
     """Decoded speech is as loud as the original: 0.3 dB off at most, mean of the bundled clips."""
     for rate in codec.rates:
