@@ -1,1 +1,1 @@
-"""Sound files and coded files: read whatever their format and damage, written whole or not at all."""
+"""Sound files and coded files: read whatever is wrong with them, written whole or not at all."""

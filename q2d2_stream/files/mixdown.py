@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,8 +47,9 @@ class Mixdown:
         # An offset is no sound, and would make any two channels alike.
         centred = block.astype(np.float64) - block.mean(axis=0)
         seconds = count / self._sample_rate
-        kept = np.exp(-seconds / _MEMORY_S)
-        self._covariance = kept * self._covariance + (1 - kept) * (centred.T @ centred) / count
+        kept = math.exp(-seconds / _MEMORY_S)
+        now: NDArray[np.float64] = centred.T @ centred / count
+        self._covariance = kept * self._covariance + (1 - kept) * now
         weights = self._new_weights()
         mixed: NDArray[np.float32] = block @ weights
         if np.abs(mixed).max() > max(1.0, np.abs(block).max()):
