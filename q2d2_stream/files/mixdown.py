@@ -51,10 +51,10 @@ class Mixdown:
         now: NDArray[np.float64] = centred.T @ centred / count
         self._covariance = kept * self._covariance + (1 - kept) * now
         weights = self._new_weights()
-        mixed: NDArray[np.float32] = block @ weights
+        mixed = np.asarray(block @ weights, np.float32)
         if np.abs(mixed).max() > max(1.0, np.abs(block).max()):
             weights = np.sign(weights) / np.float32(channels)
-            mixed = block @ weights
+            mixed = np.asarray(block @ weights, np.float32)
         if not self._was_silent and not np.array_equal(weights, self._weights):
             length = min(count, max(1, round(_FADE_S * self._sample_rate)))
             rise = np.linspace(0, 1, length, dtype=np.float32)
