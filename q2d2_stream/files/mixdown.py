@@ -53,7 +53,7 @@ class Mixdown:
         weights = self._new_weights()
         mixed = np.asarray(block @ weights, np.float32)
         if np.abs(mixed).max() > max(1.0, np.abs(block).max()):
-            weights = np.sign(weights) / np.float32(channels)
+            weights = np.asarray(np.sign(weights) / channels, np.float32)
             mixed = np.asarray(block @ weights, np.float32)
         if not self._was_silent and not np.array_equal(weights, self._weights):
             length = min(count, max(1, round(_FADE_S * self._sample_rate)))
