@@ -122,7 +122,7 @@ class SoundReader:
         try:
             while True:
                 block = _read(file, wanted)
-                self._sound.raise_error()
+                self._raise_error()
                 if block is not None:
                     if not len(block):
                         break
@@ -149,6 +149,12 @@ class SoundReader:
         finally:
             file.close()
         self._finish(is_broken_off)
+
+    def _raise_error(self) -> None:
+        try:
+            self._sound.raise_error()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.name) from error
 
     def _hole(self, frames: int, length: int, channels: int) -> Iterator[NDArray[np.float32]]:
         self._damage.add(
