@@ -52,7 +52,22 @@ def test_there_are_commands_in_the_documents() -> None:
     assert len(TOLD) > 20
 
 
-@pytest.mark.parametrize(("path", "words"), TOLD, ids=[f"{p}: {' '.join(w)}" for p, w in TOLD])
+def _needs_torch(words: list[str]) -> bool:
+    return not words[0].startswith("q2d2")
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        pytest.param(
+            path,
+            words,
+            id=f"{path}: {' '.join(words)}",
+            marks=[pytest.mark.train] if _needs_torch(words) else [],
+        )
+        for path, words in TOLD
+    ],
+)
 def test_commands_are_understood(path: Path, words: list[str]) -> None:
     parser, arguments = parser_of(words)
     complaint = io.StringIO()
@@ -75,6 +90,7 @@ def _all_options() -> set[str]:
     return found | set(re.findall(r"--[a-z][a-z0-9-]+", installer))
 
 
+@pytest.mark.train
 def test_options_in_the_text_exist() -> None:
     known = _all_options()
     for path in documents():
