@@ -15,6 +15,8 @@ from q2d2_stream.model.transform import InverseRealDft, RealDft
 
 __all__ = ["Decoder", "DecoderState", "Filters"]
 
+UNHEARD = -2.0  # logit of voicing: pulses at an eighth of their gain
+
 
 class DecoderState(NamedTuple):
     """What the decoder remembers."""
@@ -72,6 +74,8 @@ class Decoder(nn.Module):
         self.register_buffer("window", window, persistent=False)
         f0 = torch.logspace(math.log10(config.f0_min), math.log10(config.f0_max), config.f0_bins)
         self.register_buffer("log_f0", torch.log(f0), persistent=False)
+        # models from before there was refinement are as they were
+        self.synchronised = config.codec.refined
         self.step = math.log(config.f0_max / config.f0_min) / (config.f0_bins - 1)
         self.register_buffer("classes", torch.arange(config.f0_bins).float(), persistent=False)
 
@@ -111,9 +115,9 @@ class Decoder(nn.Module):
         # The mean is taken of the distance from the peak, not of log F0: that keeps rounding
         # ten times smaller, and the phase adds up what is left.
         fraction = (weight * away).sum(-1) / weight.sum(-1)
-        return torch.exp(math.log(self.config.f0_min) + self.step * peak[..., 0]) * torch.exp(
-            self.step * fraction
-        )
+        f0 = torch.exp(math.log(self.config.f0_min) + self.step * peak[..., 0])
+        f0 = f0 * torch.exp(self.step * fraction)
+        return self.pulse_train.on_grid(f0) if self.synchronised else f0
 
     def spectrum(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """Real and imaginary parts of the synthesis windows that end with each frame: samples
@@ -122,15 +126,27 @@ class Decoder(nn.Module):
         re, im = self.dft(torch.cat([earlier, frames], dim=-1) * self.window)
         return re, im
 
+    def pulses(
+        self, f0: Tensor, voicing: Tensor, angle: Tensor, state: DecoderState
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The pulse train ``(batch, frames, 320)`` at ``f0``, both ``(batch, frames)`` like
+        ``voicing``, beside noise at ``angle`` ``(batch, frames, bins)``; phase and F0 after it."""
+        anew = None
+        if self.synchronised:
+            anew = voicing < UNHEARD, angle[..., 0] * (0.5 / math.pi)
+        train: tuple[Tensor, tuple[Tensor, Tensor]]
+        train = self.pulse_train(f0, (state.phase, state.f0), anew)
+        return train
+
     def synthesize(
         self, filters: Filters, f0: Tensor, state: DecoderState, blocks: tuple[Tensor, ...]
     ) -> tuple[Tensor, DecoderState]:
         """Filters and F0 ``(batch, frames)`` -> PCM ``(batch, 320 * frames)``."""
-        pulses, (phase, last_f0) = self.pulse_train(f0, (state.phase, state.f0))
+        angle, noise = self.noise_phase(f0.shape[1], state.noise)
+        pulses, (phase, last_f0) = self.pulses(f0, filters.voicing, angle, state)
         re, im = self.spectrum(pulses, state.pulses)
         gain = torch.exp(filters.harmonic) * torch.sigmoid(filters.voicing)[..., None]
         cos, sin = gain * torch.cos(filters.angle), gain * torch.sin(filters.angle)
-        angle, noise = self.noise_phase(f0.shape[1], state.noise)
         # sqrt(hop): the pulse train's own mean magnitude, so that both gains mean the same
         hiss = torch.exp(filters.noise) * math.sqrt(self.hop)
         out_re = re * cos - im * sin + hiss * torch.cos(angle)

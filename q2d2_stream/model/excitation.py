@@ -22,7 +22,14 @@ class PulseTrain(nn.Module):
 
         F0      f[t-1] ------> f[t]
         samples |--- 320 of frame t ---|
+
+    Two decoders that hear the same indices place their pulses alike if F0 is on a grid
+    (:meth:`on_grid`) and the phase begins anew, somewhere at random, after every frame in which
+    nobody hears the pulses: what an engine that rounds otherwise or a lost packet has made
+    different is the same again after the next unvoiced sound.
     """
+
+    GRID_HZ = 0.125  # of F0: 2 cents at 100 Hz; sums and products of such numbers are exact
 
     steps: Tensor
     bend: Tensor
@@ -38,10 +45,17 @@ class PulseTrain(nn.Module):
         """Phase in cycles and the previous F0 in Hz (0: there was none), both ``(batch, 1)``."""
         return torch.zeros(batch, 1, device=device), torch.zeros(batch, 1, device=device)
 
+    def on_grid(self, f0: Tensor) -> Tensor:
+        """The nearest F0 that every engine computes alike to the last bit."""
+        return torch.round(f0 / self.GRID_HZ) * self.GRID_HZ
+
     def forward(
-        self, f0: Tensor, state: tuple[Tensor, Tensor]
+        self, f0: Tensor, state: tuple[Tensor, Tensor], anew: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """F0 ``(batch, frames)`` in Hz at the frames' ends -> ``(batch, frames, 320)``."""
+        """F0 ``(batch, frames)`` in Hz at the frames' ends -> ``(batch, frames, 320)``.
+
+        ``anew``, both ``(batch, frames)``: after which frames the phase is another, and which.
+        """
         phase, last = state
         last = torch.where(last > 0, last, f0[:, :1])
         before = torch.cat([last, f0[:, :-1]], dim=1)
@@ -50,8 +64,11 @@ class PulseTrain(nn.Module):
         advance = torch.round((advance - torch.floor(advance)) * 2.0**22) * 2.0**-22
         if f0.shape[1] == 1:
             start, end = phase, phase + advance
+            if anew is not None:
+                end = torch.where(*anew, end)
         else:
-            total = torch.cumsum(advance.double(), dim=1) + phase
+            total = torch.cumsum(advance.double(), dim=1)
+            total = total + (phase if anew is None else self._since(total, phase, *anew))
             total = (total - torch.floor(total)).float()
             start, end = torch.cat([phase, total[:, :-1]], dim=1), total[:, -1:]
         end = end - torch.floor(end)
@@ -62,6 +79,15 @@ class PulseTrain(nn.Module):
         count = torch.floor(self.top_hz / f0)[..., None]
         kernel = torch.sin(2.0 * math.pi * (count + 0.5) * x) / (2.0 * torch.sin(math.pi * x))
         return (kernel - 0.5) * torch.sqrt(2.0 / count), (end, f0[:, -1:])
+
+    @staticmethod
+    def _since(total: Tensor, phase: Tensor, begins: Tensor, there: Tensor) -> Tensor:
+        """What the running sum lacks after each frame: the phase where it began anew last, less
+        the sum there."""
+        frames = torch.arange(1, begins.shape[1] + 1, device=begins.device)
+        last = torch.cummax(torch.where(begins, frames, 0), dim=1).values  # 0: at the start
+        offsets = torch.cat([phase.double(), there - total], dim=1)
+        return torch.gather(offsets, 1, last)
 
 
 def _scattered(count: int, modulus: int) -> Tensor:

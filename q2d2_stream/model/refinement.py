@@ -4,11 +4,12 @@ The sender decodes its pairs as the receiver will, compares the levels of 40 ban
 speech with those of the original, and sends the error; the receiver multiplies. A window is the
 640 samples of two frames, overlapping by half:
 
-    decoded frames        t-1        t        t+1
+    decoded frames        t-1        t
     window t           |<---- 640 ---->|
-    known to both ends once frame t is decoded; its symbols travel with frame t+1
+    refined frame         t-1            complete with windows t-1 and t
 
-so refined speech is one frame (13.3 ms) later than speech without.
+Both ends have decoded frame t when packet t is there, so the symbols of window t travel in it, and
+refined speech is one frame (13.3 ms) later than speech without.
 """
 
 from __future__ import annotations

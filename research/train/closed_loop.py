@@ -82,11 +82,7 @@ class ClosedLoop(nn.Module):
             coarser = batch.step[:rows, None, None]
             symbols = self.refinement.symbols(error, coarser)
             coded = self.refinement.error(symbols, coarser)
-            # the symbols of a window travel with the frame after it
-            nothing = torch.zeros_like(lost[:, :1])
-            comes = torch.cat([sent[:rows, 1:], nothing], 1)
-            gone = torch.cat([lost[:, 1:], nothing], 1)
-            known = hold_gains(coded, comes & ~gone, comes & gone)
+            known = hold_gains(coded, sent[:rows] & ~lost, sent[:rows] & lost)
             told = {
                 "band_db": _DECIBELS * error[active].square().mean().sqrt(),
                 "left_db": _DECIBELS * (error - coded)[active].square().mean().sqrt(),

@@ -273,15 +273,18 @@ class AdversarialStage(WaveStage):
         }
         return said, part
 
-    def pulse_shape(self, batch: Batch, angle: Tensor, f0: Tensor, state: DecoderState) -> Tensor:
+    def pulse_shape(
+        self, batch: Batch, filters: Filters, f0: Tensor, state: DecoderState
+    ) -> Tensor:
         """How wrong the shape of the pulses is."""
         decoder: Decoder = self.net.decoder
         with torch.no_grad():
-            frames, _ = decoder.pulse_train(f0, (state.phase, state.f0))
+            noise, _ = decoder.noise_phase(f0.shape[1], state.noise)
+            frames, _ = decoder.pulses(f0, filters.voicing, noise, state)
             pulses = decoder.spectrum(frames, state.pulses)
             said = batch.pcm.reshape(frames.shape)
             speech = decoder.spectrum(said, torch.zeros_like(said[:, 0]))
-        loss: Tensor = self.phase(angle, pulses, speech, f0, batch.voiced)
+        loss: Tensor = self.phase(filters.angle, pulses, speech, f0, batch.voiced)
         return loss
 
     def teach(self, batch: Batch) -> Losses:
@@ -307,7 +310,7 @@ class AdversarialStage(WaveStage):
         opinion, part = self.judge(got, wanted)
         losses |= opinion
         critic = losses["fooling"] + self.matching_weight * losses["matching"]
-        losses["phase"] = self.pulse_shape(batch, heard.angle, f0, said.state)
+        losses["phase"] = self.pulse_shape(batch, heard, f0, said.state)
         pulls: list[Pull] = [
             (self.ramp * self.critic_share, critic),
             (self.phase_share, losses["phase"]),
