@@ -20,7 +20,6 @@ import soundfile
 from numpy.typing import NDArray
 
 from q2d2_stream.audio.resample import StreamResampler, to_mono
-from q2d2_stream.cli.options import RATE_NAMES
 from q2d2_stream.errors import MissingExtra
 from research.eval.spectrogram import save_spectrograms
 
@@ -94,7 +93,7 @@ def draw(out: Path) -> None:
 def main() -> int:
     """Hold the call and show what came of it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rate", default="3", choices=RATE_NAMES, help="kbps")
+    parser.add_argument("--rate", default="3", help="kbps, one of the rates of q2d2 info")
     parser.add_argument("--simulate", default="", metavar="SPEC", help="as q2d2-call --simulate")
     parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write to")
     args = parser.parse_args()

@@ -16,21 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.cli.facts import model_facts, print_facts
-from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, add_rate_argument, codec_of
-from q2d2_stream.packing import pack, unpack
+from q2d2_stream.cli.options import add_models_argument, add_rate_argument, codec_of
 
 if TYPE_CHECKING:
+    from q2d2_stream.config import Rate
     from q2d2_stream.engine import Codec
-    from q2d2_stream.entropy import IndexCoder
 
-__all__ = ["CODING", "DESCRIPTION", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
+__all__ = ["DESCRIPTION", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
 
 DESCRIPTION = "Measure what a frame costs on this machine, stage by stage, on one thread."
-STAGES = ("encoder", "lattice", "pack", "unpack", "decoder", "concealment")
-CODING = ("coding", "uncoding")
-"""Measured where there are entropy tables: in a call they take the place of pack and unpack."""
+STAGES = ("encoder", "lattice", "packet", "unpacket", "decoder", "concealment")
 _WARM_UP_FRAMES = 50
-_MESSAGE_FRAMES = 3  # coded together, as in a call
+_PACKET_FRAMES = 3  # coded together, as in a call
 _LOST_EVERY = 10  # this share of the frames is concealed, so that concealment is measured too
 
 T = TypeVar("T")
@@ -62,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     config = codec.config
     frames = max(1, round(args.seconds * config.frame_rate))
     pcm = _sound(args.wav, config.sample_rate, frames * config.hop)
-    times = measure(codec, RATE_NAMES.index(args.rate), pcm.reshape(-1, config.hop))
+    rate = config.find_rate(args.rate)
+    times = measure(codec, rate, pcm.reshape(-1, config.hop))
 
     figures = {
         stage: {
@@ -71,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
         }
         for stage, us in times.items()
     }
-    extra = ("concealment", *CODING)
-    mean_us = sum(float(np.mean(us)) for stage, us in times.items() if stage not in extra)
+    mean_us = sum(float(np.mean(us)) for stage, us in times.items() if stage != "concealment")
     factor = mean_us / (1000 * config.frame_ms)
     memory_mb = _peak_rss_mb()
     if args.json:
@@ -80,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             "model": codec.model_id,
             "engine": codec.engine,
             "precision": codec.precision,
-            "rate": args.rate,
+            "rate": rate.name,
             "frames": len(pcm) // config.hop,
             "stages": figures,
             "frame": _frame_us(times),
@@ -105,61 +102,57 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(codec: Codec, rate: int, frames: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    """Microseconds that every stage took for every frame: those of :data:`STAGES`, and of
-    :data:`CODING`, a third of a message's, where the codec has tables.
+def measure(
+    codec: Codec, rate: Rate, frames: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """Microseconds that every stage of :data:`STAGES` took for every frame.
+
+    Frames go in packets of three, as in a call; a packet's time counts a third for each.
 
     Args:
         codec: the codec.
-        rate: index into its rates.
+        rate: one of its rates.
         frames: pcm, shape ``(n, hop)``; the first 50 are run before measuring, too.
     """
-    config = codec.config
-    encoder, decoder = codec.encoder(config.ladder[rate]), codec.decoder()
-    times: dict[str, list[float]] = {stage: [] for stage in (*STAGES, *CODING)}
-    message: list[NDArray[np.uint8]] = []
+    encoder, decoder = codec.encoder(rate), codec.decoder()
+    times: dict[str, list[float]] = {stage: [] for stage in STAGES}
 
     def timed(stage: str, function: Callable[[], T], frames: int = 1) -> T:
         start = time.perf_counter_ns()
         result = function()
-        times[stage].append(1e-3 * (time.perf_counter_ns() - start) / frames)
+        share = 1e-3 * (time.perf_counter_ns() - start) / frames
+        times[stage] += [share] * frames
         return result
 
-    def code(coder: IndexCoder) -> None:
-        indices = np.concatenate(message)
-        message.clear()
-        data = timed("coding", lambda: coder.encode(indices), _MESSAGE_FRAMES)
-        if data is not None:
-            timed("uncoding", lambda: coder.decode(data, rate, _MESSAGE_FRAMES), _MESSAGE_FRAMES)
+    def send(first: int, message: NDArray[np.float32]) -> None:
+        indices = []
+        for frame in message:
+            latent = timed("encoder", lambda frame=frame: encoder.latents(frame))  # type: ignore[misc]
+            indices.append(timed("lattice", lambda latent=latent: encoder.snap(latent)))  # type: ignore[misc]
+        sent = np.concatenate(indices)
+        packet = timed("packet", lambda: codec.packets.encode(sent), len(sent))
+        received = timed("unpacket", lambda: codec.packets.decode(packet), len(sent))
+        for number, row in enumerate(received, first):
+            if number % _LOST_EVERY == _LOST_EVERY - 1:
+                timed("concealment", lambda: decoder.push(None))
+            else:
+                timed("decoder", lambda row=row: decoder.push(row))  # type: ignore[misc]
 
-    def one(number: int, frame: NDArray[np.float32]) -> None:
-        latent = timed("encoder", lambda: encoder.latents(frame))
-        indices = timed("lattice", lambda: encoder.snap(latent))
-        data = timed("pack", lambda: pack(indices, config))
-        received = timed("unpack", lambda: unpack(data, config, rate, 1))[0]
-        if number % _LOST_EVERY == _LOST_EVERY - 1:
-            timed("concealment", lambda: decoder.push(None))
-        else:
-            timed("decoder", lambda: decoder.push(received))
-        if codec.coder is not None:
-            message.append(indices)
-            if len(message) == _MESSAGE_FRAMES:
-                code(codec.coder)
+    def run_all(pcm: NDArray[np.float32]) -> None:
+        for first in range(0, len(pcm), _PACKET_FRAMES):
+            send(first, pcm[first : first + _PACKET_FRAMES])
 
-    for number, frame in enumerate(frames[:_WARM_UP_FRAMES]):
-        one(number, frame)
-    message.clear()
+    run_all(frames[:_WARM_UP_FRAMES])
     for values in times.values():
         values.clear()
-    for number, frame in enumerate(frames):
-        one(number, frame)
+    run_all(frames)
     return {stage: np.array(values) for stage, values in times.items() if values}
 
 
 def _frame_us(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
     """Microseconds of a whole frame, encoded and decoded, lost ones left out."""
     lost = np.arange(len(times["encoder"])) % _LOST_EVERY == _LOST_EVERY - 1
-    whole = sum(times[stage][~lost] for stage in ("encoder", "lattice", "pack", "unpack"))
+    whole = sum(times[stage][~lost] for stage in STAGES[:4])
     us = np.asarray(whole + times["decoder"])
     return {"median_us": float(np.median(us)), "p99_us": float(np.percentile(us, 99))}
 

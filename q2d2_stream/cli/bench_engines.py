@@ -54,7 +54,7 @@ def run_all(args: argparse.Namespace) -> int:
 
 
 def measure_engines(
-    folder: Path, seconds: float, rate: str, wav: str | None = None
+    folder: Path, seconds: float, rate: str | None, wav: str | None = None
 ) -> list[dict[str, Any]]:
     """One dictionary to each engine and precision, in the order of preference, then Opus.
 
@@ -79,12 +79,17 @@ def measure_engines(
 
 
 def _in_a_process(
-    folder: Path, choice: Choice, seconds: float, rate: str, wav: str | None
+    folder: Path, choice: Choice, seconds: float, rate: str | None, wav: str | None
 ) -> dict[str, Any]:
     engine, precision = choice
     command = [sys.executable, "-m", "q2d2_stream", "bench", "--json"]
     command += ["--engine", engine, "--precision", precision, "--models", str(folder)]
-    command += ["--seconds", str(seconds), "--rate", rate, *(["--wav", wav] if wav else [])]
+    command += [
+        "--seconds",
+        str(seconds),
+        *(["--rate", rate] if rate else []),
+        *(["--wav", wav] if wav else []),
+    ]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | one_thread)
     if done.returncode:

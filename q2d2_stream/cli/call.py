@@ -11,14 +11,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from q2d2_stream.cli import call_options, call_parts
+from q2d2_stream.cli import call_parts
 from q2d2_stream.cli.call_display import Display, make_display
-from q2d2_stream.cli.call_runner import (
-    KEYS,
-    add_watching_arguments,
-    exit_code,
-    hold,
-)
+from q2d2_stream.cli.call_options import add_settings_arguments, settings_of, show_devices
+from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
@@ -30,8 +26,9 @@ if TYPE_CHECKING:
     from q2d2_stream.call import Connector
     from q2d2_stream.engine import Codec
     from q2d2_stream.protocol import Secret
+    from q2d2_stream.settings import CallSettings
 
-__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "open_connector", "run"]
+__all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "check", "open_connector", "run"]
 
 DESCRIPTION = "A voice call at 1.5 to 6 kbps. One side listens, the other calls it."
 EPILOG = """\
@@ -44,82 +41,48 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``q2d2 call``, which the service shares."""
-    peer = parser.add_argument_group("peer")
-    who = peer.add_mutually_exclusive_group()
-    who.add_argument("to", nargs="?", metavar="PEER", help="the same as --peer PEER")
-    who.add_argument("--listen", metavar="HOST:PORT", help="wait there for a call")
-    who.add_argument("--peer", metavar="HOST:PORT", help="call there; wss://HOST:PORT with TLS")
-    peer.add_argument(
-        "--secret", help="both sides must know it (better: --secret-file or Q2D2_SECRET)"
-    )
-    peer.add_argument("--secret-file", metavar="FILE", help="read the secret from a file")
-    peer.add_argument(
-        "--open", action="store_true", help="listen to the world without a secret, if you mean it"
-    )
-    peer.add_argument("--tls-cert", metavar="PEM", help="listen with TLS, with this certificate")
-    peer.add_argument("--tls-key", metavar="PEM", help="its key, unless the certificate holds it")
-    peer.add_argument("--ca", metavar="PEM", help="trust this authority, or certificate, alone")
-    peer.add_argument(
-        "--wait",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="keep calling for so long when nobody answers or the line is busy (default: 0)",
-    )
-    peer.add_argument(
-        "--keep-listening", action="store_true", help="wait for another call after each"
-    )
-    peer.add_argument(
-        "--hangup-at-end",
-        action=argparse.BooleanOptionalAction,
-        help="hang up when the input file is over (default: the caller does, a listener stays)",
-    )
-    call_options.add_sound_arguments(parser)
-    add_watching_arguments(parser)
+    """Declare the options of ``q2d2 call``."""
+    parser.add_argument("to", nargs="?", metavar="PEER", help="the same as --peer PEER")
+    add_settings_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Hold a call."""
-    args.peer = args.to or args.peer
     if args.list_devices:
-        return call_options.show_devices()
-    if not (args.listen or args.peer):
+        return show_devices()
+    settings = settings_of(args, **({"peer": args.to} if args.to is not None else {}))
+    if not (settings.listen or settings.peer):
         raise UsageError("nobody to call: expected PEER, --listen HOST:PORT or --list-devices")
-    return asyncio.run(_call(args))
+    return asyncio.run(_call(settings))
 
 
-async def _call(args: argparse.Namespace) -> int:
+async def _call(settings: CallSettings) -> int:
     from q2d2_stream.audio import FileSource
 
-    if args.keep_listening and (args.output or "").lower().endswith(".wav"):
-        raise InputError(
-            "--keep-listening would write the next call over this one's --output: use --record"
-        )
-    codec = codec_of(args, denoise=args.denoise)
+    codec = codec_of(settings, denoise=settings.denoise)
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())
-        line = await open_connector(args, codec, display, stack)
+        line = await open_connector(settings, codec, display, stack)
         while True:
-            source = call_parts.source_of(args, display.notify)
-            hangup = args.hangup_at_end
+            source = call_parts.source_of(settings, display.notify)
+            hangup = settings.hangup_at_end
             if hangup is None:
-                hangup = isinstance(source, FileSource) and args.peer is not None
-            recorder = call_parts.recorder_of(args)
+                hangup = isinstance(source, FileSource) and settings.peer is not None
+            recorder = call_parts.recorder_of(settings)
             try:
                 session = call_parts.session_of(
-                    args,
+                    settings,
                     codec,
                     line,
                     display.notify,
                     source=source,
                     recorder=recorder,
                     hangup_at_end=hangup,
-                    begun_s=process_start_s() if args.peer else None,
+                    begun_s=process_start_s() if settings.peer else None,
                 )
-                closed = await hold(session, args, display, interrupts)
+                closed = await hold(session, settings, display, interrupts)
             finally:
                 if recorder is not None:
                     await asyncio.to_thread(recorder.close)
@@ -127,60 +90,71 @@ async def _call(args: argparse.Namespace) -> int:
             if code is not ExitCode.INTERRUPTED:
                 print(closed.text, file=sys.stderr, flush=True)
             has_hung_up = code in (ExitCode.OK, ExitCode.INTERRUPTED) and not closed.by_peer
-            if has_hung_up or not args.keep_listening:
+            if has_hung_up or not settings.keep_listening:
                 return code
 
 
+def check(settings: CallSettings) -> None:
+    """Raise what the call would fail with before it listens or dials, but for its sound."""
+    from q2d2_stream.call import parse_address
+    from q2d2_stream.netsim import parse_link
+
+    codec = codec_of(settings, denoise=settings.denoise)
+    codec.config.find_rate(settings.rate)
+    call_parts.endpoint_of(settings, codec, _secret(settings))
+    if settings.simulate is not None:
+        parse_link(settings.simulate)
+    _tls(settings, secure=parse_address(settings.address).secure)
+
+
 async def open_connector(
-    args: argparse.Namespace, codec: Codec, display: Display, stack: AsyncExitStack
+    settings: CallSettings, codec: Codec, display: Display, stack: AsyncExitStack
 ) -> Connector:
-    """What brings connections: a listener or a dialer, as ``args`` of :func:`add_arguments` say.
+    """What brings connections: a listener or a dialer, as ``settings`` say.
 
     It is closed with ``stack``. Raises InputError for options that do not fit together.
     """
     from q2d2_stream.call import CallClient, CallServer, ClientOptions, parse_address
     from q2d2_stream.netsim import parse_link, simulated
 
-    endpoint = call_parts.endpoint_of(args, codec, _secret(args))
-    wrap = simulated(parse_link(args.simulate)) if args.simulate is not None else None
-    address = parse_address(args.listen or args.peer)
-    context = _tls(args, secure=address.secure)
-    if args.peer:
-        options = ClientOptions(wait_s=args.wait)
+    endpoint = call_parts.endpoint_of(settings, codec, _secret(settings))
+    wrap = simulated(parse_link(settings.simulate)) if settings.simulate is not None else None
+    address = parse_address(settings.address)
+    context = _tls(settings, secure=address.secure)
+    if settings.peer:
+        options = ClientOptions(wait_s=settings.wait)
         return CallClient(address, endpoint, ssl_context=context, wrap=wrap, options=options)
-    listener = CallServer(address, endpoint, ssl_context=context, wrap=wrap, is_open=args.open)
+    listener = CallServer(address, endpoint, ssl_context=context, wrap=wrap, is_open=settings.open)
     await listener.start()
     stack.push_async_callback(listener.close)
     display.notify(f"listening on {address.host} port {listener.port}")
     return listener
 
 
-def _secret(args: argparse.Namespace) -> Secret | None:
+def _secret(settings: CallSettings) -> Secret | None:
     from q2d2_stream.protocol import Secret
 
-    text = args.secret
-    if args.secret_file is not None:
-        if text is not None:
-            raise InputError("--secret and --secret-file are both given, expected one of them")
-        text = Path(args.secret_file).read_text(encoding="utf-8").strip()
+    text = settings.secret
+    if settings.secret_file is not None:
+        text = Path(settings.secret_file).read_text(encoding="utf-8").strip()
     if text is None:
         text = os.environ.get("Q2D2_SECRET")
     return Secret(text) if text is not None else None
 
 
-def _tls(args: argparse.Namespace, *, secure: bool) -> ssl.SSLContext | None:
+def _tls(settings: CallSettings, *, secure: bool) -> ssl.SSLContext | None:
     from q2d2_stream.transport.tls import client_context, server_context
 
-    if args.peer:
-        if args.tls_cert or args.tls_key:
+    if settings.peer:
+        if settings.tls_cert or settings.tls_key:
             raise InputError("--tls-cert and --tls-key are for --listen; a caller uses --ca")
-        if args.ca and not secure:
+        if settings.ca and not secure:
             raise InputError("--ca needs TLS: call wss://host:port")
-        return client_context(args.ca) if secure else None
-    if args.ca:
+        return client_context(settings.ca) if secure else None
+    if settings.ca:
         raise InputError("--ca is for --peer; a listener uses --tls-cert and --tls-key")
-    if args.tls_key and not args.tls_cert:
+    if settings.tls_key and not settings.tls_cert:
         raise InputError("--tls-key needs --tls-cert")
-    if secure and not args.tls_cert:
+    if secure and not settings.tls_cert:
         raise InputError("listening with wss:// needs --tls-cert and --tls-key")
-    return server_context(args.tls_cert, args.tls_key) if args.tls_cert else None
+    return server_context(settings.tls_cert, settings.tls_key) if settings.tls_cert else None

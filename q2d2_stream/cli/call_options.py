@@ -1,69 +1,47 @@
-"""Options that ``q2d2-call`` and ``q2d2-loopback`` share; call_parts makes a call of them."""
+"""The fields of :class:`q2d2_stream.settings.CallSettings` as options of a command line."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
+from typing import Any
 
-from q2d2_stream.cli.options import DENOISE_HELP, add_models_argument, add_rate_argument
+from q2d2_stream.settings import CallSettings
 
-__all__ = ["add_sound_arguments", "show_devices"]
+__all__ = ["add_settings_arguments", "settings_of", "show_devices"]
 
 
-def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare devices, processing, codec and playout options."""
-    sound = parser.add_argument_group("sound")
-    sound.add_argument(
-        "--input",
-        metavar="WHAT",
-        help="a device's index or part of its name, a sound file, or 'silence' "
-        "(default: the default microphone)",
-    )
-    sound.add_argument(
-        "--output",
-        metavar="WHAT",
-        help="a device's index or part of its name, a .wav file, or 'null' "
-        "(default: the default loudspeaker)",
-    )
+def add_settings_arguments(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """Declare the options of a call, under the headings of their groups.
+
+    Args:
+        parser: of the command.
+        without: groups that the command has no use for.
+    """
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for option in CallSettings.options():
+        if option.group in without:
+            continue
+        if option.group not in groups:
+            groups[option.group] = parser.add_argument_group(option.group)
+        # What is not said is not there: defaults are those of the settings.
+        known: dict[str, Any] = {"help": option.help, "default": argparse.SUPPRESS}
+        if option.kind is bool:
+            known["action"] = argparse.BooleanOptionalAction
+        else:
+            known |= {"type": option.kind, "metavar": option.metavar}
+            if option.choices:
+                known |= {"choices": option.choices, "metavar": None}
+        groups[option.group].add_argument(option.flag, **known)
+    sound = groups.get("sound", parser)
     sound.add_argument("-l", "--list-devices", action="store_true", help="list sound devices")
-    sound.add_argument("--record", metavar="DIR", help="keep both sides as wav files in DIR")
-    sound.add_argument("--aec", action="store_true", help="cancel the loudspeaker's echo")
-    # One or the other: the denoising encoder has learnt from what microphones hear, not from what
-    # a suppressor leaves of it, and --ns would add its delay where none is needed.
-    noise = sound.add_mutually_exclusive_group()
-    noise.add_argument("--ns", action="store_true", help="suppress steady noise")
-    noise.add_argument("--denoise", action="store_true", help=f"{DENOISE_HELP}, unlike --ns")
-    sound.add_argument("--agc", action="store_true", help="even out the loudness of the voice")
-    sound.add_argument("--mute", action="store_true", help="begin with the microphone off")
-    codec = parser.add_argument_group("codec and playout")
-    add_rate_argument(parser)
-    codec.add_argument(
-        "--frames-per-message",
-        type=int,
-        choices=range(1, 9),
-        default=3,
-        metavar="N",
-        help="1 to 8 frames of 13.3 ms per message, the fewest that are used (default: 3)",
-    )
-    codec.add_argument(
-        "--dtx",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="leave silence unsent; may clip soft word beginnings in noise",
-    )
-    codec.add_argument(
-        "--fixed-delay",
-        type=float,
-        metavar="MS",
-        help="hold sound back by MS against jitter, whatever the network does, and never stretch "
-        "it (default: as little as the network allows)",
-    )
-    codec.add_argument(
-        "--simulate",
-        metavar="SPEC",
-        help="put a simulated network in front of what comes in, for example "
-        "delay=80,jitter=40,loss=0.05,burst=3,stall=2@10,rate=8000,seed=1",
-    )
-    add_models_argument(parser)
+
+
+def settings_of(args: argparse.Namespace, **more: object) -> CallSettings:
+    """What a command line says, and ``more``; raises InputError where it cannot be."""
+    names = {option.name for option in CallSettings.options()}
+    said = {name: value for name, value in vars(args).items() if name in names}
+    return CallSettings.of(said | more)
 
 
 def show_devices() -> int:

@@ -1,33 +1,31 @@
-"""The parts of a call, made as the options of call_options say."""
+"""The parts of a call, made as its settings say."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-from q2d2_stream.cli.options import RATE_NAMES
 
 if TYPE_CHECKING:
     from q2d2_stream.audio import Recorder, Source, VoiceProcessor
     from q2d2_stream.call import CallOptions, CallSession, Connector
     from q2d2_stream.engine import Codec
     from q2d2_stream.protocol import Endpoint, Secret
+    from q2d2_stream.settings import CallSettings
 
 __all__ = ["endpoint_of", "recorder_of", "session_of", "source_of"]
 
 
-def endpoint_of(args: argparse.Namespace, codec: Codec, secret: Secret | None = None) -> Endpoint:
+def endpoint_of(settings: CallSettings, codec: Codec, secret: Secret | None = None) -> Endpoint:
     """This side as its peer gets to know it; raises InputError."""
     from q2d2_stream.protocol import Endpoint
 
     return Endpoint.of(
-        codec, frames_per_message=args.frames_per_message, dtx=args.dtx, secret=secret
+        codec, frames_per_message=settings.frames_per_message, dtx=settings.dtx, secret=secret
     )
 
 
 def session_of(
-    args: argparse.Namespace,
+    settings: CallSettings,
     codec: Codec,
     line: Connector,
     notify: Callable[[str], None],
@@ -51,57 +49,59 @@ def session_of(
     return CallSession(
         codec,
         line,
-        source if source is not None else source_of(args, notify),
-        make_sink(args.output, notify=notify),
-        _options_of(args, hangup_at_end, linger_s),
-        processor=_processor_of(args),
+        source if source is not None else source_of(settings, notify),
+        make_sink(settings.output, notify=notify),
+        _options_of(settings, codec, hangup_at_end, linger_s),
+        processor=_processor_of(settings),
         recorder=recorder,
         notify=notify,
         begun_s=begun_s,
     )
 
 
-def source_of(args: argparse.Namespace, notify: Callable[[str], None]) -> Source:
+def source_of(settings: CallSettings, notify: Callable[[str], None]) -> Source:
     """What ``--input`` means, not started."""
     from q2d2_stream.audio import make_source
 
-    return make_source(args.input, notify=notify)
+    return make_source(settings.input, notify=notify)
 
 
-def recorder_of(args: argparse.Namespace) -> Recorder | None:
+def recorder_of(settings: CallSettings) -> Recorder | None:
     """What ``--record`` asks for; raises InputError."""
-    if args.record is None:
+    if settings.record is None:
         return None
     from q2d2_stream.audio import Recorder
 
-    return Recorder(args.record)
+    return Recorder(settings.record)
 
 
-def _options_of(args: argparse.Namespace, hangup_at_end: bool, linger_s: float) -> CallOptions:
+def _options_of(
+    settings: CallSettings, codec: Codec, hangup_at_end: bool, linger_s: float
+) -> CallOptions:
     from q2d2_stream.call import CallOptions
     from q2d2_stream.playout import PlayoutOptions
 
     playout = PlayoutOptions()
-    if args.fixed_delay is not None:
+    if settings.fixed_delay is not None:
         playout = PlayoutOptions(
-            minimum_delay_ms=args.fixed_delay,
-            maximum_delay_ms=args.fixed_delay,
-            start_delay_ms=args.fixed_delay,
+            minimum_delay_ms=settings.fixed_delay,
+            maximum_delay_ms=settings.fixed_delay,
+            start_delay_ms=settings.fixed_delay,
             stretch=False,
         )
     return CallOptions(
-        rate=RATE_NAMES.index(args.rate),
-        denoise=args.denoise,
-        dtx=args.dtx,
+        rate=codec.config.find_rate(settings.rate).index,
+        denoise=settings.denoise,
+        dtx=settings.dtx,
         playout=playout,
         hangup_at_end=hangup_at_end,
         linger_s=linger_s,
     )
 
 
-def _processor_of(args: argparse.Namespace) -> VoiceProcessor | None:
-    if not (args.aec or args.ns or args.agc):
+def _processor_of(settings: CallSettings) -> VoiceProcessor | None:
+    if not (settings.aec or settings.ns or settings.agc):
         return None
     from q2d2_stream.audio import VoiceProcessor
 
-    return VoiceProcessor(args.aec, args.ns, args.agc)
+    return VoiceProcessor(settings.aec, settings.ns, settings.agc)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -17,28 +16,13 @@ from q2d2_stream.cli.keys import key_presses
 if TYPE_CHECKING:
     from q2d2_stream.call import CallSession, CallStats
     from q2d2_stream.protocol import Closed
+    from q2d2_stream.settings import CallSettings
 
-__all__ = ["KEYS", "add_watching_arguments", "exit_code", "hold"]
+__all__ = ["KEYS", "exit_code", "hold"]
 
 KEYS = "m mutes, q or Ctrl-C hangs up"
 _SHOW_S = 0.2
 _JSON_S = 1.0
-
-
-def add_watching_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--stats-json`` and ``--metrics``."""
-    group = parser.add_argument_group("statistics")
-    group.add_argument(
-        "--stats-json",
-        metavar="FILE",
-        help="write a line of JSON every second and one at the end; - for standard output",
-    )
-    group.add_argument(
-        "--metrics",
-        type=int,
-        metavar="PORT",
-        help="serve the numbers to Prometheus at http://127.0.0.1:PORT/metrics",
-    )
 
 
 def exit_code(closed: Closed, was_established: bool) -> ExitCode:
@@ -53,7 +37,7 @@ def exit_code(closed: Closed, was_established: bool) -> ExitCode:
 
 
 async def hold(
-    session: CallSession, args: argparse.Namespace, display: Display, interrupts: Interrupts
+    session: CallSession, settings: CallSettings, display: Display, interrupts: Interrupts
 ) -> Closed:
     """Run ``session`` to the end of its call, then print its report to stdout.
 
@@ -70,15 +54,15 @@ async def hold(
 
     async with AsyncExitStack() as stack:
         stack.enter_context(interrupts.end_with(session.hang_up))
-        if args.metrics is not None:
-            server = MetricsServer(args.metrics, session.stats)
+        if settings.metrics is not None:
+            server = MetricsServer(settings.metrics, session.stats)
             await server.start()
             stack.push_async_callback(server.close)
             display.notify(f"metrics at http://127.0.0.1:{server.port}/metrics")
-        json_lines = stack.enter_context(_JsonLines(args.stats_json))
+        json_lines = stack.enter_context(_JsonLines(settings.stats_json))
         stack.enter_context(key_presses(on_key))
         stack.callback(display.close)
-        if args.mute:
+        if settings.mute:
             session.set_mute(True)
         watching = asyncio.create_task(_watch(session, display, json_lines))
         try:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from q2d2_stream.cli.file_codec import FileEncoder
 from q2d2_stream.cli.options import (
     DENOISE_HELP,
-    RATE_NAMES,
     add_models_argument,
     add_rate_argument,
     codec_of,
@@ -22,6 +21,7 @@ from q2d2_stream.files.output import open_output
 
 if TYPE_CHECKING:
     from q2d2_stream.analysis_by_synthesis.search import PointSearch
+    from q2d2_stream.config import Rate
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_models_argument(parser)
 
 
-def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
+def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
     if args.steps is not None and not args.search:
         raise InputError("--steps is of --search, expected it with that")
     if not args.search:
@@ -65,7 +65,7 @@ def _search(args: argparse.Namespace, rate: int) -> PointSearch | None:
 
     folder = Path(args.models or MODELS)
     steps = STEPS if args.steps is None else args.steps
-    return PointSearch(shipped_net(folder), rate, steps, shipped_critic(folder))
+    return PointSearch(shipped_net(folder), rate.index, steps, shipped_critic(folder))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
     codec = codec_of(args, denoise=args.denoise)
     sample_rate = codec.config.sample_rate
-    rate = RATE_NAMES.index(args.rate)
+    rate = codec.config.find_rate(args.rate)
     encoder = FileEncoder(codec, rate, args.fixed, args.denoise, _search(args, rate))
     size = 0
     start = time.perf_counter()

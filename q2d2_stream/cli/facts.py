@@ -17,8 +17,9 @@ def model_facts(codec: Codec) -> dict[str, str]:
     macs_encoder = int(info["macs_per_frame_encoder"]) * config.frame_rate / 1e6
     macs_decoder = int(info["macs_per_frame_decoder"]) * config.frame_rate / 1e6
     rates = [
-        f"--rate {name}: {config.bitrate_bps(rate) / 1000:.2f}"
-        for rate, name in enumerate(config.rate_names)
+        f"--rate {rate.name}: {rate.kbps:.2f}"
+        + (f" (coded {rate.coded_kbps:.2f})" if rate.coded_kbps is not None else "")
+        for rate in codec.rates
     ]
     return {
         "model": f"{codec.model_id} ({codec.model_hash.hex()})",

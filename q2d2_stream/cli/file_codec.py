@@ -13,6 +13,7 @@ from q2d2_stream.errors import FormatError
 
 if TYPE_CHECKING:
     from q2d2_stream.analysis_by_synthesis.search import PointSearch
+    from q2d2_stream.config import Rate
     from q2d2_stream.engine import Codec
     from q2d2_stream.entropy import IndexCoder
 
@@ -31,7 +32,7 @@ class FileEncoder:
     def __init__(
         self,
         codec: Codec,
-        rate: int,
+        rate: Rate,
         fixed: bool = False,
         denoise: bool = False,
         search: PointSearch | None = None,
@@ -45,7 +46,7 @@ class FileEncoder:
         self.samples = 0
         self._config = codec.config
         self._search = search
-        self._encoder = search or codec.encoder(codec.config.ladder[rate], denoise=denoise)
+        self._encoder = search or codec.encoder(rate, denoise=denoise)
         coder = None if fixed else codec.coder
         self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
         self._rest = np.zeros(0, dtype=np.float32)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from q2d2_stream.cli.decode import open_input, pieces
 from q2d2_stream.cli.facts import model_facts, print_facts
-from q2d2_stream.cli.options import RATE_NAMES, add_models_argument, codec_of
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.cli.options import add_models_argument, codec_of
+from q2d2_stream.config import Rate
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader
+from q2d2_stream.errors import MissingExtra, ModelError
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print to stdout; a file is read through once, and needs no model."""
+    """Print to stdout. A file is read through once; its model only tells what its rates are."""
     if args.file is None:
         print_facts(model_facts(codec_of(args)))
         return 0
@@ -39,8 +40,18 @@ def run(args: argparse.Namespace) -> int:
                 summary.take(event)
     for event in reader.close():
         summary.take(event)
-    print_facts(summary.facts())
+    assert summary.header is not None
+    print_facts(summary.facts(_ladder_of(args, summary.header)))
     return 0
+
+
+def _ladder_of(args: argparse.Namespace, header: Header) -> tuple[Rate, ...]:
+    """The rates of the model that made the file; none where that model is not here."""
+    try:
+        codec = codec_of(args)
+    except (ModelError, MissingExtra):
+        return ()
+    return codec.config.ladder if codec.model_hash == header.model_hash else ()
 
 
 @dataclass
@@ -70,7 +81,7 @@ class _Summary:
             case End():
                 self.end = event
 
-    def facts(self) -> dict[str, str]:
+    def facts(self, ladder: tuple[Rate, ...]) -> dict[str, str]:
         assert self.header is not None
         assert self.end is not None
         header, end = self.header, self.end
@@ -78,18 +89,18 @@ class _Summary:
         samples = held if end.samples is None else min(held, end.samples)
         seconds = samples / header.sample_rate
         kbps = f", {8e-3 * self.bytes / seconds:.2f} kbps with file overhead" if seconds else ""
-        rates = [f"{n} at {_rate_name(rate)}" for rate, n in sorted(self.frames_at.items())]
+        rates = [f"{n} at {_name(ladder, rate)}" for rate, n in sorted(self.frames_at.items())]
         return {
             "made by model": f"{header.model_id} ({header.model_hash.hex()})",
             "length": f"{seconds:.2f} s, {samples} samples at {header.sample_rate} Hz",
             "size": f"{self.bytes} bytes{kbps}",
             "frames": f"{end.frames} of {1000 * header.hop / header.sample_rate:.1f} ms"
             + (f": {', '.join(rates)}" if rates else ""),
-            "bitrate": self._bitrate(header),
+            "bitrate": self._bitrate(header, ladder),
             "damage": self._damage(end),
         }
 
-    def _bitrate(self, header: Header) -> str:
+    def _bitrate(self, header: Header, ladder: tuple[Rate, ...]) -> str:
         """What the indices take, and what they would take at their fixed size."""
         frames = self.frames_at.total()
         if not frames:
@@ -98,10 +109,10 @@ class _Summary:
         real = f"{8e-3 * self.payload_bytes / seconds:.2f} kbps"
         if not header.tables:
             return f"{real}, fixed size"
-        config = CodecConfig()
-        known = all(rate < len(config.rates) for rate in self.frames_at)
-        bits = sum(config.bits_per_frame(r) * n for r, n in self.frames_at.items()) if known else 0
-        nominal = f", nominally {1e-3 * bits / seconds:.2f}" if known else ""
+        nominal = ""
+        if all(rate < len(ladder) for rate in self.frames_at):
+            bits = sum(ladder[rate].bits_per_frame * n for rate, n in self.frames_at.items())
+            nominal = f", nominally {1e-3 * bits / seconds:.2f}"
         return (
             f"{real}{nominal}; {self.coded_blocks} of {self.blocks} blocks entropy coded, "
             f"tables {header.tables:08x}"
@@ -118,5 +129,5 @@ class _Summary:
         return ", ".join(found) or "none"
 
 
-def _rate_name(rate: int) -> str:
-    return f"{RATE_NAMES[rate]} kbps" if rate < len(RATE_NAMES) else f"unknown rate {rate}"
+def _name(ladder: tuple[Rate, ...], rate: int) -> str:
+    return str(ladder[rate]) if rate < len(ladder) else f"rate {rate} of its model"

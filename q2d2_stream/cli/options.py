@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.choice import ENGINES, PRECISIONS
 from q2d2_stream.errors import ModelError
 
 if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
+    from q2d2_stream.settings import CallSettings
 
 __all__ = [
     "DENOISE_HELP",
-    "RATE_NAMES",
     "add_models_argument",
     "add_rate_argument",
     "codec_of",
@@ -25,17 +24,14 @@ DENOISE_HELP = (
     "computation and no more delay"
 )
 
-RATE_NAMES = CodecConfig().rate_names
-"""Of the shipped models; a name's position is the rate that the library takes."""
 
-
-def add_rate_argument(parser: argparse.ArgumentParser, default: str = "3") -> None:
-    """Add ``--rate``; the parsed value is one of RATE_NAMES, its position is the rate."""
+def add_rate_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rate``, which :meth:`CodecConfig.find_rate` of the loaded model understands."""
     parser.add_argument(
         "--rate",
-        choices=RATE_NAMES,
-        default=default,
-        help=f"kilobits per second (default: {default})",
+        metavar="KBPS",
+        help="kilobits per second: one of the model's rates, which q2d2 info lists "
+        "(default: about 3)",
     )
 
 
@@ -56,7 +52,7 @@ def add_models_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def codec_of(args: argparse.Namespace, *, denoise: bool = False) -> Codec:
+def codec_of(args: argparse.Namespace | CallSettings, *, denoise: bool = False) -> Codec:
     """The codec that the arguments ask for; raises ModelError where its files are no good.
 
     With ``denoise`` the denoising encoder is loaded, too: whoever asks for it learns before the

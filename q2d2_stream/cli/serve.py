@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import math
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from q2d2_stream.cli import call, call_parts
 from q2d2_stream.cli.call_runner import exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.interrupts import Interrupts
-from q2d2_stream.cli.main import parse
 from q2d2_stream.cli.options import codec_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="see docs/guides/raspberry_pi.md, Configuration",
     )
     parser.add_argument(
-        "--check", action="store_true", help="read the configuration, print the options, and end"
+        "--check",
+        action="store_true",
+        help="check the configuration and what it names, print the options, and end",
     )
 
 
@@ -47,37 +49,34 @@ def run(options: argparse.Namespace) -> int:
 
     config = load_config(options.config)
     if options.check:
-        print(" ".join(["q2d2", *_call_command(config)]))
+        call.check(config)
+        print(" ".join(["q2d2", "call", *config.to_arguments()]))
         return ExitCode.OK
     return asyncio.run(_serve(config, Notifier()))
-
-
-def _call_command(config: ServiceConfig) -> list[str]:
-    return ["call", *config.to_arguments()]
 
 
 async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
     from q2d2_stream.service import ServiceDisplay, Watchdog, push_to_talk
 
-    args = parse(_call_command(config))
-    args.wait = math.inf  # a peer that is still starting up is dialled until it answers
-    codec = codec_of(args, denoise=args.denoise)
+    # A peer that is still starting up is dialled until it answers.
+    settings = replace(config, wait=math.inf)
+    codec = codec_of(settings, denoise=settings.denoise)
     async with AsyncExitStack() as stack:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
         interrupts = stack.enter_context(Interrupts())
-        line = await call.open_connector(args, codec, display, stack)
+        line = await call.open_connector(settings, codec, display, stack)
         display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
         notifier.ready()
         while True:
-            session = call_parts.session_of(args, codec, line, display.notify)
+            session = call_parts.session_of(settings, codec, line, display.notify)
             async with AsyncExitStack() as button:
                 if config.push_to_talk is not None:
                     button.enter_context(push_to_talk(config.push_to_talk, session.set_mute))
                     # hold() begins with what the option says, not with the button.
-                    args.mute = session.muted
-                closed = await hold(session, args, display, interrupts)
+                    settings = replace(settings, mute=session.muted)
+                closed = await hold(session, settings, display, interrupts)
             code = exit_code(closed, session.was_established)
             if code in (ExitCode.OK, ExitCode.INTERRUPTED) and not closed.by_peer:
                 return ExitCode.OK  # SIGTERM: this side has hung up

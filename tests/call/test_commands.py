@@ -142,7 +142,7 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--listen", "127.0.0.1:0", "--ca", "x.pem"], "--tls-cert"),
         (["--listen", "127.0.0.1:0", "--tls-key", "x.pem"], "--tls-cert"),
         (["--listen", "wss://127.0.0.1:0"], "--tls-cert"),
-        (["--listen", "127.0.0.1:0", "--keep-listening", "--output", "x.wav"], "--record"),
+        (["--listen", "127.0.0.1:0", "--keep-listening", "--output", "x.wav"], "use record"),
         (["--listen", "127.0.0.1:0", "--output", "x.flac"], ".wav only"),
         (["--listen", "127.0.0.1:0", "--secret-file", "missing"], "missing: No such file"),
         (["--peer", "127.0.0.1:1", "--ca", "x.pem"], "wss://"),
@@ -151,6 +151,13 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--peer", "127.0.0.1:1", "--simulate", "los=1"], "simulated link"),
         (["--peer", "127.0.0.1:1", "--input", "missing.wav"], "missing.wav"),
         (["--listen", "127.0.0.1:0", "--secret", "x" * 9, "--secret-file", "y"], "one of them"),
+        (["--peer", "127.0.0.1:1", "--listen", "127.0.0.1:0"], "one of them"),
+        (["--peer", "127.0.0.1:1", "--ns", "--denoise"], "one of them"),
+        (["--peer", "127.0.0.1:1", "--frames-per-message", "9"], "from 1 to 8"),
+        (["--peer", "127.0.0.1:1", "--fixed-delay", "nan"], "from 0 to 2000"),
+        (["--peer", "127.0.0.1:1", "--metrics", "70000"], "from 0 to 65535"),
+        (["--peer", "127.0.0.1:1", "--wait", "nan"], "a number from 0"),
+        (["--peer", "127.0.0.1:1", "--rate", "4"], "expected one of 1.5, 2, 3, 6"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(
@@ -213,7 +220,7 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--peer", "a:1", "--listen", "b:1"], ["--peer", "a:1", "--ns", "--denoise"]],
+    [["--peer", "a:1", "--frames-per-message", "x"], ["--peer", "a:1", "--engine", "cuda"]],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
