@@ -44,7 +44,7 @@ def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
         parts.append("## By source")
         for metric in metrics:
             parts += [f"### {metric.title}", _source_table(evaluation, metric)]
-    parts += ["## Quoted, not measured here", _QUOTED_NOTE, _quoted_table(metrics)]
+    parts += ["## Published results, not measured here", _QUOTED_NOTE, _quoted_table(metrics)]
     parts += ["## How it was measured", _method(evaluation)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -213,9 +213,9 @@ def _introduction(evaluation: Evaluation) -> str:
     return (
         f"Made by `python -m research.eval` on {len(clips)} clips ({minutes:.1f} minutes) from "
         f"{len(evaluation.sources())} sources: {', '.join(evaluation.sources())}. "
-        "Means over clips with their 95 % confidence intervals; kbps is what crossed the line, "
-        "coded what is left of it after entropy coding (in a file, without its overhead), "
-        "RTF is the processor time of encoding plus decoding over the speech's length."
+        "Means over clips with 95 % confidence intervals. *kbps* is what was sent at the fixed "
+        "rate, *coded* what entropy coding leaves of it in a file, without overhead, *RTF* the "
+        "processor time of encoding and decoding over the length of the sound."
     )
 
 
@@ -249,18 +249,14 @@ _PEERS_NOTE = (
     "through 8 kHz and has no concealment."
 )
 _TARGET_NOTE = (
-    "The targets are those of q2d2-stream itself. What would close the gaps, as far as is known: "
-    "points that are chosen with a view to what comes next (a search for them, with the same "
-    "decoder and the same bits, reaches three of the four targets at 1.5 kbps: q2d2 encode "
-    "--search), a network that does more at once (its losses are at rest against each other, so "
-    "more hours of the same change little), a GPU to train it, and more voices. What they "
-    "consist of and what was tried: research/log/ there. The shipped model was trained with "
-    "PESQ, STOI and the NSIM of ViSQOL among its losses; DistillMOS and speaker similarity judge "
-    "it independently; word errors are counted by a recogniser whose features were a loss, too."
+    "The targets are the project's own. PESQ, STOI and the NSIM of ViSQOL were among the losses of "
+    "the shipped weights, so they flatter; DistillMOS and speaker similarity judge independently. "
+    "Word errors are counted by a recogniser whose features were a loss, too. What would close the "
+    "gaps: `research/log/next.md`."
 )
 _CODED_NOTE = (
-    "A file, or a message of many frames, is entropy-coded without loss. So what has the size of "
-    "the target's rate there is a higher one of ours, where there is one in between."
+    "Files and messages of many frames are entropy-coded without loss. This is the highest of our "
+    "rates that takes no more than the target's kbps there."
 )
 _LOSS_NOTE = (
     "Packets of 40 ms are lost in bursts of 60 ms on average (Gilbert-Elliott, the same for "
@@ -271,10 +267,10 @@ _NOISE_NOTE = (
     "against the clean clip. The ratio is that of the speech without its pauses to the excerpt."
 )
 _TOKEN_NOTE = (
-    "Entropy of each pair's tokens as a share of log2 of its codes: what is missing to 100 % is "
-    "paid for without being used, under 60 % is a defect."
+    "Entropy of each pair's indices as a share of log2 of its codebook size. The rest to 100 % is "
+    "paid for without being used; below 60 % something is wrong."
 )
 _QUOTED_NOTE = (
-    "These codecs do not run in this script. The figures are means over other clips, with the "
-    "same metrics: good for an order of magnitude, not to be compared by the second digit."
+    "These codecs were not run here. The figures are means over other clips, with the same "
+    "metrics: good for an order of magnitude only."
 )

@@ -217,6 +217,6 @@ def test_command(distance: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*command, "--noise", str(tmp_path), "--snr", "5,15"]) == 0
     in_noise = capsys.readouterr().out
     assert in_noise.count("| Noisy input |") == 2
-    assert in_noise.startswith(plain[: plain.index("## Quoted")])
+    assert in_noise.startswith(plain[: plain.index("## Published")])
     assert main([*command[2:], "--data", str(tmp_path / "nothing")]) == 1
     assert "not a folder" in capsys.readouterr().err
