@@ -23,10 +23,10 @@ from tests.labs.call import (
     dial,
     listen,
     make_session,
+    run,
     speech_file,
     until,
 )
-from tests.labs.virtual_clock import run
 
 
 def offline(pcm: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

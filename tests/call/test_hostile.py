@@ -15,7 +15,7 @@ import pytest
 from q2d2_stream.call import CallServer, CallSession, ConnectionLimits
 from q2d2_stream.protocol import Call, Closed, Reason, Role, Session, State
 from tests.labs.attackers import audio
-from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run, until
+from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run_in_real_time, until
 
 MIB = 1 << 20
 
@@ -73,7 +73,7 @@ def test_a_good_call_does_not_notice_strangers(name: str) -> None:
             assert peak < 8 * MIB
             assert callee.stats().playout.played > played
 
-    run(main(), 90.0)
+    run_in_real_time(main(), 90.0)
 
 
 def test_slow_strangers_are_cut_off_and_few_at_a_time() -> None:
@@ -85,7 +85,7 @@ def test_slow_strangers_are_cut_off_and_few_at_a_time() -> None:
             assert listener.connections <= 4  # the good call is one of them
             assert await trouble == 20
 
-    run(main())
+    run_in_real_time(main())
 
 
 async def mad_peer(messages: list[bytes]) -> tuple[CallSession, Closed]:
@@ -132,7 +132,7 @@ def test_a_mad_peer_gets_no_more_in_than_its_share() -> None:
         assert callee.stats().playout.received <= counters.received_frames
         assert end.reason is Reason.LOST
 
-    run(main())
+    run_in_real_time(main())
 
 
 def test_a_mad_peer_is_hung_up_on() -> None:
@@ -142,4 +142,4 @@ def test_a_mad_peer_is_hung_up_on() -> None:
         assert "malformed" in end.text
         assert 40 < callee.stats().counters.malformed < 100
 
-    run(main())
+    run_in_real_time(main())

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import numpy as np
 import pytest
@@ -14,20 +13,9 @@ import q2d2_stream
 from q2d2_stream.call import IncomingCalls, LiveCall
 from q2d2_stream.errors import CallError, InputError
 from q2d2_stream.protocol import Reason
-from tests.labs.call import SECRET, codec
+from tests.labs.call import SECRET, codec, run
 
 Pcm = NDArray[np.float32]
-
-
-T = TypeVar("T")
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    async def in_time() -> T:
-        async with asyncio.timeout(120):
-            return await main
-
-    return asyncio.run(in_time())
 
 
 def rms(pcm: Pcm) -> float:
@@ -76,7 +64,7 @@ def test_what_either_side_sends_is_heard(speech: Pcm) -> None:
         assert abs(level) < 2.0, level
 
 
-async def _for_seconds(call: LiveCall, seconds: float):  # type: ignore[no-untyped-def]
+async def _for_seconds(call: LiveCall, seconds: float) -> AsyncIterator[tuple[Pcm, int]]:
     samples = 0
     async for pcm in call:
         yield pcm, samples

@@ -36,6 +36,7 @@ from q2d2_stream.errors import ModelError
 from q2d2_stream.playout import PlayoutOptions
 from q2d2_stream.protocol import Endpoint, Secret
 from tests.labs.paths import SPEECH
+from tests.labs.virtual_clock import run
 
 __all__ = [
     "EXACT",
@@ -49,6 +50,7 @@ __all__ = [
     "listen",
     "make_session",
     "run",
+    "run_in_real_time",
     "speech_file",
     "start_command",
     "until",
@@ -87,8 +89,11 @@ def speech_file(path: Path, seconds: float, name: str = "kathleen_en_0") -> NDAr
     return np.asarray(soundfile.read(path, dtype="float32")[0])
 
 
-def run(coroutine: Coroutine[Any, Any, None], limit_s: float = 60.0) -> None:
-    """Run a test's coroutine, for ``limit_s`` seconds at most."""
+def run_in_real_time(coroutine: Coroutine[Any, Any, None], limit_s: float = 60.0) -> None:
+    """Run a test's coroutine, for ``limit_s`` seconds at most.
+
+    For tests with other processes, threads or sound cards; all others run on a virtual clock.
+    """
     asyncio.run(asyncio.wait_for(coroutine, limit_s))
 
 

@@ -18,7 +18,7 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple
 
 __all__ = ["VirtualClockLoop", "run"]
 
@@ -80,7 +80,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
         """As asyncio's; the clock stands still until the job is done."""
         future = super().run_in_executor(executor, func, *args)
