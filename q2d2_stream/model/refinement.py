@@ -1,50 +1,20 @@
-"""Closed-loop refinement in torch: what the top rate sends beside its pairs.
-
-The sender decodes its pairs as the receiver will, compares the levels of 40 bands of the decoded
-speech with those of the original, and sends the error; the receiver multiplies. A window is the
-640 samples of two frames, overlapping by half:
-
-    decoded frames        t-1        t
-    window t           |<---- 640 ---->|
-    refined frame         t-1            complete with windows t-1 and t
-
-Both ends have decoded frame t when packet t is there, so the symbols of window t travel in it, and
-refined speech is one frame (13.3 ms) later than speech without.
-"""
+"""The closed-loop refinement (:mod:`q2d2_stream.refinement`) in torch, of whole clips: what a
+network is trained with. Bins are in the decoder's order."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from q2d2_stream.model.decoder import Decoder
 from q2d2_stream.model.transform import bin_order
+from q2d2_stream.refinement.bands import BANDS, FLOOR, LIMIT, band_bank
+from q2d2_stream.refinement.code import DEAD, SYMBOL_ZERO, SYMBOLS
+from q2d2_stream.refinement.windows import HELD_FRAMES, HELD_SHARE
 
-__all__ = ["BANDS", "Refinement", "band_bank", "hold_gains"]
+__all__ = ["Refinement", "hold_gains"]
 
-BANDS = 40
-TOP_HZ = 8000.0
-_FLOOR = 3e-4  # of a bin's magnitude: what is below is silence
-_DEAD = 0.4  # rounding of the scalar quantizer: floor(|x| / step + _DEAD)
-_LIMIT = 3.0  # of a log gain, nepers
-_REACH = 30  # of a symbol
-HELD_FRAMES, HELD_SHARE = 3, 0.7  # a lost window has this share of the last gains
-
-
-def _hz_to_erbs(hz: float) -> float:
-    return float(21.4 * np.log10(1 + 0.00437 * hz))
-
-
-def band_bank(size: int, sample_rate: int, bands: int = BANDS) -> NDArray[np.float64]:
-    """Triangles equally spaced on the ERB-rate scale (Glasberg and Moore 1990) from 50 Hz to
-    8 kHz, ``(bands, size // 2 + 1)``. Columns sum to one; the last band goes on to the end."""
-    erbs = np.linspace(_hz_to_erbs(50.0), _hz_to_erbs(TOP_HZ), bands + 1)
-    edges = (10 ** (erbs / 21.4) - 1) / 0.00437 * size / sample_rate  # in bins
-    mid, bins = (edges[1:] + edges[:-1]) / 2, np.arange(size // 2 + 1)
-    columns = [np.interp(bins, mid, row) for row in np.eye(bands)]
-    return np.stack(columns)
+_REACH = SYMBOLS - 1 - SYMBOL_ZERO  # of a symbol
 
 
 class Refinement(nn.Module):
@@ -68,7 +38,7 @@ class Refinement(nn.Module):
         tables = {
             "bank": torch.from_numpy(bank.T).float()[order],
             "share": torch.from_numpy(bank).float()[:, order],
-            "floor": torch.from_numpy(_FLOOR**2 * BANDS * bank.sum(1)).float(),
+            "floor": torch.from_numpy(FLOOR**2 * BANDS * bank.sum(1)).float(),
         }
         for name, table in tables.items():
             self.register_buffer(name, table.contiguous(), persistent=False)
@@ -86,7 +56,7 @@ class Refinement(nn.Module):
     def symbols(self, error: Tensor, coarser: Tensor | float = 1.0) -> Tensor:
         """Errors ``(..., 40)`` in nepers -> integers, with a step ``coarser`` times as large."""
         part = ((error - self.mean) @ self.basis) / (self.step * coarser)
-        return torch.sign(part) * torch.floor(part.abs() + _DEAD).clamp(max=_REACH)
+        return torch.sign(part) * torch.floor(part.abs() + DEAD).clamp(max=_REACH)
 
     def error(self, symbols: Tensor, coarser: Tensor | float = 1.0) -> Tensor:
         """Inverse of :meth:`symbols`, as far as there is one."""
@@ -95,7 +65,7 @@ class Refinement(nn.Module):
 
     def gains(self, error: Tensor) -> Tensor:
         """Errors ``(..., 40)`` -> factors of the spectrum ``(..., bins)``."""
-        factors: Tensor = torch.exp(error.clamp(-_LIMIT, _LIMIT) @ self.share)
+        factors: Tensor = torch.exp(error.clamp(-LIMIT, LIMIT) @ self.share)
         return factors
 
     def refine(self, decoder: Decoder, frames: Tensor, error: Tensor) -> Tensor:

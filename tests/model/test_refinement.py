@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="the network is tested where torch is")
 
 from q2d2_stream.model import Decoder, ModelConfig  # noqa: E402
-from q2d2_stream.model.refinement import BANDS, Refinement, band_bank, hold_gains  # noqa: E402
+from q2d2_stream.model.refinement import Refinement, hold_gains  # noqa: E402
+from q2d2_stream.refinement import BANDS, ErrorMeter, RefinementCode, Refiner, band_bank  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +59,36 @@ def test_lost_gains_fade_and_return():
     known = hold_gains(sent, ~lost & ~none, lost)[0, :, 0]
     expected = [1, 2, 1.4, 0.98, 0.686, 0, 7, 8, 0, 0]
     assert torch.allclose(known, torch.tensor(expected))
+
+
+def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(refinement, speech):
+    decoder = Decoder(ModelConfig())
+    original = torch.from_numpy(speech[: 80 * 320]).reshape(1, -1, 320)
+    rng = np.random.default_rng(0)
+    rough = original + 0.02 * torch.from_numpy(rng.standard_normal((1, 80, 320), np.float32))
+    late = torch.cat([torch.zeros(1, 1, 320), rough[:, :-1]], 1)  # as a decoder's output is
+    wanted = torch.cat([torch.zeros(1, 1, 320), original[:, :-1]], 1)
+    nothing = torch.zeros(1, 320)
+    levels = [refinement.levels(decoder.spectrum(x, nothing)) for x in (wanted, late)]
+    whole = refinement.symbols(levels[0] - levels[1])
+    lost = torch.zeros(1, 80, dtype=torch.bool)
+    lost[0, 30:35] = True
+    none = torch.zeros(1, 80, dtype=torch.bool)
+    none[0, 60:] = True
+    sent = refinement.error(whole)
+    heard = refinement.refine(decoder, late, hold_gains(sent, ~lost & ~none, lost))[0].numpy()
+
+    code = RefinementCode(
+        refinement.mean.numpy(), refinement.basis.numpy(), float(refinement.step), np.ones(18)
+    )
+    meter, refiner = ErrorMeter(24_000, 320), Refiner(24_000, 320)
+    seen, state, same, out = meter.initial_state(), refiner.initial_state(), [], []
+    for t in range(80):
+        error, seen = meter.step(original[0, t].numpy(), late[0, t].numpy(), seen)
+        symbols = code.symbols(error)
+        same.append((symbols == whole[0, t].numpy() + 30).mean())
+        came = None if lost[0, t] or none[0, t] else code.symbols_to_error(symbols)
+        frame, state = refiner.step(late[0, t].numpy(), came, state, lost=bool(lost[0, t]))
+        out.append(frame)
+    assert np.mean(same) > 0.999
+    assert np.abs(np.stack(out)[1:] - heard).max() < 2e-3
