@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from q2d2_stream.audio import FileSource, NullSink
+from q2d2_stream.audio import NullSink
 from q2d2_stream.call import CallClient, CallServer, CallSession, parse_address
 from q2d2_stream.engine import Codec, load_codec
+from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.netsim import LinkSpec, simulate_call
 from q2d2_stream.netsim.link import Stall
 from q2d2_stream.protocol import Endpoint

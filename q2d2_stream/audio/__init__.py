@@ -1,4 +1,4 @@
-"""Sound devices, sound files and what happens to sound between them and the codec.
+"""Sound devices and what happens to sound between them and the codec.
 
 Nothing here touches the sound system before a device is listed or opened. See docs/guides/sound.md.
 """
@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from q2d2_stream.audio.capture import DeviceSource
 from q2d2_stream.audio.devices import DeviceInfo, describe_devices, list_devices, select_device
-from q2d2_stream.audio.endpoints import make_sink, make_source
-from q2d2_stream.audio.files import FileSink, FileSource
 from q2d2_stream.audio.meters import LevelMeter, Mute
 from q2d2_stream.audio.playback import DeviceSink
 from q2d2_stream.audio.processing import VoiceProcessor
 from q2d2_stream.audio.program import ProgramSink, ProgramSource
-from q2d2_stream.audio.recorder import Recorder
 from q2d2_stream.audio.silence import NullSink, SilenceSource
 from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm, Sink, Source, StreamStats
 
@@ -23,15 +20,12 @@ __all__ = [
     "DeviceInfo",
     "DeviceSink",
     "DeviceSource",
-    "FileSink",
-    "FileSource",
     "LevelMeter",
     "Mute",
     "NullSink",
     "Pcm",
     "ProgramSink",
     "ProgramSource",
-    "Recorder",
     "SilenceSource",
     "Sink",
     "Source",
@@ -39,7 +33,5 @@ __all__ = [
     "VoiceProcessor",
     "describe_devices",
     "list_devices",
-    "make_sink",
-    "make_source",
     "select_device",
 ]

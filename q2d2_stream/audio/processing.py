@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from q2d2_stream.audio.fifo import Fifo
+from q2d2_stream.audio.pcm import pcm_to_int16
 from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE, Pcm
-from q2d2_stream.audio.wav import pcm_to_int16
 from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["VoiceProcessor"]

@@ -7,10 +7,11 @@ from collections import deque
 
 import numpy as np
 
-from q2d2_stream.audio import FRAME_SAMPLES, LevelMeter, Pcm, Recorder, Sink, VoiceProcessor
+from q2d2_stream.audio import FRAME_SAMPLES, LevelMeter, Pcm, Sink, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
+from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.playout import Playout, PlayoutStats
 from q2d2_stream.protocol import ReceiverReport

@@ -15,7 +15,6 @@ from q2d2_stream.audio import (
     LevelMeter,
     Mute,
     Pcm,
-    Recorder,
     Source,
     VoiceProcessor,
 )
@@ -23,6 +22,7 @@ from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
+from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, ReceiverReport
 from q2d2_stream.protocol import Mute as MuteMessage
 from q2d2_stream.sending import Dtx, DtxOptions, RateController, SendQueue, SendState, VoiceDetector

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from q2d2_stream.audio import Recorder, Sink, Source, VoiceProcessor
+from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
@@ -21,6 +21,7 @@ from q2d2_stream.call.sender import Sender
 from q2d2_stream.call.stats import CallStats
 from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
+from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import Call, Closed, Event, Mute, Reason, ReceiverReport, Text
 

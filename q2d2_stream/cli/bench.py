@@ -161,7 +161,7 @@ def _sound(path: str | None, sample_rate: int, samples: int) -> NDArray[np.float
     """The sound in the file, repeated to the wanted length, or a buzz with pauses."""
     if path is None:
         return synthetic_sound(sample_rate, samples)
-    from q2d2_stream.cli.sound import open_sound
+    from q2d2_stream.files.reader import open_sound
 
     blocks, held = [np.zeros(0, np.float32)], 0
     with open_sound(path, sample_rate) as sound:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _call(settings: CallSettings) -> int:
-    from q2d2_stream.audio import FileSource
+    from q2d2_stream.files.file_source import FileSource
 
     codec = codec_of(settings, denoise=settings.denoise)
     display = make_display(KEYS)

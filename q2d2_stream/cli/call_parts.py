@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from q2d2_stream.audio import Recorder, Source, VoiceProcessor
+    from q2d2_stream.audio import Source, VoiceProcessor
     from q2d2_stream.call import CallOptions, CallSession, Connector
     from q2d2_stream.engine import Codec
+    from q2d2_stream.files.recorder import Recorder
     from q2d2_stream.protocol import Endpoint, Secret
     from q2d2_stream.settings import CallSettings
 
@@ -43,8 +44,8 @@ def session_of(
 
     Raises InputError, MissingExtra.
     """
-    from q2d2_stream.audio import make_sink
     from q2d2_stream.call import CallSession
+    from q2d2_stream.call.sound import make_sink
 
     return CallSession(
         codec,
@@ -61,7 +62,7 @@ def session_of(
 
 def source_of(settings: CallSettings, notify: Callable[[str], None]) -> Source:
     """What ``--input`` means, not started."""
-    from q2d2_stream.audio import make_source
+    from q2d2_stream.call.sound import make_source
 
     return make_source(settings.input, notify=notify)
 
@@ -70,7 +71,7 @@ def recorder_of(settings: CallSettings) -> Recorder | None:
     """What ``--record`` asks for; raises InputError."""
     if settings.record is None:
         return None
-    from q2d2_stream.audio import Recorder
+    from q2d2_stream.files.recorder import Recorder
 
     return Recorder(settings.record)
 

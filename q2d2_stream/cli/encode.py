@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from q2d2_stream.cli.file_codec import FileEncoder
 from q2d2_stream.cli.options import (
     DENOISE_HELP,
     add_models_argument,
@@ -16,8 +15,8 @@ from q2d2_stream.cli.options import (
     codec_of,
 )
 from q2d2_stream.cli.progress import progress
+from q2d2_stream.cli.warn import warn
 from q2d2_stream.errors import InputError, MissingExtra
-from q2d2_stream.files.output import open_output
 
 if TYPE_CHECKING:
     from q2d2_stream.analysis_by_synthesis.search import PointSearch
@@ -30,8 +29,10 @@ DESCRIPTION = "Encode a sound file as a .q2d2 file."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("input", help="wav, flac or ogg of any rate and channels, - for stdin")
-    parser.add_argument("output", help="the .q2d2 file, - for stdout")
+    parser.add_argument(
+        "input", help="wav, flac, ogg, mp3 and more, of any rate and channels; - for stdin"
+    )
+    parser.add_argument("output", help="the .q2d2 file, or .npz for tokens; - for stdout")
     add_rate_argument(parser)
     parser.add_argument("--denoise", action="store_true", help=DENOISE_HELP)
     parser.add_argument(
@@ -69,37 +70,33 @@ def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Encode piece by piece; memory does not depend on the length of the sound."""
-    from q2d2_stream.cli.sound import open_sound
+    """Encode a file; damage is warned of and does not change the exit status."""
+    from q2d2_stream.files.encode import encode_file
+    from q2d2_stream.files.same_file import require_distinct
 
+    require_distinct({"the input": args.input}, {"the output": args.output})
     codec = codec_of(args, denoise=args.denoise)
-    sample_rate = codec.config.sample_rate
     rate = codec.config.find_rate(args.rate)
-    encoder = FileEncoder(codec, rate, args.fixed, args.denoise, _search(args, rate))
-    size = 0
     start = time.perf_counter()
-    with (
-        open_sound(args.input, sample_rate) as sound,
-        open_output(args.output) as out,
-        progress("encoding", sound.seconds, args.quiet) as show,
-    ):
-        size += out.write(encoder.header())
-        for pcm in sound:
-            size += out.write(encoder.push(pcm))
-            if args.output == "-":
-                out.flush()
-            show(encoder.samples / sample_rate)
-        size += out.write(encoder.finish())
-        if out.seekable() and args.output != "-":
-            out.seek(0)
-            out.write(encoder.header())
+    with progress("encoding", args.quiet) as show:
+        result = encode_file(
+            args.input,
+            args.output,
+            bitrate=rate,
+            codec=codec,
+            denoise=args.denoise,
+            entropy_coding=not args.fixed,
+            search=_search(args, rate),
+            progress=show,
+        )
+    for sentence in result.warnings:
+        warn(sentence)
     if not args.quiet:
-        seconds = encoder.samples / sample_rate
-        speed = seconds / (time.perf_counter() - start)
-        kbps = 8e-3 * size / seconds if seconds else 0.0
+        speed = result.seconds / (time.perf_counter() - start)
+        kbps = 8e-3 * result.bytes / result.seconds if result.seconds else 0.0
         print(
-            f"{seconds:.2f} s of sound in {size} bytes ({kbps:.2f} kbps with file overhead), "
-            f"{speed:.1f} times real time",
+            f"{result.seconds:.2f} s of sound in {result.bytes} bytes ({kbps:.2f} kbps with file "
+            f"overhead), {speed:.1f} times real time",
             file=sys.stderr,
         )
     return 0

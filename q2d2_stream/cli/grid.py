@@ -108,7 +108,7 @@ def draw_cells(axes: Axes, lattice: Lattice, share: NDArray[np.float64] | None =
 
 def _latents(codec: Codec, path: str) -> tuple[Lattice, NDArray[np.float32]]:
     """The model's lattice, and the latents ``(frames, dims)`` of up to five minutes of a sound."""
-    from q2d2_stream.cli.sound import open_sound
+    from q2d2_stream.files.reader import open_sound
 
     config = codec.config
     encoder = codec.encoder()

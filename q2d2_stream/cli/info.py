@@ -6,12 +6,11 @@ import argparse
 from collections import Counter
 from dataclasses import dataclass, field
 
-from q2d2_stream.cli.decode import open_input, pieces
 from q2d2_stream.cli.facts import model_facts, print_facts
 from q2d2_stream.cli.options import add_models_argument, codec_of
 from q2d2_stream.config import Rate
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader
-from q2d2_stream.errors import MissingExtra, ModelError
+from q2d2_stream.errors import FormatError, MissingExtra, ModelError
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -31,15 +30,21 @@ def run(args: argparse.Namespace) -> int:
     if args.file is None:
         print_facts(model_facts(codec_of(args)))
         return 0
+    from q2d2_stream.files.decode import read_pieces
+    from q2d2_stream.files.reader import open_binary, source_name
+
     summary = _Summary()
     reader = Reader()
-    with open_input(args.file) as (stream, _):
-        for data in pieces(stream):
-            summary.bytes += len(data)
-            for event in reader.feed(data):
-                summary.take(event)
-    for event in reader.close():
-        summary.take(event)
+    try:
+        with open_binary(args.file) as stream:
+            for data in read_pieces(stream):
+                summary.bytes += len(data)
+                for event in reader.feed(data):
+                    summary.take(event)
+        for event in reader.close():
+            summary.take(event)
+    except FormatError as error:
+        raise FormatError(f"{source_name(args.file)}: {error}") from error
     assert summary.header is not None
     print_facts(summary.facts(_ladder_of(args, summary.header)))
     return 0

@@ -9,18 +9,15 @@ __all__ = ["progress"]
 
 
 @contextmanager
-def progress(
-    title: str, total: float | None, quiet: bool = False
-) -> Iterator[Callable[[float], None]]:
+def progress(title: str, quiet: bool = False) -> Iterator[Callable[[float, float | None], None]]:
     """Show how far a command is.
 
     Args:
         title: what the command does, a word or two.
-        total: the end of the scale, or None where it is not known.
         quiet: show nothing on a terminal either.
 
     Yields:
-        A function to call with the position on the scale.
+        A function to call with how much is done and of how much, None where that is not known.
     """
     from rich.console import Console
     from rich.progress import (
@@ -34,7 +31,7 @@ def progress(
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda position: None
+        yield lambda done, total: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -44,5 +41,5 @@ def progress(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as display:
-        task = display.add_task(title, total=total)
-        yield lambda position: display.update(task, completed=position)
+        task = display.add_task(title, total=None)
+        yield lambda done, total: display.update(task, completed=done, total=total)

@@ -30,6 +30,7 @@ _BLOCK_S = 0.25
 _BLOCK_VALUES = 1 << 18  # samples of all channels at once: bounds memory for odd headers
 _SMALLEST_FRAMES = 256
 _RECOVERIES = 50  # more holes than that are a file that is no sound
+_CHECKED_S = 600.0
 _LONGEST_S = 1e8  # three years: what a header says beyond that, it does not know
 
 
@@ -52,6 +53,8 @@ class SoundReader:
         self._sample_rate = sample_rate
         self._file: soundfile.SoundFile | None = self._open()
         self._file_rate: int = self._file.samplerate
+        self._channels: int = self._file.channels
+        self._is_float = self._file.subtype in ("FLOAT", "DOUBLE")
         frames = self._file.frames
         self._is_known = sound.can_seek and 0 <= frames < _LONGEST_S * self._file_rate
         self._frames = frames if self._is_known else 0
@@ -62,11 +65,6 @@ class SoundReader:
         self._damage = DamageLog()
         self._check: SampleCheck | None = None
         self._mixdown: Mixdown | None = None
-
-    @property
-    def is_float(self) -> bool:
-        """Whether the file holds floating-point numbers, which can be anything."""
-        return self._file is not None and self._file.subtype in ("FLOAT", "DOUBLE")
 
     @property
     def position_s(self) -> float:
@@ -87,23 +85,42 @@ class SoundReader:
         return found
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Mono samples ``(n,)``, -1 to 1; see :meth:`read`."""
+        return self.read()
+
+    def read(self, loop: bool = False) -> Iterator[NDArray[np.float32]]:
         """Mono samples ``(n,)``, -1 to 1.
+
+        Args:
+            loop: begin again at the end, without a seam, where that can be.
 
         Raises:
             InputError: a sample is far beyond full scale.
             OSError: the system cannot read on.
         """
-        file, self._file = self._file or self._open(), None
-        channels = file.channels
-        self._damage = DamageLog()
         self._check = SampleCheck(self.name, self._file_rate)
-        self._mixdown = Mixdown(channels, self._file_rate)
+        self._mixdown = Mixdown(self._channels, self._file_rate)
         resampler = StreamResampler(self._file_rate, self._sample_rate, "file")
-        for block in self._blocks(file):
-            pcm = self._mixdown.push(self._check.push(block))
-            # A resampler overshoots at full scale, and float files may hold more than 1.
-            yield np.clip(resampler.push(pcm), -1.0, 1.0)
+        while True:
+            for block in self._blocks():
+                pcm = self._mixdown.push(self._check.push(block))
+                # A resampler overshoots at full scale, and float files may hold more than 1.
+                yield np.clip(resampler.push(pcm), -1.0, 1.0)
+            if not (loop and self.can_restart and self._read_frames):
+                break
         yield np.clip(resampler.push(np.zeros(0, np.float32), last=True), -1.0, 1.0)
+
+    def check(self) -> list[str]:
+        """Look through the first ten minutes of a file of floating-point numbers, which can be
+        anything, before they are used: the warnings. Raises as :meth:`read` does."""
+        if not (self._is_float and self.can_restart):
+            return []
+        check = SampleCheck(self.name, self._file_rate)
+        for block in self._blocks():
+            check.push(block)
+            if self.position_s > _CHECKED_S:
+                break
+        return check.warnings()
 
     def _open(self) -> soundfile.SoundFile:
         try:
@@ -114,8 +131,11 @@ class SoundReader:
                 f"{self.name} cannot be read as sound ({reason}), expected a wav, flac or ogg file"
             ) from error
 
-    def _blocks(self, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
-        length = max(1, min(round(_BLOCK_S * file.samplerate), _BLOCK_VALUES // file.channels))
+    def _blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Shape ``(n, channels)``, from the beginning of the file to its end."""
+        file, self._file = self._file or self._open(), None
+        self._damage = DamageLog()
+        length = max(1, min(round(_BLOCK_S * file.samplerate), _BLOCK_VALUES // self._channels))
         wanted = length
         recoveries, is_broken_off = 0, False
         self._read_frames = 0
@@ -143,7 +163,7 @@ class SoundReader:
                 if following is None:
                     is_broken_off = True
                     break
-                yield from self._hole(following - self._read_frames, length, file.channels)
+                yield from self._hole(following - self._read_frames, length)
                 file.close()
                 file = self._at(following)
         finally:
@@ -156,7 +176,7 @@ class SoundReader:
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.name) from error
 
-    def _hole(self, frames: int, length: int, channels: int) -> Iterator[NDArray[np.float32]]:
+    def _hole(self, frames: int, length: int) -> Iterator[NDArray[np.float32]]:
         self._damage.add(
             f"{self.name} is damaged at {self.position_s:.2f} s: "
             f"{frames / self._file_rate:.2f} s of it became silence"
@@ -164,7 +184,7 @@ class SoundReader:
         self._read_frames += frames
         while frames:
             count = min(frames, length)
-            yield np.zeros((count, channels), np.float32)
+            yield np.zeros((count, self._channels), np.float32)
             frames -= count
 
     def _at(self, frame: int) -> soundfile.SoundFile:

@@ -8,12 +8,13 @@ import pytest
 from q2d2_stream.audio import devices as module
 from q2d2_stream.audio.capture import DeviceSource
 from q2d2_stream.audio.devices import DeviceInfo, describe_devices, probe_devices, select_device
-from q2d2_stream.audio.endpoints import make_sink, make_source
-from q2d2_stream.audio.files import FileSink, FileSource
 from q2d2_stream.audio.playback import DeviceSink
 from q2d2_stream.audio.portaudio import load_sounddevice
 from q2d2_stream.audio.silence import NullSink, SilenceSource
+from q2d2_stream.call.sound import make_sink, make_source
 from q2d2_stream.errors import DeviceError, InputError
+from q2d2_stream.files.file_sink import FileSink
+from q2d2_stream.files.file_source import FileSource
 
 LIST = [
     DeviceInfo(0, "HDA Intel PCH: ALC257", "ALSA", 2, 2, 44_100, False, False),
@@ -37,7 +38,7 @@ LIST = [
         ("audio 2", "input", 2),
     ],
 )
-def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int) -> None:
+def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int):
     assert select_device(wanted, kind, LIST).index == index
 
 
@@ -50,28 +51,26 @@ def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int) -
         (17, "output", "no output device matches '17'"),
     ],
 )
-def test_select_refuses_in_a_sentence(
-    wanted: int | str, kind: module.DeviceKind, message: str
-) -> None:
+def test_select_refuses_in_a_sentence(wanted: int | str, kind: module.DeviceKind, message: str):
     with pytest.raises(DeviceError, match=message):
         select_device(wanted, kind, LIST)
 
 
-def test_no_device_at_all() -> None:
+def test_no_device_at_all():
     with pytest.raises(DeviceError, match="there is no sound input device"):
         select_device(None, "input", [])
     with pytest.raises(DeviceError, match="there is no default input device; choose one of 0 "):
         select_device(None, "input", LIST[:1])
 
 
-def test_table_marks_the_defaults() -> None:
+def test_table_marks_the_defaults():
     table = describe_devices(LIST).splitlines()
     assert table[1] == ">    1  USB Headset: Audio, ALSA (1 in, 2 out, 48000 Hz)"
     assert table[3].startswith(" <   3  default")
     assert describe_devices([]) == "no sound devices found"
 
 
-def test_defaults_are_those_of_the_first_host_that_has_one() -> None:
+def test_defaults_are_those_of_the_first_host_that_has_one():
     hosts = [
         {"name": "ALSA", "default_input_device": -1, "default_output_device": 0},
         {"name": "JACK", "default_input_device": 1, "default_output_device": 1},
@@ -89,7 +88,7 @@ def test_defaults_are_those_of_the_first_host_that_has_one() -> None:
     assert second.host == "JACK"
 
 
-def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch):
     def no_library(name: str) -> None:
         raise OSError("PortAudio library not found")
 
@@ -98,29 +97,29 @@ def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch) -> 
         load_sounddevice()
 
 
-def test_package_missing_names_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_missing_names_the_pip_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(DeviceError, match="run: pip install sounddevice"):
         load_sounddevice()
 
 
-def test_probe_without_an_answer_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probe_without_an_answer_is_empty(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_PROBE", "raise SystemExit(1)")
     assert probe_devices() == []
     monkeypatch.setattr(module, "_PROBE", "print('[')")
     assert probe_devices() == []
 
 
-def test_importing_the_package_leaves_the_sound_system_alone() -> None:
+def test_importing_the_package_leaves_the_sound_system_alone():
     code = (
-        "import sys, q2d2_stream.audio as audio;"
-        "audio.make_source(None), audio.make_sink('usb');"
+        "import sys, q2d2_stream.call.sound as sound;"
+        "sound.make_source(None), sound.make_sink('usb');"
         "sys.exit('sounddevice' in sys.modules or 'livekit' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_endpoints() -> None:
+def test_endpoints():
     assert isinstance(make_source("silence"), SilenceSource)
     assert isinstance(make_source("talk.FLAC", loop=True), FileSource)
     assert isinstance(make_source(None), DeviceSource)
@@ -132,7 +131,7 @@ def test_endpoints() -> None:
         make_sink("out.flac")
 
 
-def test_every_module_says_what_it_exports() -> None:
+def test_every_module_says_what_it_exports():
     import importlib
     import pkgutil
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -50,7 +49,7 @@ def echo_of(far: np.ndarray) -> np.ndarray:
     t = np.arange(2_880)
     room = rng.standard_normal(len(t)) * np.exp(-t / 480)
     path = np.concatenate((np.zeros(1_440), 0.5 * room / np.linalg.norm(room)))
-    return np.asarray(fftconvolve(far, path)[: len(far)], np.float32)
+    return fftconvolve(far, path)[: len(far)].astype(np.float32)
 
 
 def trailing(out: np.ndarray, reference: np.ndarray) -> int:
@@ -62,9 +61,7 @@ def trailing(out: np.ndarray, reference: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("processor", [{"aec": True}], indirect=True)
-def test_echo_is_cancelled(
-    processor: VoiceProcessor, record_property: Callable[[str, object], None]
-) -> None:
+def test_echo_is_cancelled(processor: VoiceProcessor, record_property):
     far = far_speech()
     echo = echo_of(far)
     out = run(processor, echo, far)
@@ -76,7 +73,7 @@ def test_echo_is_cancelled(
 
 
 @pytest.mark.parametrize("processor", [{"aec": True}], indirect=True)
-def test_near_speech_survives_double_talk(processor: VoiceProcessor) -> None:
+def test_near_speech_survives_double_talk(processor: VoiceProcessor):
     far = far_speech()
     echo = echo_of(far)
     near = np.zeros_like(far)
@@ -99,7 +96,7 @@ def test_near_speech_survives_double_talk(processor: VoiceProcessor) -> None:
 
 
 @pytest.mark.parametrize("processor", [{"ns": True}], indirect=True)
-def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor) -> None:
+def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor):
     voice = near_speech()
     pause = 3 * 24_000
     clean = np.concatenate((np.zeros(pause, np.float32), voice))
@@ -116,7 +113,7 @@ def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor) -> None:
 
 
 @pytest.mark.parametrize("processor", [{"agc": True}], indirect=True)
-def test_quiet_speech_gets_louder(processor: VoiceProcessor) -> None:
+def test_quiet_speech_gets_louder(processor: VoiceProcessor):
     quiet = np.float32(0.1) * near_speech()
     out = run(processor, quiet)
     late = slice(4 * 24_000, len(out))
@@ -130,24 +127,24 @@ SETTINGS = [{"aec": True}, {"ns": True}, {"agc": True}, {"aec": True, "ns": True
 
 
 @pytest.mark.parametrize("processor", SETTINGS, indirect=True)
-def test_delay_is_as_told(processor: VoiceProcessor) -> None:
+def test_delay_is_as_told(processor: VoiceProcessor):
     voice = near_speech()[: 4 * 24_000]
     out = run(processor, voice, np.zeros_like(voice))
     assert abs(trailing(out, voice) - processor.delay_samples) < 24
 
 
 @pytest.mark.parametrize("processor", [{"ns": True}], indirect=True)
-def test_frames_of_another_length_are_refused(processor: VoiceProcessor) -> None:
+def test_frames_of_another_length_are_refused(processor: VoiceProcessor):
     with pytest.raises(InputError, match="a frame has 240 samples, expected 320"):
         processor.near(np.zeros(240, np.float32))
 
 
-def test_nothing_to_do_is_refused() -> None:
+def test_nothing_to_do_is_refused():
     with pytest.raises(InputError, match="expected aec, ns or agc"):
         VoiceProcessor()
 
 
-def test_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     with pytest.raises(MissingExtra, match=r"needs the package livekit.*q2d2-stream\[aec\]"):
         VoiceProcessor(aec=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from q2d2_stream.audio.wav import pcm_to_int16
+from q2d2_stream.audio.pcm import pcm_to_int16
 from q2d2_stream.call import CallSession
 from q2d2_stream.engine import StreamDecoder
 from q2d2_stream.netsim import LinkSpec, parse_link, simulated
@@ -64,7 +63,7 @@ def test_a_call_is_bit_equal_to_the_offline_codec(tmp_path: Path, rate: int) -> 
 
     async def main() -> None:
         async with listen() as listener:
-            options: dict[str, Any] = {"rate": rate, "playout": EXACT}
+            options = {"rate": rate, "playout": EXACT}
             callee = make_session(listener, tmp_path / "a.wav", tmp_path / "at_b.wav", **options)
             caller = make_session(
                 dial(listener.port),

@@ -22,7 +22,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from q2d2_stream.audio import FileSink, FileSource, NullSink, SilenceSource, Sink, Source
+from q2d2_stream.audio import NullSink, SilenceSource, Sink, Source
 from q2d2_stream.call import (
     CallClient,
     CallOptions,
@@ -33,6 +33,8 @@ from q2d2_stream.call import (
 )
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.errors import ModelError
+from q2d2_stream.files.file_sink import FileSink
+from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.playout import PlayoutOptions
 from q2d2_stream.protocol import Endpoint, Secret
 from tests.labs.paths import SPEECH

@@ -31,7 +31,7 @@ from q2d2_stream.protocol import (
 from q2d2_stream.protocol.audio import frames_to_message
 from q2d2_stream.protocol.hello import Bye, Hello, Proof, Refuse
 from q2d2_stream.protocol.kinds import Capability, Kind
-from q2d2_stream.protocol.messages import Audio, AudioCoded, Message, Ping, Pong, decode, encode
+from q2d2_stream.protocol.messages import Audio, AudioCoded, Ping, Pong, decode, encode
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.entropy import random_tables, smooth_indices
 from tests.labs.protocol import CONFIG, HASH, SECRET, Peers, endpoint, frames_of
@@ -86,8 +86,7 @@ def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: b
             if session.send_audio(message):
                 sequences[to_client] += frames
         elif step < 0.9:
-            notes = Mute(True), Text("hi"), ReceiverReport(*[0] * 7)
-            session.send(notes[order.randrange(3)])
+            session.send(order.choice([Mute(True), Text("hi"), ReceiverReport(*[0] * 7)]))
         else:
             for end_session in (peers.client, peers.server):
                 end_session.tick(peers.now)
@@ -228,7 +227,7 @@ def test_a_reflected_challenge_response_is_refused() -> None:
 
 def test_a_recorded_handshake_does_not_open_a_second_call() -> None:
     peers = Peers(endpoint(SECRET), endpoint(SECRET))
-    recorded: list[bytes] = []
+    recorded = []
     for _ in range(6):
         peers.collect()
         recorded += peers.to_server
@@ -256,7 +255,7 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
     kind: Kind, secret: str | None
 ) -> None:
     server = Session(endpoint(secret), Role.SERVER, 0.0, registry=CallRegistry())
-    messages: dict[Kind, Message] = {
+    message = {
         Kind.PROOF: Proof(bytes(32)),
         Kind.AUDIO: frames_to_message(frames_of(0), CONFIG),
         Kind.AUDIO_CODED: AudioCoded(0, 0, 0, 1, b""),
@@ -265,8 +264,8 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
         Kind.REPORT: ReceiverReport(*[0] * 7),
         Kind.MUTE: Mute(True),
         Kind.TEXT: Text("let me in"),
-    }
-    event = closed(list(server.receive_data(encode(messages[kind]), 0.0)))
+    }[kind]
+    event = closed(list(server.receive_data(encode(message), 0.0)))
     assert event.reason is Reason.PROTOCOL
     assert kind.name.lower() in event.text
     assert not server.send_audio(frames_of(0))

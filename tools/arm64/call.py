@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from q2d2_stream.audio.wav import pcm_to_int16
+from q2d2_stream.audio.pcm import pcm_to_int16
 from q2d2_stream.engine import load_codec
 
 _HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def say(name: str, folder: Path) -> np.ndarray:
     hop = sample_rate // 75
     pcm = pcm[: int(_SECONDS * 75) * hop]
     soundfile.write(folder / f"{name}.wav", pcm, sample_rate)
-    return np.asarray(pcm, np.float32) / 32768
+    return pcm.astype(np.float32) / 32768
 
 
 def hold_call(userland: Path, folder: Path, slower: str, engine: str) -> None:

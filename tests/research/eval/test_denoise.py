@@ -12,7 +12,7 @@ from q2d2_stream.engine import Codec
 from research.eval.clips import Clip
 from research.eval.codecs import StreamCodec
 from research.eval.runner import evaluate
-from tests.cli.test_files import CONFIG, Level, level_graph, steps
+from tests.files.test_commands import CONFIG, Level, level_graph, steps
 
 
 def use_denoiser(monkeypatch: pytest.MonkeyPatch, digest: str | None) -> None:

@@ -21,8 +21,7 @@ def voice(seconds: float = 1.5) -> Array:
 
 
 def noisy(pcm: Array, level: float) -> Array:
-    hiss = np.random.default_rng(0).standard_normal(len(pcm), np.float32)
-    return pcm + np.float32(level) * hiss
+    return pcm + np.float32(level) * np.random.default_rng(0).standard_normal(len(pcm)).astype("f")
 
 
 def pesq_wb() -> Callable[[Array, Array], float]:

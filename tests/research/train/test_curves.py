@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,10 +29,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     figure = pytest.importorskip("matplotlib.figure", reason="the picture needs matplotlib")
     panels: dict[str, list[float]] = {}
 
-    def savefig(self: Any, *args: object, **options: object) -> None:
+    def savefig(self, *args, **options):
         for axes in self.axes:
             panels[axes.get_title()] = list(axes.lines[0].get_ydata())
-        saved(self, *args, **options)
+        return saved(self, *args, **options)
 
     saved = figure.Figure.savefig
     monkeypatch.setattr(figure.Figure, "savefig", savefig)

@@ -3,53 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.config import Rate
 from q2d2_stream.container import Block, End, Event, Header, Lost, Reader, Writer
 from q2d2_stream.errors import FormatError
 
 if TYPE_CHECKING:
-    from q2d2_stream.analysis_by_synthesis.search import PointSearch
-    from q2d2_stream.config import Rate
     from q2d2_stream.engine import Codec
     from q2d2_stream.entropy import IndexCoder
 
-__all__ = ["FileDecoder", "FileEncoder"]
+__all__ = ["FileDecoder", "FileEncoder", "IndexSearch", "SoundEncoder"]
 
 _CONCEALED_FRAMES = 75  # decoded at once while a gap lasts
 
 
-class FileEncoder:
-    """Mono pcm at the codec's sample rate in, the bytes of a .q2d2 file out.
+class IndexSearch(Protocol):
+    """What may stand in for an encoder; analysis by synthesis does."""
+
+    def push(self, pcm: NDArray[np.float32], /) -> NDArray[np.uint8]:
+        """Whole frames -> the indices ``(frames, pairs)`` that are found by now, maybe none."""
+
+    def finish(self) -> NDArray[np.uint8]:
+        """The rest of the indices."""
+
+
+class SoundEncoder:
+    """Mono pcm of any length at the codec's sample rate in, indices out.
+
+    Args:
+        codec: encodes.
+        bitrate: a rate of the codec's, by name ("3"), by kbps or as such; None for its default.
+        denoise: with the encoder that leaves out what is not speech.
+        search: in place of an encoder, of the same models and rate.
 
     Attributes:
         samples: samples pushed so far.
+        rate: what is meant by ``bitrate``.
+
+    Raises InputError for a bit rate that the model does not have, ModelError for a denoiser.
     """
 
     def __init__(
         self,
         codec: Codec,
-        rate: Rate,
-        fixed: bool = False,
+        bitrate: Rate | str | float | None = None,
+        *,
         denoise: bool = False,
-        search: PointSearch | None = None,
+        search: IndexSearch | None = None,
     ) -> None:
-        """``fixed``: pack all indices at their fixed size, as files of version 1 do.
-
-        ``denoise``: with the encoder that leaves out what is not speech.
-
-        ``search``: with this, of the same models and rate, in place of an encoder.
-        """
         self.samples = 0
+        self.rate = codec.config.find_rate(bitrate)
         self._config = codec.config
         self._search = search
-        self._encoder = search or codec.encoder(rate, denoise=denoise)
-        coder = None if fixed else codec.coder
-        self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
+        self._encoder = search or codec.encoder(self.rate, denoise=denoise)
         self._rest = np.zeros(0, dtype=np.float32)
+
+    def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The frames ``(n, pairs)`` that follow from ``(n,)`` more samples; any n will do."""
+        self.samples += len(pcm)
+        return self._encode(pcm)
+
+    def finish(self) -> NDArray[np.uint8]:
+        """The last frames: the sound is padded until its last sample can be decoded."""
+        missing = -(self.samples + self._config.lookahead) % self._config.hop
+        rest = self._encode(np.zeros(self._config.lookahead + missing, dtype=np.float32))
+        return np.concatenate((rest, self._search.finish())) if self._search is not None else rest
+
+    def _encode(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
+        pcm = np.concatenate((self._rest, pcm))
+        whole = len(pcm) - len(pcm) % self._config.hop
+        self._rest = pcm[whole:]
+        if not whole:
+            return np.zeros((0, self.rate.pairs), np.uint8)
+        return self._encoder.push(pcm[:whole])
+
+
+class FileEncoder:
+    """Mono pcm at the codec's sample rate in, the bytes of a .q2d2 file out.
+
+    Args:
+        codec: of the encoder.
+        encoder: new; None for one of the codec's default rate.
+        entropy_coding: False packs all indices at their fixed size, as files of version 1 do.
+    """
+
+    def __init__(
+        self, codec: Codec, encoder: SoundEncoder | None = None, entropy_coding: bool = True
+    ) -> None:
+        self._sound = encoder or SoundEncoder(codec)
+        coder = codec.coder if entropy_coding else None
+        self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
+
+    @property
+    def samples(self) -> int:
+        """Samples pushed so far."""
+        return self._sound.samples
 
     def header(self) -> bytes:
         """The file's first bytes; after :meth:`finish` they hold the number of samples."""
@@ -57,23 +109,11 @@ class FileEncoder:
 
     def push(self, pcm: NDArray[np.float32]) -> bytes:
         """The bytes that follow from ``(n,)`` more samples; any n will do."""
-        self.samples += len(pcm)
-        return self._encode(pcm)
+        return self._writer.push(self._sound.push(pcm))
 
     def finish(self) -> bytes:
-        """The rest of the file: the sound is padded until its last sample can be decoded."""
-        missing = -(self.samples + self._config.lookahead) % self._config.hop
-        padding = np.zeros(self._config.lookahead + missing, dtype=np.float32)
-        rest = self._encode(padding)
-        if self._search is not None:
-            rest += self._writer.push(self._search.finish())
-        return rest + self._writer.finish(self.samples)
-
-    def _encode(self, pcm: NDArray[np.float32]) -> bytes:
-        pcm = np.concatenate((self._rest, pcm))
-        whole = len(pcm) - len(pcm) % self._config.hop
-        self._rest = pcm[whole:]
-        return self._writer.push(self._encoder.push(pcm[:whole])) if whole else b""
+        """The rest of the file."""
+        return self._writer.push(self._sound.finish()) + self._writer.finish(self.samples)
 
 
 class FileDecoder:

@@ -21,15 +21,16 @@ from hypothesis import strategies as st
 
 import q2d2_stream.engine
 from q2d2_stream.cli.bench import STAGES
-from q2d2_stream.cli.file_codec import FileDecoder, FileEncoder
 from q2d2_stream.cli.main import main
-from q2d2_stream.cli.sound import open_sound, sound_output
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container import Reader
 from q2d2_stream.engine import Codec
 from q2d2_stream.engine.codec import MODELS, TABLES_FILE
 from q2d2_stream.engine.runner import Array, State
 from q2d2_stream.errors import FormatError, InputError, ModelError
+from q2d2_stream.files.codec import FileDecoder, FileEncoder, SoundEncoder
+from q2d2_stream.files.reader import open_sound
+from q2d2_stream.files.sound_writer import sound_output
 from tests.labs.entropy import coder
 
 CONFIG = CodecConfig()
@@ -102,7 +103,7 @@ def steps(samples: int, seed: int = 0) -> np.ndarray:
 
 
 def encoded(pcm: np.ndarray, rate: int = 2, piece: int = 1000) -> bytes:
-    encoder = FileEncoder(level_codec(), CONFIG.ladder[rate])
+    encoder = FileEncoder(level_codec(), SoundEncoder(level_codec(), CONFIG.ladder[rate]))
     body = [encoder.push(pcm[at : at + piece]) for at in range(0, len(pcm), piece)]
     body.append(encoder.finish())
     return encoder.header() + b"".join(body)
@@ -222,7 +223,6 @@ def test_entropy_coding_changes_the_size_and_nothing_else(
 ) -> None:
     (tmp_path / "t.tables").write_bytes(replace(coder()._tables, model_hash=b"level---").to_bytes())
     codec = Codec(Level, tables=tmp_path / "t.tables")
-    assert codec.coder is not None
     monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)
     wav, small, fixed = (str(tmp_path / name) for name in ("a.wav", "s.q2d2", "f.q2d2"))
     soundfile.write(wav, 0.0 * steps(48_000), 24_000)
@@ -386,7 +386,7 @@ def test_a_pipe_is_read_to_its_end(kind: str) -> None:
             out.write(data.getvalue())
 
     threading.Thread(target=feed).start()
-    with os.fdopen(reading, "rb") as stdin, open_sound("-", 24_000, stdin) as sound:
+    with os.fdopen(reading, "rb") as pipe, open_sound(pipe, 24_000) as sound:
         assert sum(map(len, sound)) == 20_000
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from q2d2_stream.audio.recorder import Recorder
 from q2d2_stream.errors import InputError
+from q2d2_stream.files.output import PendingFile
+from q2d2_stream.files.recorder import Recorder
 
 
 class Clock:
@@ -17,7 +20,7 @@ class Clock:
         return self.now
 
 
-def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path) -> None:
+def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path):
     clock = Clock()
     recorder = Recorder(tmp_path / "new", clock)
     frame = np.full(320, 0.5, np.float32)
@@ -41,7 +44,7 @@ def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path) -> None:
     assert recorder.error is None
 
 
-def test_small_jitter_adds_nothing(tmp_path: Path) -> None:
+def test_small_jitter_adds_nothing(tmp_path: Path):
     clock = Clock()
     recorder = Recorder(tmp_path, clock)
     for number in range(0, 60, 15):  # bursts of 15 frames, 200 ms
@@ -54,41 +57,36 @@ def test_small_jitter_adds_nothing(tmp_path: Path) -> None:
     assert np.all(near == 0.5)
 
 
-def test_earlier_recordings_are_kept(tmp_path: Path) -> None:
+def test_earlier_recordings_are_kept(tmp_path: Path):
     names = []
     for _ in range(3):
         recorder = Recorder(tmp_path)
-        names += [path.name for path in recorder.paths]
+        recorder.near(np.zeros(320, np.float32))
+        recorder.far(np.zeros(320, np.float32))
         recorder.close()
+        names += [path.name for path in recorder.paths]
     assert names == ["near.wav", "far.wav", "near-2.wav", "far-2.wav", "near-3.wav", "far-3.wav"]
 
 
-def test_slow_disk_drops_and_keeps_the_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_disk_drops_and_keeps_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """More than the queue holds at once: the surplus is counted and becomes silence."""
     clock = Clock()
     recorder = Recorder(tmp_path, clock)
-    import threading
-    import wave
-
     gate = threading.Event()
-    write = wave.Wave_write.writeframesraw
+    place = PendingFile.place
 
-    def slow(self: wave.Wave_write, data: bytes) -> None:
+    def slow(self: PendingFile) -> None:
         gate.wait(10)
-        write(self, data)
+        place(self)
 
-    monkeypatch.setattr(wave.Wave_write, "writeframesraw", slow)
+    monkeypatch.setattr(PendingFile, "place", slow)
     for number in range(500):
         clock.now = 100 + (number + 1) / 75
         recorder.near(np.full(320, 0.5, np.float32))
     assert recorder.dropped_samples >= (500 - 377) * 320
     gate.set()
-    import time
-
     deadline = time.monotonic() + 5
-    while recorder._near.backlog and time.monotonic() < deadline:
+    while recorder._writers[0].backlog and time.monotonic() < deadline:
         time.sleep(0.01)
     recorder.near(np.full(320, 0.25, np.float32))
     recorder.close()
@@ -98,7 +96,15 @@ def test_slow_disk_drops_and_keeps_the_place(
     assert np.count_nonzero(near == 0) == recorder.dropped_samples
 
 
-def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+def test_a_call_that_does_not_come_about_leaves_nothing(tmp_path: Path):
+    Recorder(tmp_path / "new").close()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "old").mkdir()
+    Recorder(tmp_path / "old").close()
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="cannot be created"):
         Recorder(tmp_path / "taken")
