@@ -1,5 +1,5 @@
-/* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice, the codec's
- * packets, and the HELLO and AUDIO messages of docs/reference/protocol.md, protocol version 1.
+/* q2d2_wire.h - what a firmware needs to talk to a q2d2-stream peer: the lattice and the codec's
+ * packets.
  *
  * C99, nothing but this file. No allocation, no global state; at most 156 bytes of table on the
  * stack. Every function checks its arguments and every byte that it is given. Functions that
@@ -31,12 +31,7 @@ enum {
     Q2D2_RATES = 4,          /* rates 0 to 3: 1.50, 1.98, 2.94, 5.83 kbps */
     Q2D2_MAX_FRAMES = 16,    /* frames of one packet */
     Q2D2_MAX_PACKED = 156,   /* bytes of 16 frames at the highest rate */
-    Q2D2_MAX_PACKET = 157,   /* the same with the packet's first byte */
-    Q2D2_MAX_AUDIO_FRAMES = 8, /* frames of one AUDIO message */
-    Q2D2_PROTOCOL = 1,       /* protocol version */
-    Q2D2_AUDIO_HEADER = 10,  /* bytes of AUDIO before its payload, kind included */
-    Q2D2_HELLO_HEADER = 57,  /* bytes of HELLO before the model id, kind included */
-    Q2D2_MAX_MODEL_ID = 64   /* bytes of UTF-8 */
+    Q2D2_MAX_PACKET = 157    /* the same with the packet's first byte */
 };
 
 enum {
@@ -307,186 +302,6 @@ static inline int q2d2_read_packet(const uint8_t *data, size_t size, int *rate, 
         return Q2D2_CODED;
     }
     return q2d2_unpack(data + 1, size - 1, *rate, *frames, indices);
-}
-
-/* ---- messages --------------------------------------------------------------------------- */
-
-static inline void q2d2_put_u16(uint8_t *at, unsigned value)
-{
-    at[0] = (uint8_t)(value & 255u);
-    at[1] = (uint8_t)(value >> 8 & 255u);
-}
-
-static inline void q2d2_put_u32(uint8_t *at, uint32_t value)
-{
-    q2d2_put_u16(at, (unsigned)(value & 0xffffu));
-    q2d2_put_u16(at + 2, (unsigned)(value >> 16));
-}
-
-static inline unsigned q2d2_get_u16(const uint8_t *at) { return at[0] | (unsigned)at[1] << 8; }
-
-static inline uint32_t q2d2_get_u32(const uint8_t *at)
-{
-    return (uint32_t)q2d2_get_u16(at) | (uint32_t)q2d2_get_u16(at + 2) << 16;
-}
-
-/* Whether the bytes are UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
-static inline bool q2d2_is_utf8(const uint8_t *text, size_t size)
-{
-    size_t at = 0;
-    while (at < size) {
-        const unsigned lead = text[at++];
-        const size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        unsigned low = 0x80, high = 0xbf; /* bounds of the second byte */
-        size_t k;
-        if (lead < 0x80) {
-            continue;
-        }
-        if (lead < 0xc2 || lead > 0xf4 || size - at < more) {
-            return false;
-        }
-        low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : low;
-        high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : high;
-        for (k = 0; k < more; k++, low = 0x80, high = 0xbf) {
-            if (text[at] < low || text[at] > high) {
-                return false;
-            }
-            at++;
-        }
-    }
-    return true;
-}
-
-/* AUDIO: frames of one rate, consecutive in sequence and time; see docs/reference/protocol.md. */
-typedef struct {
-    uint32_t sequence;      /* of the first frame, among those meant to be sent */
-    uint32_t timestamp;     /* of the first frame, among those captured */
-    int rate;               /* 0 to 3 */
-    int frames;             /* 1 to 8 */
-    bool start, end, dtx;   /* begins or ends a talk spurt; keep-alive inside silence */
-} q2d2_audio;
-
-/* Write an AUDIO message with frames * pairs indices; returns its length. */
-static inline int q2d2_write_audio(const q2d2_audio *audio, const uint8_t *indices, uint8_t *data,
-                                   size_t capacity)
-{
-    int size;
-    if (q2d2_packed_bytes(audio->rate, audio->frames) == 0 ||
-        audio->frames > Q2D2_MAX_AUDIO_FRAMES) {
-        return Q2D2_BAD_ARGUMENT;
-    }
-    if (capacity < Q2D2_AUDIO_HEADER) {
-        return Q2D2_NO_SPACE;
-    }
-    size = q2d2_pack(indices, audio->rate, audio->frames, data + Q2D2_AUDIO_HEADER,
-                     capacity - Q2D2_AUDIO_HEADER);
-    if (size < 0) {
-        return size;
-    }
-    data[0] = Q2D2_KIND_AUDIO;
-    data[1] = (uint8_t)((audio->frames - 1) | audio->rate << 3 | (audio->start ? 32 : 0) |
-                        (audio->end ? 64 : 0) | (audio->dtx ? 128 : 0));
-    q2d2_put_u32(data + 2, audio->sequence);
-    q2d2_put_u32(data + 6, audio->timestamp);
-    return Q2D2_AUDIO_HEADER + size;
-}
-
-/* Read an AUDIO message; indices has room for Q2D2_MAX_FRAMES * Q2D2_PAIRS. */
-static inline int q2d2_read_audio(const uint8_t *data, size_t size, q2d2_audio *audio,
-                                  uint8_t *indices)
-{
-    if (size < Q2D2_AUDIO_HEADER || data[0] != Q2D2_KIND_AUDIO) {
-        return Q2D2_MALFORMED;
-    }
-    audio->frames = (data[1] & 7) + 1;
-    audio->rate = data[1] >> 3 & 3;
-    audio->start = (data[1] & 32) != 0;
-    audio->end = (data[1] & 64) != 0;
-    audio->dtx = (data[1] & 128) != 0;
-    audio->sequence = q2d2_get_u32(data + 2);
-    audio->timestamp = q2d2_get_u32(data + 6);
-    return q2d2_unpack(data + Q2D2_AUDIO_HEADER, size - Q2D2_AUDIO_HEADER, audio->rate,
-                       audio->frames, indices);
-}
-
-/* HELLO: the first message of both sides. */
-typedef struct {
-    int role;                           /* Q2D2_CLIENT or Q2D2_SERVER */
-    unsigned rates;                     /* bit r: can decode rate r; at least one of 8 bits */
-    int frames_per_message;             /* wanted, 1 to 8 */
-    unsigned capabilities;              /* 16 bits; unknown ones are to be ignored */
-    uint32_t sequence;                  /* that the sender's next frame will have */
-    uint8_t model_hash[8];
-    uint8_t call_id[16];
-    uint8_t nonce[16];
-    int model_id_bytes;                 /* 1 to 64 */
-    uint8_t model_id[Q2D2_MAX_MODEL_ID]; /* UTF-8, no zero at the end; may hold control
-                                          * characters when a peer sent it: do not print it */
-} q2d2_hello;
-
-static inline bool q2d2_hello_is_valid(const q2d2_hello *hello)
-{
-    return (hello->role == Q2D2_CLIENT || hello->role == Q2D2_SERVER) && hello->rates >= 1 &&
-           hello->rates <= 255 && hello->frames_per_message >= 1 &&
-           hello->frames_per_message <= Q2D2_MAX_AUDIO_FRAMES && hello->capabilities <= 0xffffu &&
-           hello->model_id_bytes >= 1 && hello->model_id_bytes <= Q2D2_MAX_MODEL_ID &&
-           q2d2_is_utf8(hello->model_id, (size_t)hello->model_id_bytes);
-}
-
-/* Write a HELLO; returns its length. */
-static inline int q2d2_write_hello(const q2d2_hello *hello, uint8_t *data, size_t capacity)
-{
-    int size;
-    if (!q2d2_hello_is_valid(hello)) {
-        return Q2D2_BAD_ARGUMENT;
-    }
-    size = Q2D2_HELLO_HEADER + hello->model_id_bytes;
-    if (capacity < (size_t)size) {
-        return Q2D2_NO_SPACE;
-    }
-    data[0] = Q2D2_KIND_HELLO;
-    memcpy(data + 1, "Q2D2", 4);
-    data[5] = Q2D2_PROTOCOL;
-    data[6] = (uint8_t)hello->role;
-    data[7] = (uint8_t)hello->rates;
-    data[8] = (uint8_t)hello->frames_per_message;
-    q2d2_put_u16(data + 9, hello->capabilities);
-    q2d2_put_u32(data + 11, hello->sequence);
-    memcpy(data + 15, hello->model_hash, 8);
-    memcpy(data + 23, hello->call_id, 16);
-    memcpy(data + 39, hello->nonce, 16);
-    q2d2_put_u16(data + 55, (unsigned)hello->model_id_bytes);
-    memcpy(data + Q2D2_HELLO_HEADER, hello->model_id, (size_t)hello->model_id_bytes);
-    return size;
-}
-
-/* Read a HELLO. Bytes after the model id are a later version's fields, and ignored. */
-static inline int q2d2_read_hello(const uint8_t *data, size_t size, q2d2_hello *hello)
-{
-    if (size < 6 || data[0] != Q2D2_KIND_HELLO || memcmp(data + 1, "Q2D2", 4) != 0) {
-        return Q2D2_MALFORMED;
-    }
-    if (data[5] != Q2D2_PROTOCOL) {
-        return Q2D2_OTHER_VERSION;
-    }
-    if (size < Q2D2_HELLO_HEADER) {
-        return Q2D2_MALFORMED;
-    }
-    hello->role = data[6];
-    hello->rates = data[7];
-    hello->frames_per_message = data[8];
-    hello->capabilities = q2d2_get_u16(data + 9);
-    hello->sequence = q2d2_get_u32(data + 11);
-    memcpy(hello->model_hash, data + 15, 8);
-    memcpy(hello->call_id, data + 23, 16);
-    memcpy(hello->nonce, data + 39, 16);
-    hello->model_id_bytes = (int)q2d2_get_u16(data + 55);
-    if (hello->model_id_bytes > Q2D2_MAX_MODEL_ID ||
-        size - Q2D2_HELLO_HEADER < (size_t)hello->model_id_bytes) {
-        return Q2D2_MALFORMED;
-    }
-    memcpy(hello->model_id, data + Q2D2_HELLO_HEADER, (size_t)hello->model_id_bytes);
-    return q2d2_hello_is_valid(hello) ? Q2D2_OK : Q2D2_MALFORMED;
 }
 
 #ifdef __cplusplus

@@ -74,7 +74,7 @@ def simulated(codec: Codec, minutes: float) -> list[str]:
 
 async def real(codec: Codec, minutes: float) -> list[str]:
     """A call in real time; what was wrong with it."""
-    end = Endpoint(codec.config, codec.model_id, codec.model_hash, coder=codec.coder)
+    end = Endpoint.of(codec)
     listener = CallServer(parse_address("127.0.0.1:0"), end)
     await listener.start()
     dialer = CallClient(parse_address(f"127.0.0.1:{listener.port}"), end)

@@ -11,7 +11,16 @@ from typing import Literal
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Closed, Endpoint, Reason, Role, Session
+from q2d2_stream.protocol import (
+    DEFAULT_HOLD_S,
+    MAX_MESSAGE_BYTES,
+    Call,
+    Closed,
+    Endpoint,
+    Reason,
+    Role,
+    Session,
+)
 from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.base import Wrap
@@ -26,14 +35,15 @@ class ClientOptions:
 
     Attributes:
         wait_s: how long to try before the call; 0 tries once.
-        return_s: how long to try after a connection broke.
+        return_s: how long to try after a connection broke; as long as the other side keeps the
+            call.
         open_s: for TCP, TLS and the websocket's handshake of one try.
         backoff_s, backoff_max_s: pause after the first try and the longest one; each is twice
             the one before, give or take a fifth, so that many callers do not come back at once.
     """
 
     wait_s: float = 0.0
-    return_s: float = 30.0
+    return_s: float = DEFAULT_HOLD_S
     open_s: float = 5.0
     backoff_s: float = 0.25
     backoff_max_s: float = 4.0
@@ -66,6 +76,11 @@ class CallClient(Connector):
         self._options = options or ClientOptions()
         self._tasks: set[asyncio.Task[Closed]] = set()
 
+    @property
+    def hold_s(self) -> float:
+        """How long it dials again."""
+        return self._options.return_s
+
     async def open(self) -> Connection | Closed:
         """Dial with a new call."""
         return await self._dial(Call(), self._options.wait_s)
@@ -94,8 +109,14 @@ class CallClient(Connector):
             return transport
         link = Link(Role.CLIENT, tls=self._address.secure, ipv6=transport.is_ipv6)
         carrier = self._wrap(transport) if self._wrap is not None else transport
-        session = Session(self._endpoint, Role.CLIENT, time.monotonic(), call=call)
-        connection = Connection(carrier, session, self._endpoint.config, link)
+        session = Session(
+            self._endpoint,
+            Role.CLIENT,
+            time.monotonic(),
+            call=call,
+            channel=transport.channel_binding(),
+        )
+        connection = Connection(carrier, session, link)
         task = asyncio.create_task(connection.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import (
     Closed,
@@ -19,7 +18,6 @@ from q2d2_stream.protocol import (
     Session,
     State,
     Text,
-    audio_size,
 )
 from q2d2_stream.sending import Link, WireMeter
 from q2d2_stream.transport.base import Transport
@@ -40,7 +38,6 @@ class Connection:
     Args:
         transport: to the peer, open.
         session: fresh, with ``time.monotonic`` as its clock.
-        config: the codec's parameters, for the bit rates.
         link: the layers below, sending; the other direction differs only in the mask.
 
     Attributes:
@@ -51,14 +48,11 @@ class Connection:
         rtt_min_s: least round trip so far.
     """
 
-    def __init__(
-        self, transport: Transport, session: Session, config: CodecConfig, link: Link
-    ) -> None:
+    def __init__(self, transport: Transport, session: Session, link: Link) -> None:
         loop = asyncio.get_running_loop()
         self.began = now = time.monotonic()
         self._transport = transport
         self._session = session
-        self._config = config
         self.established: asyncio.Future[Established] = loop.create_future()
         self.closed: asyncio.Future[Closed] = loop.create_future()
         self.link = link
@@ -91,6 +85,10 @@ class Connection:
         """Age of the oldest ping without an answer, in seconds."""
         return self._session.unanswered_s(time.monotonic())
 
+    def silent_s(self) -> float:
+        """Seconds since something genuine came from the peer."""
+        return self._session.silent_s(time.monotonic())
+
     def buffered_bytes(self) -> int:
         """Bytes of messages that have not left this machine."""
         return self._outgoing_bytes + self._transport.unsent_bytes()
@@ -102,7 +100,14 @@ class Connection:
 
     def send_audio(self, frames: AudioFrames) -> bool:
         """Send frames; False, and nothing sent, unless the session is established."""
+        counters = self._session.counters
+        payload, nominal = counters.sent_payload_bytes, counters.sent_nominal_bits
         sent = self._session.send_audio(frames)
+        self.sent.count_payload(
+            counters.sent_payload_bytes - payload,
+            counters.sent_nominal_bits - nominal,
+            time.monotonic(),
+        )
         self._flush()
         return sent
 
@@ -156,9 +161,15 @@ class Connection:
             while not self.closed.done():
                 data = await self._transport.recv()
                 now = time.monotonic()
+                counters = self._session.counters
+                payload, nominal = counters.received_payload_bytes, counters.received_nominal_bits
                 events = self._session.receive_data(data, now)
-                is_audio = any(isinstance(event, AudioFrames) for event in events)
-                self._count(self.received, data, is_audio)
+                self.received.count(len(data), now)
+                self.received.count_payload(
+                    counters.received_payload_bytes - payload,
+                    counters.received_nominal_bits - nominal,
+                    now,
+                )
                 rtt_s = self._session.rtt_s
                 if rtt_s is not None:
                     self.rtt_min_s = min(rtt_s, self.rtt_min_s or rtt_s)
@@ -180,22 +191,12 @@ class Connection:
                 for data in messages:
                     await self._transport.send(data)
                     self._outgoing_bytes -= len(data)
-                    self._count(self.sent, data)
+                    self.sent.count(len(data), time.monotonic())
                 if self.closed.done():
                     return
         except ConnectionError:
             # Reading ends too, but only after what has arrived: perhaps the peer's bye.
             self._outgoing_bytes = 0
-
-    def _count(self, meter: WireMeter, data: bytes | str, is_audio: bool = True) -> None:
-        """Count a message; ``is_audio`` False: it was dropped, or is none."""
-        now = time.monotonic()
-        audio = audio_size(data) if is_audio and isinstance(data, bytes) else None
-        if audio is None:
-            meter.count(len(data), now)
-        else:
-            nominal = self._config.bits_per_frame(audio.rate) * audio.frames
-            meter.count(len(data), now, audio.payload_bytes, nominal)
 
     async def _tick(self) -> None:
         while (deadline := self._session.deadline) is not None:

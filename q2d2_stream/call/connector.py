@@ -13,6 +13,11 @@ __all__ = ["Connector"]
 class Connector(ABC):
     """A way to a peer. The connections it gives are established and running."""
 
+    @property
+    @abstractmethod
+    def hold_s(self) -> float:
+        """How long a call whose connection broke is kept."""
+
     @abstractmethod
     async def open(self) -> Connection | Closed:
         """A connection for a new call, or why there is none; a listener waits for ever."""

@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from q2d2_stream.audio import FRAME_SAMPLES, LevelMeter, Pcm, Sink, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
@@ -53,14 +54,16 @@ class Receiver:
         recorder: Recorder | None = None,
     ) -> None:
         self.meter = LevelMeter()
+        self.codec = codec
         self.inbox_dropped = 0
         self.first_sound_s: float | None = None
         self._sink = sink
         self._thread = thread
         self._processor = processor
         self._recorder = recorder
-        self._playout = Playout(codec.decoder(), options.playout)
-        self._inbox: deque[tuple[AudioFrames | None, float]] = deque()
+        self._decoder = _SwitchingDecoder(codec)
+        self._playout = Playout(self._decoder, options.playout)
+        self._inbox: deque[tuple[AudioFrames | Codec, float]] = deque()
         self._network_ms = 0.0
         self._device_ms = 0.0
         self._path_ms = 0.0
@@ -77,9 +80,11 @@ class Receiver:
             return
         self._inbox.append((frames, now))
 
-    def restart(self) -> None:
-        """The frames that come next are of another stream: the peer was started anew."""
-        self._inbox.append((None, 0.0))
+    def restart(self, codec: Codec) -> None:
+        """The frames that come next are of another stream, which ``codec`` decodes: the peer was
+        started anew, or uses another model."""
+        self.codec = codec
+        self._inbox.append((codec, 0.0))
 
     def set_delays(self, *, network_ms: float, source_ms: float, sink_ms: float) -> None:
         """Tell what is known of the delays outside of the playout."""
@@ -133,7 +138,8 @@ class Receiver:
     def _pull(self, now: float) -> Pcm:
         while self._inbox:
             frames, arrival = self._inbox.popleft()
-            if frames is None:
+            if not isinstance(frames, AudioFrames):
+                self._decoder.use(frames)
                 self._playout.reset()
                 continue
             self._playout.put(
@@ -159,3 +165,24 @@ class Receiver:
 
     def _measure(self) -> PlayoutStats:
         return self._playout.stats(network_ms=self._network_ms, device_ms=self._device_ms)
+
+
+class _SwitchingDecoder:
+    """A decoder for the playout, of whichever model the peer uses."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._decoder = codec.decoder()
+
+    def use(self, codec: Codec) -> None:
+        """Decode with ``codec`` from now on."""
+        if codec is not self._codec:
+            self._codec, self._decoder = codec, codec.decoder()
+
+    def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
+        """Decode one frame, or conceal a lost one (None)."""
+        return self._decoder.push(indices)
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._decoder.reset()

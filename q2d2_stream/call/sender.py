@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from q2d2_stream.audio import (
 )
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.models import codec_of_direction, rate_like
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
@@ -47,7 +49,7 @@ class Sender:
     newest half second.
 
     Args:
-        codec: encodes.
+        codecs: encode; the first is the one that ``options.rate`` is of.
         source: started.
         thread: for the codec.
         options: the user's wishes.
@@ -59,7 +61,7 @@ class Sender:
 
     def __init__(
         self,
-        codec: Codec,
+        codecs: Sequence[Codec],
         source: Source,
         thread: CodecThread,
         options: CallOptions,
@@ -70,7 +72,8 @@ class Sender:
         self.mute = Mute()
         self.has_ended = False
         self.report: ReceiverReport | None = None
-        self._codec = codec
+        self._codecs = codecs
+        self._codec = codec = codecs[0]
         self._source = source
         self._thread = thread
         self._options = options
@@ -83,6 +86,7 @@ class Sender:
 
             self._detector = WebRtcVoiceDetector()
         self._dtx = Dtx(DtxOptions() if options.dtx else None)
+        self._call: Call | None = None
         self._queue: SendQueue | None = None
         self._connection: Connection | None = None
         self._rate_control: RateController | None = None
@@ -93,6 +97,11 @@ class Sender:
     def rate(self) -> int:
         """The rate being sent."""
         return self._encoder.rate.index
+
+    @property
+    def rate_kbps(self) -> float:
+        """What that is in kilobits per second."""
+        return self._encoder.rate.kbps
 
     @property
     def frames_per_message(self) -> int:
@@ -117,21 +126,24 @@ class Sender:
     def attach(self, connection: Connection, call: Call) -> None:
         """Send over ``connection`` from now on."""
         established = connection.established.result()
-        if self._queue is None:
-            self._queue = SendQueue(call)
+        sending = established.sending
+        codec = codec_of_direction(self._codecs, sending)
+        if codec is not self._codec:
+            self._codec, self._queue = codec, None  # what waits is of the other model
+            self._encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
+        if self._queue is None or self._call is not call:
+            self._call, self._queue = call, SendQueue(call)
+        wanted = rate_like(self._options.rate, self._codecs[0], codec)
         self._rate_control = RateController(
-            self._codec.config,
-            established.rates,
-            self._options.rate,
+            codec.config,
+            sending.rates,
+            wanted,
             established.frames_per_message,
             connection.link,
-            established.coder,
+            sending.coder,
         )
         self._frames_per_message = established.frames_per_message
-        rate = max(
-            (rate for rate in established.rates if rate <= self._options.rate),
-            default=established.rates[0],
-        )
+        rate = max((rate for rate in sending.rates if rate <= wanted), default=sending.rates[0])
         self._encoder.rate = self._codec.config.ladder[rate]
         self.report = None
         self._connection = connection

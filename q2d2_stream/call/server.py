@@ -80,7 +80,7 @@ class CallServer(Connector):
         self._wrap = wrap
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
-        self._lobby = CallRegistry(hold_s=self.limits.hold_s)
+        self._registry = CallRegistry(hold_s=self.limits.hold_s)
         self._from: Counter[str] = Counter()
         self._server: Server | None = None
         # At most one call is on, and a further connection of it: a longer queue has no use.
@@ -136,6 +136,11 @@ class CallServer(Connector):
             self._server.close()
             await self._server.wait_closed()
 
+    @property
+    def hold_s(self) -> float:
+        """How long a broken call is kept."""
+        return self.limits.hold_s
+
     async def open(self) -> Connection:
         """The next new call."""
         while True:
@@ -144,7 +149,10 @@ class CallServer(Connector):
                 return connection
 
     async def reopen(self, call: Call) -> Connection | Closed:
-        """The next connection of ``call``, if it comes within the time that the line is held."""
+        """The next connection, if one comes within the time that the line is held.
+
+        It is of the same call, or of a new one of a caller who has proved the secret.
+        """
         seconds = self.limits.hold_s
         try:
             async with asyncio.timeout(seconds):
@@ -152,9 +160,6 @@ class CallServer(Connector):
         except TimeoutError:
             text = f"the connection broke, and the caller did not come back in {seconds:g} seconds"
             return Closed(Reason.LOST, text, by_peer=False)
-        if connection.established.result().call is not call:
-            self._calls.put_nowait(connection)
-            return Closed(Reason.LOST, "the connection broke, and another call came", by_peer=False)
         return connection
 
     def admit(self, host: str) -> bool:
@@ -180,10 +185,11 @@ class CallServer(Connector):
             self._endpoint,
             Role.SERVER,
             time.monotonic(),
-            registry=self._lobby,
+            registry=self._registry,
             limits=self._session_limits,
+            channel=transport.channel_binding(),
         )
-        connection = Connection(carrier, session, self._endpoint.config, link)
+        connection = Connection(carrier, session, link)
         connection.established.add_done_callback(lambda done: self._announce(websocket, connection))
         await connection.run()
 

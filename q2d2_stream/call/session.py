@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -15,26 +15,40 @@ from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.call.lag import LagMeter
+from q2d2_stream.call.models import codec_of_direction
+from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.receiver import Receiver
 from q2d2_stream.call.sender import Sender
-from q2d2_stream.call.stats import CallStats
+from q2d2_stream.call.stats import CallState, CallStats
 from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.protocol import Call, Closed, Event, Mute, Reason, ReceiverReport, Text
+from q2d2_stream.protocol import (
+    SILENT_S,
+    Call,
+    Closed,
+    Event,
+    Mute,
+    Reason,
+    ReceiverReport,
+    Text,
+)
 
 __all__ = ["CallSession"]
 
 T = TypeVar("T")
+
+_WATCH_S = 0.25
 
 
 class CallSession:
     """Holds one call.
 
     Args:
-        codec: of both directions.
+        codec: of both directions, or several: those that the connector's endpoint offers, in the
+            same order.
         line: brings connections.
         source: what this side says; not started.
         sink: where the peer is heard; not started.
@@ -53,7 +67,7 @@ class CallSession:
 
     def __init__(
         self,
-        codec: Codec,
+        codec: Codec | Sequence[Codec],
         line: Connector,
         source: Source,
         sink: Sink,
@@ -65,23 +79,23 @@ class CallSession:
         begun_s: float | None = None,
     ) -> None:
         options = options or CallOptions()
-        self._codec = codec
+        self._codecs = (codec,) if isinstance(codec, Codec) else tuple(codec)
         self._connector = line
         self._source = source
         self._sink = sink
         self._options = options
         self._notify = notify or (lambda sentence: None)
         self._thread = CodecThread()
-        self._sender = Sender(codec, source, self._thread, options, processor, recorder)
-        self._receiver = Receiver(codec, sink, self._thread, options, processor, recorder)
+        self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
+        self._receiver = Receiver(self._codecs[0], sink, self._thread, options, processor, recorder)
         self._traffic = Traffic()
         self._lag = LagMeter()
         self._call: Call | None = None
         self._connection: Connection | None = None
         self._begun_s = begun_s
-        self._state = "waiting"
+        self._state = CallState.WAITING
         self._peer = ""
-        self._peer_muted = False
+        self._peer_notices = PeerNotices(self._notify, time.monotonic())
         self._hang_up = asyncio.Event()
         self.established = asyncio.Event()
         self._wall_s = time.monotonic()
@@ -120,7 +134,7 @@ class CallSession:
             async with self._source, self._sink:
                 return await self._run()
         finally:
-            self._state = "ended"
+            self._state = CallState.ENDED
             self._lag.stop()
             await asyncio.to_thread(self._thread.close)
 
@@ -130,14 +144,13 @@ class CallSession:
         traffic = self._traffic
         rtt_s = traffic.rtt_s
         near, far = self._sender, self._receiver
-        rate_bps = self._codec.config.bitrate_bps(near.rate)
         return CallStats(
             state=self._state,
             seconds=traffic.seconds,
             first_sound_ms=self._first_sound_ms(),
             peer=self._peer,
             connections=traffic.connections,
-            rate_kbps=rate_bps / 1000,
+            rate_kbps=near.rate_kbps,
             frames_per_message=near.frames_per_message,
             steps_down=near.step,
             sent=traffic.direction("sent"),
@@ -148,7 +161,8 @@ class CallSession:
             dropped_frames=near.dropped_frames,
             inbox_dropped=far.inbox_dropped,
             muted=near.mute.on,
-            peer_muted=self._peer_muted,
+            peer_muted=self._peer_notices.muted,
+            notices_dropped=self._peer_notices.dropped,
             near_rms_db=near.meter.rms_db,
             near_peak_db=near.meter.peak_db,
             far_rms_db=far.meter.rms_db,
@@ -177,10 +191,10 @@ class CallSession:
             if isinstance(opened, Closed):
                 return opened
             far = asyncio.create_task(self._hear())
-            tasks += [far, asyncio.create_task(self._tell())]
+            tasks += [far, asyncio.create_task(self._tell()), asyncio.create_task(self._watch())]
             closed = await self._talk(opened)
             self._traffic.stop()
-            self._state = "ended"
+            self._state = CallState.ENDED
             self._receiver.finish()
             if closed.by_peer or near.done():
                 await far  # what has arrived is heard to its end
@@ -196,9 +210,10 @@ class CallSession:
 
     def _warm_up(self) -> None:
         """Run both models once: the first frame costs several times what the others do."""
-        encoder = self._codec.encoder(denoise=self._options.denoise)
-        frame = encoder.push(np.zeros(self._codec.config.hop, np.float32))
-        self._codec.decoder().push(frame)
+        for codec in self._codecs:
+            encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
+            frame = encoder.push(np.zeros(codec.config.hop, np.float32))
+            codec.decoder().push(frame)
 
     async def _say(self) -> None:
         try:
@@ -233,6 +248,24 @@ class CallSession:
                 received = traffic.counters.received_frames
                 self._connection.send(self._receiver.report(highest, received))
 
+    async def _watch(self) -> None:
+        """Tell the user when nothing is heard of the peer, and when it is heard again."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            self._peer_notices.tick(time.monotonic())
+            if self._connection is None:
+                continue
+            silent = self._connection.silent_s() >= SILENT_S
+            if silent and self._state is CallState.TALKING:
+                self._state = CallState.SILENT
+                self._notify(
+                    f"nothing heard from {self._peer} for {SILENT_S:g} s: the call is held for "
+                    f"{self._connector.hold_s:g} s"
+                )
+            elif not silent and self._state is CallState.SILENT:
+                self._state = CallState.TALKING
+                self._notify(f"{self._peer} is heard again")
+
     async def _talk(self, connection: Connection) -> Closed:
         while True:
             self._attach(connection)
@@ -243,9 +276,9 @@ class CallSession:
             self._connection = None
             if not _may_return(closed):
                 return closed
-            self._state = "reconnecting"
+            self._state = CallState.RECONNECTING
             if closed.reason is not Reason.TAKEN_OVER:
-                self._notify(f"{closed.text}: waiting for it to come back")
+                self._notify(f"{closed.text}: the call is held for {self._connector.hold_s:g} s")
             assert self._call is not None
             opened = await self._unless_hung_up(self._connector.reopen(self._call))
             if isinstance(opened, Closed):
@@ -255,19 +288,29 @@ class CallSession:
     def _attach(self, connection: Connection) -> None:
         established = connection.established.result()
         is_first = self._call is None
+        is_other = self._call is not established.call
         self._call = established.call
         if self._begun_s is None:
             self._begun_s = time.monotonic()
         self._connection = connection
         self._peer = connection.remote
-        self._state = "talking"
+        self._state = CallState.TALKING
         self._traffic.attach(connection)
-        if not (is_first or established.resumed):
-            self._receiver.restart()
+        codec = codec_of_direction(self._codecs, established.receiving)
+        goes_on = is_first or (established.resumed and not is_other)
+        if not goes_on or codec is not self._receiver.codec:
+            self._receiver.restart(codec)
         self._sender.attach(connection, established.call)
         connection.attach(self._on_event)
         self.established.set()
-        self._notify(f"{'connected' if is_first else 'reconnected'} to {connection.remote}")
+        self._notify(
+            f"{'connected' if is_first else 'reconnected'} to {connection.remote}, encrypted, "
+            + (
+                "authenticated"
+                if established.authenticated
+                else "but the peer is not authenticated"
+            )
+        )
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, AudioFrames):
@@ -275,11 +318,9 @@ class CallSession:
         elif isinstance(event, ReceiverReport):
             self._sender.report = event
         elif isinstance(event, Mute):
-            if event.muted != self._peer_muted:
-                self._peer_muted = event.muted
-                self._notify(f"the other side has {'muted' if event.muted else 'unmuted'}")
+            self._peer_notices.mute(event.muted, now)
         elif isinstance(event, Text):
-            self._notify(f"note: {event.text}")
+            self._peer_notices.note(event.text, now)
 
     async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | Closed:
         """What ``awaitable`` gives, unless this side hangs up before."""

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from q2d2_stream.audio import StreamStats
 from q2d2_stream.playout import PlayoutStats
 from q2d2_stream.protocol import Counters, ReceiverReport
 
-__all__ = ["CallStats", "DirectionStats"]
+__all__ = ["CallState", "CallStats", "DirectionStats"]
+
+
+class CallState(StrEnum):
+    """How a call stands."""
+
+    WAITING = "waiting"
+    TALKING = "talking"
+    SILENT = "silent"  # connected, but nothing is heard of the peer
+    RECONNECTING = "reconnecting"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class CallStats:
     """What a session knows of its call.
 
     Attributes:
-        state: "waiting", "talking", "reconnecting" or "ended".
+        state: see :class:`CallState`.
         seconds: since the call was established.
         first_sound_ms: until the first received frame was given to the sound device or file, from
             the start of the program that called, or from the connection to the one that was
@@ -53,6 +64,7 @@ class CallStats:
         dropped_frames: frames never sent because the link was too slow or broken.
         inbox_dropped: received messages dropped because the playout did not keep up.
         muted, peer_muted: whose microphone is off.
+        notices_dropped: notes and mutes of the peer that came faster than one can read.
         near_rms_db, near_peak_db, far_rms_db, far_peak_db: levels in dBFS.
         playout: of the receiving side.
         peer_report: what the peer hears of us, None before its first report.
@@ -62,7 +74,7 @@ class CallStats:
         cpu_share: processor time of the process over elapsed time; 1 is one core.
     """
 
-    state: str
+    state: CallState
     seconds: float
     first_sound_ms: float | None
     peer: str
@@ -79,6 +91,7 @@ class CallStats:
     inbox_dropped: int
     muted: bool
     peer_muted: bool
+    notices_dropped: int
     near_rms_db: float
     near_peak_db: float
     far_rms_db: float

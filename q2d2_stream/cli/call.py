@@ -7,6 +7,7 @@ import asyncio
 import os
 import ssl
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
-from q2d2_stream.cli.options import codec_of
+from q2d2_stream.cli.options import codecs_of
 from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
 
@@ -59,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
 async def _call(settings: CallSettings) -> int:
     from q2d2_stream.files.file_source import FileSource
 
-    codec = codec_of(settings, denoise=settings.denoise)
+    codecs = codecs_of(settings)
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())
-        line = await open_connector(settings, codec, display, stack)
+        line = await open_connector(settings, codecs, display, stack)
         while True:
             source = call_parts.source_of(settings, display.notify)
             hangup = settings.hangup_at_end
@@ -74,7 +75,7 @@ async def _call(settings: CallSettings) -> int:
             try:
                 session = call_parts.session_of(
                     settings,
-                    codec,
+                    codecs,
                     line,
                     display.notify,
                     source=source,
@@ -99,16 +100,16 @@ def check(settings: CallSettings) -> None:
     from q2d2_stream.call import parse_address
     from q2d2_stream.netsim import parse_link
 
-    codec = codec_of(settings, denoise=settings.denoise)
-    codec.config.find_rate(settings.rate)
-    call_parts.endpoint_of(settings, codec, _secret(settings))
+    codecs = codecs_of(settings)
+    codecs[0].config.find_rate(settings.rate)
+    call_parts.endpoint_of(settings, codecs, _secret(settings))
     if settings.simulate is not None:
         parse_link(settings.simulate)
     _tls(settings, secure=parse_address(settings.address).secure)
 
 
 async def open_connector(
-    settings: CallSettings, codec: Codec, display: Display, stack: AsyncExitStack
+    settings: CallSettings, codecs: Sequence[Codec], display: Display, stack: AsyncExitStack
 ) -> Connector:
     """What brings connections: a listener or a dialer, as ``settings`` say.
 
@@ -117,7 +118,7 @@ async def open_connector(
     from q2d2_stream.call import CallClient, CallServer, ClientOptions, parse_address
     from q2d2_stream.netsim import parse_link, simulated
 
-    endpoint = call_parts.endpoint_of(settings, codec, _secret(settings))
+    endpoint = call_parts.endpoint_of(settings, codecs, _secret(settings))
     wrap = simulated(parse_link(settings.simulate)) if settings.simulate is not None else None
     address = parse_address(settings.address)
     context = _tls(settings, secure=address.secure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 __all__ = ["endpoint_of", "recorder_of", "session_of", "source_of"]
 
 
-def endpoint_of(settings: CallSettings, codec: Codec, secret: Secret | None = None) -> Endpoint:
+def endpoint_of(
+    settings: CallSettings, codecs: Sequence[Codec], secret: Secret | None = None
+) -> Endpoint:
     """This side as its peer gets to know it; raises InputError."""
     from q2d2_stream.protocol import Endpoint
 
     return Endpoint.of(
-        codec, frames_per_message=settings.frames_per_message, dtx=settings.dtx, secret=secret
+        codecs, frames_per_message=settings.frames_per_message, dtx=settings.dtx, secret=secret
     )
 
 
 def session_of(
     settings: CallSettings,
-    codec: Codec,
+    codecs: Sequence[Codec],
     line: Connector,
     notify: Callable[[str], None],
     *,
@@ -48,11 +50,11 @@ def session_of(
     from q2d2_stream.call.sound import make_sink
 
     return CallSession(
-        codec,
+        codecs,
         line,
         source if source is not None else source_of(settings, notify),
         make_sink(settings.output, notify=notify),
-        _options_of(settings, codec, hangup_at_end, linger_s),
+        _options_of(settings, codecs[0], hangup_at_end, linger_s),
         processor=_processor_of(settings),
         recorder=recorder,
         notify=notify,

@@ -12,7 +12,7 @@ from q2d2_stream.cli.call_display import make_display
 from q2d2_stream.cli.call_options import add_settings_arguments, settings_of, show_devices
 from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
 from q2d2_stream.cli.interrupts import Interrupts
-from q2d2_stream.cli.options import codec_of
+from q2d2_stream.cli.options import codecs_of
 from q2d2_stream.cli.process_start import process_start_s
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def _loopback(settings: CallSettings, network: LinkSpec) -> int:
     from q2d2_stream.call.echo import EchoConnector
     from q2d2_stream.netsim import simulated
 
-    codec = codec_of(settings, denoise=settings.denoise)
+    codecs = codecs_of(settings)
     # The echo of the last word is still under way when the input ends.
     linger_s = 0.5 + 1e-3 * (network.delay_ms + network.jitter_ms)
     display = make_display(KEYS)
@@ -57,8 +57,8 @@ async def _loopback(settings: CallSettings, network: LinkSpec) -> int:
     try:
         session = call_parts.session_of(
             settings,
-            codec,
-            EchoConnector(call_parts.endpoint_of(settings, codec), simulated(network)),
+            codecs,
+            EchoConnector(call_parts.endpoint_of(settings, codecs), simulated(network)),
             display.notify,
             recorder=recorder,
             hangup_at_end=True,

@@ -17,6 +17,7 @@ __all__ = [
     "add_models_argument",
     "add_rate_argument",
     "codec_of",
+    "codecs_of",
 ]
 
 DENOISE_HELP = (
@@ -52,15 +53,30 @@ def add_models_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def codec_of(args: argparse.Namespace | CallSettings, *, denoise: bool = False) -> Codec:
+def codec_of(args: argparse.Namespace, *, denoise: bool = False) -> Codec:
     """The codec that the arguments ask for; raises ModelError where its files are no good.
 
-    With ``denoise`` the denoising encoder is loaded, too: whoever asks for it learns before the
-    peer's bell rings that it is not there.
+    With ``denoise`` the denoising encoder is loaded, too.
     """
     from q2d2_stream.engine import load_codec
 
-    codec = load_codec(args.models, args.engine, args.precision)
+    return _with_denoiser(load_codec(args.models, args.engine, args.precision), denoise)
+
+
+def codecs_of(settings: CallSettings) -> list[Codec]:
+    """The codec that the settings ask for, and after it those that a call may fall back on.
+
+    A denoising encoder that is asked for is loaded, too: whoever asks for it learns before the
+    peer's bell rings that it is not there. Raises ModelError where the files are no good.
+    """
+    from q2d2_stream.engine import load_codecs
+
+    codecs = load_codecs(settings.models, settings.engine, settings.precision)
+    _with_denoiser(codecs[0], settings.denoise)
+    return codecs
+
+
+def _with_denoiser(codec: Codec, denoise: bool) -> Codec:
     if denoise:
         try:
             codec.encoder(denoise=True)

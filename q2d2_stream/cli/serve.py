@@ -13,7 +13,7 @@ from q2d2_stream.cli import call, call_parts
 from q2d2_stream.cli.call_runner import exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.interrupts import Interrupts
-from q2d2_stream.cli.options import codec_of
+from q2d2_stream.cli.options import codecs_of
 
 if TYPE_CHECKING:
     from q2d2_stream.service import Notifier, ServiceConfig
@@ -60,17 +60,18 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
 
     # A peer that is still starting up is dialled until it answers.
     settings = replace(config, wait=math.inf)
-    codec = codec_of(settings, denoise=settings.denoise)
+    codecs = codecs_of(settings)
     async with AsyncExitStack() as stack:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
         interrupts = stack.enter_context(Interrupts())
-        line = await call.open_connector(settings, codec, display, stack)
-        display.notify(f"engine {codec.engine} {codec.precision}, model {codec.model_id}")
+        line = await call.open_connector(settings, codecs, display, stack)
+        first = codecs[0]
+        display.notify(f"engine {first.engine} {first.precision}, model {first.model_id}")
         notifier.ready()
         while True:
-            session = call_parts.session_of(settings, codec, line, display.notify)
+            session = call_parts.session_of(settings, codecs, line, display.notify)
             async with AsyncExitStack() as button:
                 if config.push_to_talk is not None:
                     button.enter_context(push_to_talk(config.push_to_talk, session.set_mute))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from q2d2_stream.engine.codec import Codec, load_codec
+from q2d2_stream.engine.codec import Codec, load_codec, load_codecs
 from q2d2_stream.engine.runner import Graph
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 
-__all__ = ["Codec", "Graph", "StreamDecoder", "StreamEncoder", "load_codec"]
+__all__ = ["Codec", "Graph", "StreamDecoder", "StreamEncoder", "load_codec", "load_codecs"]

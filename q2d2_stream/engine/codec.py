@@ -28,7 +28,7 @@ from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import PacketCoder
 from q2d2_stream.quantizer import NoiseShaper
 
-__all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec"]
+__all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec", "load_codecs"]
 
 MODEL_FORMAT = "1"
 MODELS = Path(__file__).parent.parent / "models"
@@ -276,3 +276,28 @@ def load_codec(
                 raise
             _log.warning("%s; trying the next engine", error)
     raise AssertionError("choices() is never empty")
+
+
+def load_codecs(
+    models: Path | str | None = None, engine: str = "auto", precision: str = "auto"
+) -> list[Codec]:
+    """The codecs of a folder and of the folders within it, for calls with peers of other versions.
+
+    The folder's own is first, then those of its sub-folders, the last name first. Those of a
+    sub-folder that cannot be used are left out with a warning.
+
+    Args and errors are as of :func:`load_codec`.
+    """
+    folder = Path(models) if models is not None else MODELS
+    codecs = [load_codec(folder, engine, precision)]
+    for inner in sorted(folder.iterdir(), reverse=True):
+        if not (inner.is_dir() and any(inner.glob("decoder*"))):
+            continue
+        try:
+            codec = load_codec(inner, engine, precision)
+        except (ModelError, MissingExtra) as error:
+            _log.warning("the models in %s are left out: %s", inner, error)
+            continue
+        if all(codec.model_hash != other.model_hash for other in codecs):
+            codecs.append(codec)
+    return codecs

@@ -8,12 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from q2d2_stream.netsim import LinkSpec, SimulatedLink
-from q2d2_stream.protocol.kinds import Kind
+from q2d2_stream.protocol.sealing import Stream, is_sealed
 from q2d2_stream.transport.base import Transport, Wrap
 
 __all__ = ["SimulatedTransport", "simulated"]
-
-_HANDSHAKE = (Kind.HELLO, Kind.PROOF, Kind.REFUSE)
 
 
 class SimulatedTransport(Transport):
@@ -82,11 +80,10 @@ class SimulatedTransport(Transport):
 
     def _take(self, data: bytes) -> None:
         now = time.monotonic()
-        kind = data[0] if data else None
-        if kind in _HANDSHAKE:
+        if not is_sealed(data):
             self._ready.append(data)
             return
-        if kind in (Kind.AUDIO, Kind.AUDIO_CODED):
+        if Stream.of(data) is Stream.AUDIO:
             self._loss.send(data, now)
             if not self._loss.receive(now):
                 return

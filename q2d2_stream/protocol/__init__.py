@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from q2d2_stream.protocol.auth import Secret
+from q2d2_stream.protocol.code_phrase import make_code_phrase
 from q2d2_stream.protocol.counters import Counters
+from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
 from q2d2_stream.protocol.events import Closed, Established, Event
-from q2d2_stream.protocol.handshake import Endpoint
 from q2d2_stream.protocol.kinds import Capability, Reason, Role
 from q2d2_stream.protocol.limits import MAX_MESSAGE_BYTES, Limits
-from q2d2_stream.protocol.messages import Mute, ReceiverReport, Text, audio_size
-from q2d2_stream.protocol.registry import Call, CallRegistry
+from q2d2_stream.protocol.messages import Mute, ReceiverReport, Text
+from q2d2_stream.protocol.registry import DEFAULT_HOLD_S, SILENT_S, Call, CallRegistry
 from q2d2_stream.protocol.session import Session, State
 
 __all__ = [
+    "DEFAULT_HOLD_S",
     "MAX_MESSAGE_BYTES",
+    "SILENT_S",
     "Call",
     "CallRegistry",
     "Capability",
     "Closed",
     "Counters",
+    "Direction",
     "Endpoint",
     "Established",
     "Event",
     "Limits",
+    "LocalModel",
     "Mute",
     "Reason",
     "ReceiverReport",
@@ -31,5 +36,5 @@ __all__ = [
     "Session",
     "State",
     "Text",
-    "audio_size",
+    "make_code_phrase",
 ]

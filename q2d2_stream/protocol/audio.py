@@ -1,67 +1,163 @@
-"""Frames to audio messages and back: packed, or entropy coded where that is shorter."""
+"""The body of an audio message: flags, timestamp where it is not implied, packet.
+
+    | flags u8 | timestamp u32, where flag TIMESTAMP is set | packet: TOC and payload |
+
+The sequence number of the first frame is the counter of the seal (:mod:`.sealing`). Timestamps run
+along with sequence numbers, but for silence that was left unsent: a message that tells none has the
+difference of the last one before it that did. The difference is told with a margin, as messages may
+be lost.
+"""
 
 from __future__ import annotations
 
-from q2d2_stream.config import CodecConfig
-from q2d2_stream.entropy import IndexCoder
-from q2d2_stream.errors import InputError, WireError
+import struct
+from bisect import bisect_right
+from enum import IntFlag
+from typing import NamedTuple
+
+from q2d2_stream.errors import FormatError, WireError
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.packing import pack, packed_bytes, unpack
-from q2d2_stream.protocol.messages import Audio, AudioCoded
+from q2d2_stream.packet import PacketCoder, Toc
+from q2d2_stream.protocol.endpoint import Direction
+from q2d2_stream.protocol.sequence import add, distance
 
-__all__ = ["frames_to_message", "message_to_frames"]
+__all__ = ["AudioBody", "AudioReader", "AudioWriter", "Flag"]
+
+# How often a difference is told again: after a change, and later, in case all of those were lost.
+_TOLD_AFTER_CHANGE = 8
+_TOLD_EVERY = 32
+_KEPT = 8
+_TIMESTAMP = struct.Struct("<I")
 
 
-def frames_to_message(
-    frames: AudioFrames, config: CodecConfig, coder: IndexCoder | None = None
-) -> Audio:
-    """The message that carries these frames; InputError when they do not fit ``config``.
+class Flag(IntFlag):
+    """First byte of an audio body. Bits that are not named are 0."""
 
-    With a ``coder``, which the peer must have too, it is coded where that is shorter.
+    START = 1  # the first frame begins a talk spurt
+    END = 2  # the last frame ends one
+    DTX = 4  # a keep-alive inside silence; its sound is the background noise
+    TIMESTAMP = 8  # the timestamp follows
+
+
+_KNOWN = Flag.START | Flag.END | Flag.DTX | Flag.TIMESTAMP
+
+
+class AudioBody(NamedTuple):
+    """An audio body taken apart.
+
+    Attributes:
+        flags: of the message.
+        timestamp: number of the first frame among those captured; None where it is implied.
+        toc: what the packet says of itself.
+        packet: all of it.
     """
-    count, pairs = frames.indices.shape
-    coded = coder.encode(frames.indices) if coder is not None else None
-    kind = Audio if coded is None else AudioCoded
-    return kind(
-        sequence=frames.sequence,
-        timestamp=frames.timestamp,
-        rate=config.rate_of_pairs(pairs),
-        frames=count,
-        payload=pack(frames.indices, config) if coded is None else coded,
-        start=frames.start,
-        end=frames.end,
-        dtx=frames.dtx,
-    )
+
+    flags: Flag
+    timestamp: int | None
+    toc: Toc
+    packet: bytes
+
+    @classmethod
+    def from_bytes(cls, body: bytes) -> AudioBody:
+        """Take a body apart; WireError when it is malformed."""
+        flags = Flag(body[0]) if body else Flag(0)
+        if not body or flags & ~_KNOWN:
+            raise WireError(
+                f"audio message has {len(body)} bytes and flags {flags:#x}, expected flags that "
+                "this version knows"
+            )
+        timestamp, at = None, 1
+        if flags & Flag.TIMESTAMP:
+            at += _TIMESTAMP.size
+            if len(body) < at:
+                raise WireError("audio message is cut within its timestamp")
+            (timestamp,) = _TIMESTAMP.unpack_from(body, 1)
+        packet = body[at:]
+        try:
+            return cls(flags, timestamp, Toc.from_packet(packet), packet)
+        except FormatError as error:
+            raise WireError(f"audio message has no valid packet: {error}") from error
 
 
-def message_to_frames(
-    message: Audio, config: CodecConfig, coder: IndexCoder | None = None
-) -> AudioFrames:
-    """Inverse of :func:`frames_to_message`; WireError when the payload does not fit ``config``, or
-    is coded and both sides have not the same tables."""
-    payload, rate, frames = message.payload, message.rate, message.frames
-    try:
-        if isinstance(message, AudioCoded):
-            if coder is None:
-                raise WireError(
-                    "audio came entropy coded, but the two sides have not the same tables"
-                )
-            indices = coder.decode(payload, rate, frames)
-        else:
-            expected = packed_bytes(config, rate, frames)
-            if len(payload) != expected:
-                raise WireError(
-                    f"audio message carries {len(payload)} bytes, expected {expected} "
-                    f"for {frames} frames of rate {rate}"
-                )
-            indices = unpack(payload, config, rate, frames)
-    except InputError as error:
-        raise WireError(f"audio message does not fit the codec: {error}") from error
-    return AudioFrames(
-        message.sequence,
-        message.timestamp,
-        indices,
-        message.start,
-        message.end,
-        message.dtx,
-    )
+class AudioWriter:
+    """Makes the audio bodies of one connection.
+
+    Args:
+        direction: what was agreed on for sending.
+    """
+
+    def __init__(self, direction: Direction) -> None:
+        self._packets = PacketCoder(direction.model.config, direction.coder)
+        self._difference: int | None = None
+        self._since_change = 0
+
+    def write(self, frames: AudioFrames) -> bytes:
+        """The body that carries ``frames``; InputError when they do not fit the model."""
+        packet = self._packets.encode(frames.indices)
+        flags = Flag(0)
+        for is_set, flag in (
+            (frames.start, Flag.START),
+            (frames.end, Flag.END),
+            (frames.dtx, Flag.DTX),
+        ):
+            if is_set:
+                flags |= flag
+        difference = add(frames.timestamp, -frames.sequence)
+        if difference != self._difference:
+            self._difference, self._since_change = difference, 0
+        told = self._since_change < _TOLD_AFTER_CHANGE or not self._since_change % _TOLD_EVERY
+        self._since_change += 1
+        if not told:
+            return bytes([flags]) + packet
+        return bytes([flags | Flag.TIMESTAMP]) + _TIMESTAMP.pack(frames.timestamp) + packet
+
+
+class AudioReader:
+    """Reads the audio bodies of one connection, which may come in any order.
+
+    Args:
+        direction: what was agreed on for receiving.
+        sequence: of the peer's hello.
+    """
+
+    def __init__(self, direction: Direction, sequence: int) -> None:
+        self._packets = PacketCoder(direction.model.config, direction.coder)
+        self._rates = direction.rates
+        self._origin = sequence
+        # What was told, by the sequence number's distance from the hello's, ascending.
+        self._told_at: list[int] = []
+        self._differences: list[int] = []
+
+    def read(self, sequence: int, body: AudioBody) -> AudioFrames:
+        """The frames of ``body``, the first of which is number ``sequence``.
+
+        Raises WireError when they do not fit the model, or their time is not known.
+        """
+        if body.toc.rate not in self._rates:
+            raise WireError(f"audio has rate {body.toc.rate}, expected one of {self._rates}")
+        try:
+            indices = self._packets.decode(body.packet)
+        except FormatError as error:
+            raise WireError(f"audio message does not fit the codec: {error}") from error
+        return AudioFrames(
+            sequence,
+            self._timestamp(sequence, body.timestamp),
+            indices,
+            start=bool(body.flags & Flag.START),
+            end=bool(body.flags & Flag.END),
+            dtx=bool(body.flags & Flag.DTX),
+        )
+
+    def _timestamp(self, sequence: int, told: int | None) -> int:
+        at = distance(self._origin, sequence)
+        index = bisect_right(self._told_at, at)
+        if told is None:
+            if not index:
+                raise WireError("the message that told the time of this one is missing")
+            return add(sequence, self._differences[index - 1])
+        difference = add(told, -sequence)
+        if not index or self._differences[index - 1] != difference:
+            self._told_at.insert(index, at)
+            self._differences.insert(index, difference)
+            del self._told_at[:-_KEPT], self._differences[:-_KEPT]
+        return told

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.frames import AudioFrames
+from q2d2_stream.protocol.endpoint import Direction
 from q2d2_stream.protocol.hello import Hello
 from q2d2_stream.protocol.kinds import Reason
 from q2d2_stream.protocol.messages import Mute, ReceiverReport, Text
@@ -22,18 +22,19 @@ class Established:
     Attributes:
         call: what the call keeps over reconnections.
         peer: the peer's hello.
-        rates: rates that the peer can decode and this side can encode, ascending.
+        sending, receiving: what was agreed on for either direction.
         frames_per_message: frames per message to begin with: the larger of both wishes.
         resumed: the peer's sequence numbers go on from an earlier connection.
-        coder: codes audio in both directions, as both sides have its tables; None: all is packed.
+        authenticated: the peer has proved the secret.
     """
 
     call: Call
     peer: Hello
-    rates: tuple[int, ...]
+    sending: Direction
+    receiving: Direction
     frames_per_message: int
     resumed: bool
-    coder: IndexCoder | None = None
+    authenticated: bool
 
 
 @dataclass(frozen=True)

@@ -1,109 +1,24 @@
-"""The handshake of one side: hello, and proof of the secret when there is one."""
+"""The handshake of one side: hellos, then proof that both sides have the same keys."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from q2d2_stream.config import CodecConfig
-from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import HandshakeError, InputError
-from q2d2_stream.protocol.auth import Secret
+from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
 from q2d2_stream.protocol.events import Established
-from q2d2_stream.protocol.hello import Hello, Proof
+from q2d2_stream.protocol.hello import Auth, Hello, ModelOffer
+from q2d2_stream.protocol.key_exchange import KeyExchange, Method, key_exchange
+from q2d2_stream.protocol.key_schedule import KeySchedule, transcript_hash
 from q2d2_stream.protocol.kinds import Capability, Reason, Role
 from q2d2_stream.protocol.messages import Message, encode
 from q2d2_stream.protocol.registry import Call, CallRegistry
+from q2d2_stream.protocol.sealing import Sealing
 
-if TYPE_CHECKING:
-    from q2d2_stream.engine import Codec
-
-__all__ = ["Endpoint", "Handshake", "Refusal"]
+__all__ = ["Handshake", "Rejection"]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """What one end of a call brings along.
-
-    Attributes:
-        config: the codec's parameters.
-        model_id: name of the model, as ``codec.model_id``.
-        model_hash: 8 bytes, as ``codec.model_hash``.
-        rates: rates this side can decode; all of the configuration's when empty.
-        frames_per_message: frames per audio message to begin with, 1 to 8.
-        dtx: whether silence may be left unsent.
-        secret: what both sides must prove to know; None for an open call.
-        coder: codes audio for a peer that has the same tables, as ``codec.coder``; None: never.
-
-    Raises InputError when a field is out of range.
-    """
-
-    config: CodecConfig
-    model_id: str
-    model_hash: bytes
-    rates: tuple[int, ...] = ()
-    frames_per_message: int = 3
-    dtx: bool = False
-    secret: Secret | None = field(default=None, repr=False)
-    coder: IndexCoder | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        ladder = tuple(range(len(self.config.rates)))
-        rates = tuple(sorted(set(self.rates))) or ladder
-        if not set(rates) <= set(ladder):
-            raise InputError(f"rates is {self.rates}, expected some of {ladder}")
-        object.__setattr__(self, "rates", rates)
-        # A hello checks the other fields; better here than when the first peer calls.
-        if self.hello(Role.CLIENT, Call(), bytes(16)).model_id != self.model_id:
-            raise InputError(
-                f"model_id is {self.model_id!r}, expected at most 64 printable bytes of UTF-8"
-            )
-
-    @classmethod
-    def of(
-        cls,
-        codec: Codec,
-        *,
-        frames_per_message: int = 3,
-        dtx: bool = False,
-        secret: Secret | None = None,
-    ) -> Endpoint:
-        """What a side with ``codec`` brings along; raises InputError as the class does."""
-        return cls(
-            codec.config,
-            codec.model_id,
-            codec.model_hash,
-            frames_per_message=frames_per_message,
-            dtx=dtx,
-            secret=secret,
-            coder=codec.coder,
-        )
-
-    def hello(self, role: Role, call: Call, nonce: bytes) -> Hello:
-        """This end's hello for ``call``."""
-        capabilities = Capability(0)
-        if self.secret is not None:
-            capabilities |= Capability.SECRET
-        if self.dtx:
-            capabilities |= Capability.DTX
-        if call.connections:
-            capabilities |= Capability.RESUMES
-        return Hello(
-            role=role,
-            model_id=self.model_id,
-            model_hash=self.model_hash,
-            rates=self.rates,
-            frames_per_message=self.frames_per_message,
-            call_id=call.call_id,
-            nonce=nonce,
-            sequence=call.next_sequence,
-            capabilities=capabilities,
-            tables=self.coder.checksum if self.coder is not None else 0,
-        )
-
-
-class Refusal(HandshakeError):
+class Rejection(HandshakeError):
     """A handshake that fails, with the reason that the peer is told."""
 
     def __init__(self, reason: Reason, text: str) -> None:
@@ -112,15 +27,26 @@ class Refusal(HandshakeError):
 
 
 class Handshake:
-    """One side's handshake. The client greets first and proves first.
+    """One side's handshake. The client greets first and confirms first.
 
     ```
     client                          server
-      | -- hello ---------------------> |  busy already? model, rates, secret fit?
+      | -- hello ---------------------> |  method, models, rates fit?
       | <--------------------- hello -- |
-      | -- proof ---------------------> |  only with a secret
-      | <--------------------- proof -- |
+      | -- auth ----------------------> |  same keys? busy?
+      | <---------------------- auth -- |  same keys?
     ```
+
+    The client confirms first, so that a guess at the server's secret is always one that the
+    server sees.
+
+    Args:
+        endpoint: what this end brings along.
+        role: CLIENT when this side dialled, SERVER when it listened.
+        call: the client's call.
+        registry: the server's calls.
+        channel: what names the TLS connection below; empty without one.
+        nonce, exchange: in place of random ones, for tests.
     """
 
     def __init__(
@@ -130,7 +56,9 @@ class Handshake:
         *,
         call: Call | None = None,
         registry: CallRegistry | None = None,
+        channel: bytes = b"",
         nonce: bytes | None = None,
+        exchange: KeyExchange | None = None,
     ) -> None:
         if (role is Role.CLIENT) != (call is not None) or (call is None) != (registry is not None):
             raise InputError(
@@ -139,15 +67,28 @@ class Handshake:
         self._endpoint = endpoint
         self._role = role
         self._call = call
-        self._lobby = registry
+        self._registry = registry
+        self._channel = channel
         self._nonce = secrets.token_bytes(16) if nonce is None else nonce
+        # A server makes its share only for a client that fits: it costs milliseconds.
+        self._exchange = exchange
         self._peer: Hello | None = None
+        self._own: Hello | None = None
         self._hellos = {role: b"", role.other: b""}
+        self._resumption = b""
+        self._schedule: KeySchedule | None = None
+        self._sealing: Sealing | None = None
 
     @property
-    def awaits_proof(self) -> bool:
-        """Whether both hellos are exchanged and only the peer's proof is missing."""
+    def awaits_auth(self) -> bool:
+        """Whether both hellos are exchanged and only the peer's auth is missing."""
         return self._peer is not None
+
+    @property
+    def sealing(self) -> Sealing:
+        """Seals and opens what follows; only once the handshake is done."""
+        assert self._sealing is not None
+        return self._sealing
 
     def open(self) -> list[Message]:
         """What to send before anything has come: the client's hello."""
@@ -160,118 +101,193 @@ class Handshake:
 
         Args:
             message: what ``data`` decodes to.
-            data: the message as it was on the wire, which the proofs cover.
+            data: the message as it was on the wire, which goes into the keys.
+            now: seconds, from any monotonic origin.
 
-        Raises Refusal when the ends do not fit together.
+        Raises Rejection when the ends do not fit together.
         """
         if isinstance(message, Hello) and self._peer is None:
             self._check(message)
             self._hellos[self._role.other] = data
-            return self._on_hello(message, now)
-        if isinstance(message, Proof) and self._peer is not None:
-            return self._on_proof(message, self._peer, now)
-        expected = "a hello" if self._peer is None else "a proof"
-        raise Refusal(
+            return self._on_hello(message, now), None
+        if isinstance(message, Auth) and self._peer is not None:
+            return self._on_auth(message, self._peer, now)
+        expected = "a hello" if self._peer is None else "an auth"
+        raise Rejection(
             Reason.PROTOCOL, f"a {message.KIND.name.lower()} came where {expected} was expected"
         )
 
     def _greet(self, call: Call) -> Hello:
-        hello = self._endpoint.hello(self._role, call, self._nonce)
-        self._hellos[self._role] = encode(hello)
-        return hello
+        endpoint = self._endpoint
+        if self._exchange is None:
+            self._exchange = key_exchange(endpoint.secret, self._role)
+        capabilities = Capability(0)
+        if endpoint.dtx:
+            capabilities |= Capability.DTX
+        self._resumption = call.resumption
+        if self._resumption:
+            capabilities |= Capability.RESUMES
+        if self._channel:
+            capabilities |= Capability.CHANNEL
+        self._own = Hello(
+            role=self._role,
+            method=self._exchange.method,
+            share=self._exchange.share,
+            models=tuple(model.offer for model in endpoint.models),
+            frames_per_message=endpoint.frames_per_message,
+            call_id=call.call_id,
+            nonce=self._nonce,
+            sequence=call.next_sequence,
+            capabilities=capabilities,
+        )
+        self._hellos[self._role] = encode(self._own)
+        return self._own
 
-    def _on_hello(self, peer: Hello, now: float) -> tuple[list[Message], Established | None]:
-        if self._endpoint.secret is None:
-            call, is_new = self._call, self._call is None
-            if is_new:
-                call = self._join(peer, now)
-            assert call is not None
-            replies: list[Message] = [self._greet(call)] if is_new else []
-            return replies, self._establish(call, peer)
+    def _on_hello(self, peer: Hello, now: float) -> list[Message]:
         self._peer = peer
         if self._call is not None:
-            return [self._prove(self._endpoint.secret)], None
-        # The line is taken only after the proof: until then the call is only looked up.
-        assert self._lobby is not None
-        known = self._lobby.find(peer.call_id, now)
-        return [self._greet(known if known is not None else Call(peer.call_id))], None
+            return [Auth(self._keys(peer).confirmation(self._role))]
+        # The line is taken only after the auth: until then the call is only looked up.
+        assert self._registry is not None
+        known = self._registry.find(peer.call_id, now)
+        return [self._greet(known if known is not None else Call(peer.call_id))]
 
-    def _on_proof(
-        self, proof: Proof, peer: Hello, now: float
+    def _on_auth(
+        self, auth: Auth, peer: Hello, now: float
     ) -> tuple[list[Message], Established | None]:
-        secret = self._endpoint.secret
-        assert secret is not None
-        hellos = self._hellos[Role.CLIENT], self._hellos[Role.SERVER]
-        if not secret.verify(proof.mac, self._role.other, *hellos):
-            raise Refusal(
-                Reason.SECRET, "the two sides hold different secrets: give both the same --secret"
-            )
-        if self._call is not None:
-            return [], self._establish(self._call, peer)
-        call = self._join(peer, now)
-        return [self._prove(secret)], self._establish(call, peer)
+        keys = self._keys(peer)
+        if not keys.confirms(auth.mac, self._role.other):
+            raise self._unconfirmed()
+        replies: list[Message] = []
+        call = self._call
+        if call is None:
+            call = self._join(peer, now)
+            replies = [Auth(keys.confirmation(self._role))]
+        return replies, self._establish(call, peer, keys, now)
 
-    def _prove(self, secret: Secret) -> Proof:
-        hellos = self._hellos[Role.CLIENT], self._hellos[Role.SERVER]
-        return Proof(secret.proof(self._role, *hellos))
+    def _keys(self, peer: Hello) -> KeySchedule:
+        if self._schedule is not None:
+            return self._schedule
+        assert self._exchange is not None
+        assert self._own is not None
+        both = self._own.capabilities & peer.capabilities
+        channel = self._channel if both & Capability.CHANNEL else b""
+        resumption = self._resumption if both & Capability.RESUMES else b""
+        transcript = transcript_hash(self._hellos[Role.CLIENT], self._hellos[Role.SERVER], channel)
+        try:
+            shared = self._exchange.finish(peer.share)
+        except HandshakeError as error:
+            raise Rejection(Reason.PROTOCOL, str(error)) from error
+        self._schedule = KeySchedule(shared, transcript, resumption)
+        return self._schedule
+
+    def _unconfirmed(self) -> Rejection:
+        if self._endpoint.secret is not None:
+            return Rejection(
+                Reason.SECRET,
+                "the two sides hold different secrets, or somebody between them changed a "
+                "message: give both the same --secret",
+            )
+        return Rejection(
+            Reason.PROTOCOL,
+            "the two sides have not the same keys: somebody between them changed a message, or "
+            "this is not the caller whose call goes on",
+        )
 
     def _join(self, peer: Hello, now: float) -> Call:
-        assert self._lobby is not None
-        call = self._lobby.join(peer.call_id, now)
+        assert self._registry is not None
+        assert self._own is not None
+        known = self._registry.find(peer.call_id, now)
+        resumes = bool(self._own.capabilities & peer.capabilities & Capability.RESUMES)
+        authenticated = self._endpoint.secret is not None
+        call = None
+        # Without a secret a call id is all that a stranger needs to know, and it is sent in the
+        # clear: who does not have the call's own secret does not get a call that is on.
+        if authenticated or resumes or known is None or not known.resumption:
+            call = self._registry.join(peer.call_id, now, authenticated=authenticated)
         if call is None:
-            raise Refusal(Reason.BUSY, "the line is busy with another call: try again later")
+            raise Rejection(Reason.BUSY, "the line is busy with another call: try again later")
         return call
 
-    def _establish(self, call: Call, peer: Hello) -> Established:
+    def _establish(self, call: Call, peer: Hello, keys: KeySchedule, now: float) -> Established:
+        assert self._own is not None
         resumed = bool(peer.capabilities & Capability.RESUMES) and call.window.is_near(
             peer.sequence
         )
         if not resumed:
             call.window.restart(peer.sequence)
         call.connections += 1
-        coder = self._endpoint.coder
+        if not self._own.capabilities & peer.capabilities & Capability.RESUMES:
+            call.begin(keys.resumption())
+        if self._role is Role.CLIENT:
+            call.hear(now)  # the server's auth; a server waits for the first sealed message
+        self._sealing = Sealing(
+            keys.direction(self._role),
+            keys.direction(self._role.other),
+            send_sequence=self._own.sequence,
+            receive_sequence=peer.sequence,
+        )
+        own = self._endpoint
+        sending, receiving = own.model_for_sending(peer), own.model_for_receiving(peer)
+        assert sending is not None
+        assert receiving is not None
         return Established(
             call=call,
             peer=peer,
-            rates=self._common_rates(peer),
-            frames_per_message=max(self._endpoint.frames_per_message, peer.frames_per_message),
+            sending=_direction(sending, peer),
+            receiving=_direction(receiving, peer),
+            frames_per_message=max(own.frames_per_message, peer.frames_per_message),
             resumed=resumed,
-            coder=coder if coder is not None and coder.checksum == peer.tables else None,
+            authenticated=own.secret is not None,
         )
-
-    def _common_rates(self, peer: Hello) -> tuple[int, ...]:
-        return tuple(rate for rate in self._endpoint.rates if rate in peer.rates)
 
     def _check(self, peer: Hello) -> None:
         """Refuse a peer that does not fit, in a sentence that both users can act on."""
         own = self._endpoint
         names = ("client", "server") if self._role is Role.CLIENT else ("server", "client")
         if peer.role is not self._role.other or peer.nonce == self._nonce:
-            raise Refusal(Reason.PROTOCOL, "this side got its own hello back")
+            raise Rejection(Reason.PROTOCOL, "this side got its own hello back")
         if self._call is not None and peer.call_id != self._call.call_id:
-            raise Refusal(Reason.PROTOCOL, "the server answered for another call")
-        if (peer.model_id, peer.model_hash) != (own.model_id, own.model_hash):
-            raise Refusal(
-                Reason.MODEL,
-                f"the {names[0]} has model {own.model_id} ({own.model_hash.hex()}), the "
-                f"{names[1]} {peer.model_id} ({peer.model_hash.hex()}): install the same version "
-                "of q2d2-stream, or the same model file, on both",
-            )
-        if not self._common_rates(peer):
-            raise Refusal(
-                Reason.RATES,
-                f"the {names[0]} supports rates {_listed(own.rates)}, the {names[1]} "
-                f"{_listed(peer.rates)}: allow a common one on both",
-            )
-        if bool(peer.capabilities & Capability.SECRET) != (own.secret is not None):
-            with_secret = names[0] if own.secret is not None else names[1]
-            without = names[1] if own.secret is not None else names[0]
-            raise Refusal(
+            raise Rejection(Reason.PROTOCOL, "the server answered for another call")
+        if (peer.method is Method.SPAKE2) != (own.secret is not None):
+            with_secret, without = names if own.secret is not None else reversed(names)
+            raise Rejection(
                 Reason.SECRET,
                 f"the {with_secret} asks for a secret and the {without} was started without: "
                 "give both the same --secret, or none",
             )
+        for model in (own.model_for_sending(peer), own.model_for_receiving(peer)):
+            if model is None:
+                raise Rejection(
+                    Reason.MODEL,
+                    f"the {names[0]} has model {_listed(m.offer for m in own.models)}, the "
+                    f"{names[1]} {_listed(peer.models)}: install the same version of "
+                    "q2d2-stream, or give both a model that the other has",
+                )
+            if not _direction(model, peer).rates:
+                offer = _offer_of(model, peer)
+                raise Rejection(
+                    Reason.RATES,
+                    f"the {names[0]} supports rates {_listed(model.rates)} of model "
+                    f"{model.model_id}, the {names[1]} {_listed(offer.rates)}: allow a common "
+                    "one on both",
+                )
 
 
-def _listed(rates: tuple[int, ...]) -> str:
-    return ", ".join(str(rate) for rate in rates)
+def _offer_of(model: LocalModel, peer: Hello) -> ModelOffer:
+    return next(offer for offer in peer.models if offer.model_hash == model.model_hash)
+
+
+def _direction(model: LocalModel, peer: Hello) -> Direction:
+    """How ``model`` is used with ``peer``: the rates that both have, coded if both have tables."""
+    offer = _offer_of(model, peer)
+    coder = model.coder
+    return Direction(
+        model=model,
+        rates=tuple(rate for rate in model.rates if rate in offer.rates),
+        coder=coder if coder is not None and coder.checksum == offer.tables else None,
+    )
+
+
+def _listed(items: object) -> str:
+    return ", ".join(str(item) for item in items)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The messages that open and end a call: hello, proof, refuse, bye (docs/reference/protocol.md)."""
+"""The messages of the handshake: hello, auth, reject; and bye, which ends a call."""
 
 from __future__ import annotations
 
@@ -7,68 +7,122 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from q2d2_stream.errors import HandshakeError, InputError, WireError
+from q2d2_stream.packet import MAX_PACKET_FRAMES, MAX_RATE
 from q2d2_stream.protocol.fields import U32_MAX, check_range, printable, put_text, take, take_text
+from q2d2_stream.protocol.key_exchange import Method
+from q2d2_stream.protocol.key_schedule import CONFIRMATION_BYTES
 from q2d2_stream.protocol.kinds import Capability, Kind, Reason, Role
 
-__all__ = ["MAX_FRAMES_PER_MESSAGE", "PROTOCOL_VERSION", "Bye", "Hello", "Proof", "Refuse"]
+__all__ = [
+    "MAX_MODELS",
+    "PROTOCOL_VERSION",
+    "Auth",
+    "Bye",
+    "Hello",
+    "ModelOffer",
+    "Reject",
+]
 
-PROTOCOL_VERSION = 1
-MAX_FRAMES_PER_MESSAGE = 8
+PROTOCOL_VERSION = 2
+MAX_MODELS = 8
 _MAX_REASON_BYTES = 500
 _MAX_MODEL_ID_BYTES = 64
 _MAGIC = b"Q2D2"
 _NO_CAPABILITY = Capability(0)
 
-_HELLO = struct.Struct("<4sBBBBHI8s16s16s")
+_HELLO = struct.Struct("<4sBBBHBI16s16s")
 _HELLO_START = struct.Struct("<4sB")
-_TABLES = struct.Struct("<I")
-_PROOF = struct.Struct("<32s")
+_MODEL = struct.Struct("<8sBI")
+_COUNT = struct.Struct("<B")
+_AUTH = struct.Struct(f"<{CONFIRMATION_BYTES}s")
 _REASON = struct.Struct("<B")
 
 
 @dataclass(frozen=True)
-class Hello:
-    """First message of both sides; also the challenge, through its nonce.
+class ModelOffer:
+    """A model that the sender of a hello can decode, and encode with.
 
     Attributes:
-        role: the sender's role.
-        model_id: name of the model, 1 to 64 bytes of UTF-8.
+        model_id: its name, 1 to 64 bytes of UTF-8.
         model_hash: 8 bytes that differ when the weights or the lattice differ.
-        rates: rates the sender can decode, ascending, each 0 to 7.
-        frames_per_message: frames per audio message wanted, 1 to 8.
-        call_id: 16 random bytes chosen by the client; the server repeats them.
-        nonce: 16 random bytes, new for every connection.
-        sequence: sequence number that the sender's next frame will have.
-        capabilities: see :class:`Capability`.
-        tables: checksum of the entropy tables the sender has; 0 for none, and then not sent.
+        rates: rates of its ladder that the sender can decode, ascending, each 0 to 6.
+        tables: checksum of the entropy tables that the sender has for it; 0 for none.
     """
 
-    KIND: ClassVar[Kind] = Kind.HELLO
-    role: Role
     model_id: str
     model_hash: bytes
     rates: tuple[int, ...]
-    frames_per_message: int
-    call_id: bytes
-    nonce: bytes
-    sequence: int = 0
-    capabilities: Capability = _NO_CAPABILITY
     tables: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model_id", printable(self.model_id, _MAX_MODEL_ID_BYTES))
         if not self.model_id:
             raise InputError("model_id is empty, expected the name of a model")
-        for name, size in (("model_hash", 8), ("call_id", 16), ("nonce", 16)):
-            check_range(f"length of {name}", len(getattr(self, name)), size, size)
+        check_range("length of model_hash", len(self.model_hash), 8, 8)
         if not self.rates or list(self.rates) != sorted(set(self.rates)):
             raise InputError(f"rates is {self.rates}, expected ascending rates, at least one")
-        check_range("lowest rate", self.rates[0], 0, 7)
-        check_range("highest rate", self.rates[-1], 0, 7)
-        check_range("frames_per_message", self.frames_per_message, 1, MAX_FRAMES_PER_MESSAGE)
+        check_range("lowest rate", self.rates[0], 0, MAX_RATE)
+        check_range("highest rate", self.rates[-1], 0, MAX_RATE)
+        check_range("tables", self.tables, 0, U32_MAX)
+
+    def __str__(self) -> str:
+        return f"{self.model_id} ({self.model_hash.hex()})"
+
+    def to_bytes(self) -> bytes:
+        """As it stands in a hello."""
+        name = self.model_id.encode()
+        rates = sum(1 << rate for rate in self.rates)
+        return _MODEL.pack(self.model_hash, rates, self.tables) + _COUNT.pack(len(name)) + name
+
+    @classmethod
+    def take(cls, data: bytes) -> tuple[ModelOffer, bytes]:
+        """The offer at the start of ``data``, and what follows it."""
+        if len(data) < _MODEL.size:
+            raise WireError("hello is cut within a model, expected all of it")
+        model_hash, rates, tables = _MODEL.unpack_from(data)
+        name, rest = _take_short(data[_MODEL.size :])
+        try:
+            model_id = name.decode()
+        except UnicodeDecodeError as error:
+            raise WireError("hello names a model in bytes that are not UTF-8") from error
+        listed = tuple(rate for rate in range(8) if rates >> rate & 1)
+        return cls(model_id, model_hash, listed, tables), rest
+
+
+@dataclass(frozen=True)
+class Hello:
+    """First message of both sides. All of it, as it was on the wire, goes into the keys.
+
+    Attributes:
+        role: the sender's role.
+        method: how the keys are agreed on.
+        share: the sender's part of the key exchange.
+        models: what the sender can decode, its preferred one first, 1 to 8.
+        frames_per_message: frames per audio message wanted, 1 to 16.
+        call_id: 16 random bytes chosen by the client; the server repeats them.
+        nonce: 16 random bytes, new for every connection.
+        sequence: sequence number that the sender's next frame will have.
+        capabilities: see :class:`Capability`.
+    """
+
+    KIND: ClassVar[Kind] = Kind.HELLO
+    role: Role
+    method: Method
+    share: bytes
+    models: tuple[ModelOffer, ...]
+    frames_per_message: int
+    call_id: bytes
+    nonce: bytes
+    sequence: int = 0
+    capabilities: Capability = _NO_CAPABILITY
+
+    def __post_init__(self) -> None:
+        for name, size in (("call_id", 16), ("nonce", 16), ("share", self.method.share_bytes)):
+            check_range(f"length of {name}", len(getattr(self, name)), size, size)
+        check_range("number of models", len(self.models), 1, MAX_MODELS)
+        check_range("frames_per_message", self.frames_per_message, 1, MAX_PACKET_FRAMES)
         check_range("sequence", self.sequence, 0, U32_MAX)
         check_range("capabilities", self.capabilities, 0, 0xFFFF)
-        check_range("tables", self.tables, 0, U32_MAX)
 
     def to_body(self) -> bytes:
         """Bytes after the kind."""
@@ -76,16 +130,16 @@ class Hello:
             _MAGIC,
             PROTOCOL_VERSION,
             self.role,
-            sum(1 << rate for rate in self.rates),
-            self.frames_per_message,
+            self.method,
             self.capabilities,
+            self.frames_per_message,
             self.sequence,
-            self.model_hash,
             self.call_id,
             self.nonce,
         )
-        tables = _TABLES.pack(self.tables) if self.tables else b""
-        return fields + put_text(self.model_id) + tables
+        share = _COUNT.pack(len(self.share)) + self.share
+        models = b"".join(model.to_bytes() for model in self.models)
+        return fields + share + _COUNT.pack(len(self.models)) + models
 
     @classmethod
     def from_body(cls, body: bytes) -> Hello:
@@ -97,45 +151,52 @@ class Hello:
                 f"one side speaks protocol version {PROTOCOL_VERSION}, the other {body[4]}: "
                 "install the same version of q2d2-stream on both"
             )
-        values = _HELLO.unpack(body[: _HELLO.size]) if len(body) >= _HELLO.size else None
-        if values is None:
+        if len(body) < _HELLO.size:
             raise WireError(f"hello has {len(body)} bytes, expected at least {_HELLO.size}")
-        _, _, role, rates, frames, capabilities, sequence, model_hash, call_id, nonce = values
+        (_, _, role, method, capabilities, frames, sequence, call_id, nonce) = _HELLO.unpack_from(
+            body
+        )
         check_range("role", role, 0, 1)
-        model_id, more = take_text(body[_HELLO.size :], _MAX_MODEL_ID_BYTES, "hello")
+        check_range("method", method, 0, 1)
+        share, rest = _take_short(body[_HELLO.size :])
+        (count,) = take(_COUNT, rest, "hello")
+        check_range("number of models", count, 1, MAX_MODELS)
+        rest, models = rest[_COUNT.size :], []
+        for _ in range(count):
+            model, rest = ModelOffer.take(rest)
+            models.append(model)
         return cls(
             role=Role(role),
-            model_id=model_id,
-            model_hash=model_hash,
-            rates=tuple(rate for rate in range(8) if rates >> rate & 1),
+            method=Method(method),
+            share=share,
+            models=tuple(models),
             frames_per_message=frames,
             call_id=call_id,
             nonce=nonce,
             sequence=sequence,
             capabilities=Capability(capabilities),
-            tables=_TABLES.unpack_from(more)[0] if len(more) >= _TABLES.size else 0,
         )
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Answer to the peer's nonce: 32 bytes of HMAC-SHA256 (:mod:`q2d2_stream.protocol.auth`)."""
+class Auth:
+    """Confirms the keys: 16 bytes that only a side with the same ones can make."""
 
-    KIND: ClassVar[Kind] = Kind.PROOF
+    KIND: ClassVar[Kind] = Kind.AUTH
     mac: bytes
 
     def __post_init__(self) -> None:
-        check_range("length of mac", len(self.mac), 32, 32)
+        check_range("length of mac", len(self.mac), CONFIRMATION_BYTES, CONFIRMATION_BYTES)
 
     def to_body(self) -> bytes:
         """Bytes after the kind."""
         return self.mac
 
     @classmethod
-    def from_body(cls, body: bytes) -> Proof:
+    def from_body(cls, body: bytes) -> Auth:
         """Inverse of :meth:`to_body`."""
-        take(_PROOF, body, "proof")
-        return cls(body[: _PROOF.size])
+        take(_AUTH, body, "auth")
+        return cls(body[: _AUTH.size])
 
 
 @dataclass(frozen=True)
@@ -153,15 +214,15 @@ class _Ending:
 
 
 @dataclass(frozen=True)
-class Refuse(_Ending):
+class Reject(_Ending):
     """The handshake fails, or the listener is busy: a reason and a sentence for the user."""
 
-    KIND: ClassVar[Kind] = Kind.REFUSE
+    KIND: ClassVar[Kind] = Kind.REJECT
 
     @classmethod
-    def from_body(cls, body: bytes) -> Refuse:
+    def from_body(cls, body: bytes) -> Reject:
         """Inverse of :meth:`to_body`."""
-        return cls(*_ending(body, "refuse"))
+        return cls(*_ending(body, "reject"))
 
 
 @dataclass(frozen=True)
@@ -174,6 +235,15 @@ class Bye(_Ending):
     def from_body(cls, body: bytes) -> Bye:
         """Inverse of :meth:`to_body`."""
         return cls(*_ending(body, "bye"))
+
+
+def _take_short(data: bytes) -> tuple[bytes, bytes]:
+    """Bytes that begin with one byte of length, and what follows them."""
+    (length,) = take(_COUNT, data, "hello")
+    end = _COUNT.size + length
+    if len(data) < end:
+        raise WireError(f"hello claims a field of {length} bytes and is cut within it")
+    return data[_COUNT.size : end], data[end:]
 
 
 def _ending(body: bytes, what: str) -> tuple[Reason, str]:

@@ -8,19 +8,17 @@ __all__ = ["Capability", "Kind", "Reason", "Role"]
 
 
 class Kind(IntEnum):
-    """First byte of every message; below 16 is the handshake and the end."""
+    """First byte of a handshake message, and of a control message once it is opened."""
 
     HELLO = 1
-    PROOF = 2
-    REFUSE = 3
+    AUTH = 2
+    REJECT = 3
     BYE = 4
-    AUDIO = 16
     PING = 17
     PONG = 18
     REPORT = 19
     MUTE = 20
     TEXT = 21
-    AUDIO_CODED = 22
 
 
 class Role(IntEnum):
@@ -36,11 +34,11 @@ class Role(IntEnum):
 
 
 class Capability(IntFlag):
-    """What a side can do or asks for; unknown bits are ignored."""
+    """What a side can do or says of itself; unknown bits are ignored."""
 
-    SECRET = 1  # holds a shared secret: both sides must prove it
     DTX = 2  # may leave silence unsent
     RESUMES = 4  # carries on an earlier connection of this call: its sequence numbers go on
+    CHANNEL = 8  # knows the TLS connection below, which goes into the keys when both sides do
 
 
 class Reason(IntEnum):

@@ -27,6 +27,8 @@ class Limits:
         outgoing_messages: messages kept in :meth:`Session.data_to_send`.
         ping_s: seconds between pings.
         idle_s: seconds of nothing heard after which the link counts as broken.
+        retransmit_s: on transports that lose messages, seconds after which a message of the
+            handshake is sent again; None: nothing is lost.
     """
 
     handshake_s: float = 5.0
@@ -42,6 +44,7 @@ class Limits:
     outgoing_messages: int = 256
     ping_s: float = 2.0
     idle_s: float = 15.0
+    retransmit_s: float | None = None
 
 
 class TokenBucket:

@@ -1,26 +1,22 @@
-"""The messages of a running call, and the bytes of every message (docs/reference/protocol.md).
+"""The control messages of a running call, and the bytes of every message but audio.
 
 A message is one kind byte and a body, little-endian. Bodies of fixed fields may be longer than
-this version knows: the rest is ignored, so that fields can be added. Only audio must fit exactly.
+this version knows: the rest is ignored, so that fields can be added.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self, TypeAlias, TypedDict
+from typing import ClassVar, TypeAlias
 
 from q2d2_stream.errors import InputError, WireError
 from q2d2_stream.protocol.fields import U32_MAX, check_range, printable, put_text, take, take_text
-from q2d2_stream.protocol.hello import MAX_FRAMES_PER_MESSAGE, Bye, Hello, Proof, Refuse
+from q2d2_stream.protocol.hello import Auth, Bye, Hello, Reject
 from q2d2_stream.protocol.kinds import Kind
 
 __all__ = [
-    "AUDIO_HEADER_BYTES",
     "MAX_TEXT_BYTES",
-    "Audio",
-    "AudioCoded",
-    "AudioSize",
     "Message",
     "Mute",
     "Ping",
@@ -28,98 +24,16 @@ __all__ = [
     "ReceiverReport",
     "Text",
     "Unknown",
-    "audio_size",
     "decode",
     "encode",
 ]
 
 MAX_TEXT_BYTES = 1000
 
-_AUDIO = struct.Struct("<BII")
 _PING = struct.Struct("<Q")
 _PONG = struct.Struct("<QI")
 _REPORT = struct.Struct("<IIIHHHh")
 _MUTE = struct.Struct("<B")
-
-AUDIO_HEADER_BYTES = 1 + _AUDIO.size
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Frames of one rate, consecutive in sequence and in time.
-
-    Attributes:
-        sequence: number of the first frame among those meant to be sent, modulo 2**32; a gap
-            is a loss.
-        timestamp: number of the first frame among those captured, modulo 2**32; a gap that
-            the sequence does not have is silence left unsent.
-        rate: index into the configuration's rates, 0 to 3.
-        frames: number of frames, 1 to 8.
-        payload: the frames' indices as :func:`q2d2_stream.packing.pack` lays them out.
-        start: the first frame begins a talk spurt.
-        end: the last frame ends a talk spurt.
-        dtx: a keep-alive inside silence; its sound is the background noise.
-    """
-
-    KIND: ClassVar[Kind] = Kind.AUDIO
-    sequence: int
-    timestamp: int
-    rate: int
-    frames: int
-    payload: bytes
-    start: bool = False
-    end: bool = False
-    dtx: bool = False
-
-    def __post_init__(self) -> None:
-        check_range("sequence", self.sequence, 0, U32_MAX)
-        check_range("timestamp", self.timestamp, 0, U32_MAX)
-        check_range("rate", self.rate, 0, 3)
-        check_range("frames", self.frames, 1, MAX_FRAMES_PER_MESSAGE)
-
-    def to_body(self) -> bytes:
-        """Bytes after the kind."""
-        head = self.frames - 1 | self.rate << 3 | self.start << 5 | self.end << 6 | self.dtx << 7
-        return _AUDIO.pack(head, self.sequence, self.timestamp) + self.payload
-
-    @classmethod
-    def from_body(cls, body: bytes) -> Self:
-        """Inverse of :meth:`to_body`; whether the payload fits is checked by the session."""
-        return cls(**_audio_header(body), payload=body[_AUDIO.size :])
-
-
-class _AudioHeader(TypedDict):
-    sequence: int
-    timestamp: int
-    rate: int
-    frames: int
-    start: bool
-    end: bool
-    dtx: bool
-
-
-def _audio_header(body: bytes) -> _AudioHeader:
-    """All of an audio message's fields but its payload."""
-    head, sequence, timestamp = take(_AUDIO, body, "audio")
-    return {
-        "sequence": sequence,
-        "timestamp": timestamp,
-        "rate": head >> 3 & 3,
-        "frames": (head & 7) + 1,
-        "start": bool(head >> 5 & 1),
-        "end": bool(head >> 6 & 1),
-        "dtx": bool(head >> 7 & 1),
-    }
-
-
-@dataclass(frozen=True)
-class AudioCoded(Audio):
-    """As :class:`Audio`, but the payload is entropy coded: :mod:`q2d2_stream.entropy`.
-
-    For a peer whose hello told the same tables.
-    """
-
-    KIND: ClassVar[Kind] = Kind.AUDIO_CODED
 
 
 @dataclass(frozen=True)
@@ -257,16 +171,11 @@ class Unknown:
     kind: int
 
 
-Message: TypeAlias = (
-    Hello | Proof | Refuse | Bye | Audio | AudioCoded | Ping | Pong | ReceiverReport | Mute | Text
-)
+Message: TypeAlias = Hello | Auth | Reject | Bye | Ping | Pong | ReceiverReport | Mute | Text
 
 _CLASSES: dict[int, type[Message]] = {
-    cls.KIND: cls
-    for cls in (
-        Hello, Proof, Refuse, Bye, Audio, AudioCoded, Ping, Pong, ReceiverReport, Mute, Text
-    )
-}  # fmt: skip
+    cls.KIND: cls for cls in (Hello, Auth, Reject, Bye, Ping, Pong, ReceiverReport, Mute, Text)
+}
 
 
 def encode(message: Message) -> bytes:
@@ -275,7 +184,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes) -> Message | Unknown:
-    """Message of ``data``, one whole websocket message.
+    """Message of ``data``, one whole message of the handshake or one that was opened.
 
     Raises WireError for anything malformed, HandshakeError for a hello of another version.
     """
@@ -288,19 +197,3 @@ def decode(data: bytes) -> Message | Unknown:
         return cls.from_body(bytes(data[1:]))
     except InputError as error:
         raise WireError(f"{Kind(data[0]).name.lower()} message is malformed: {error}") from error
-
-
-class AudioSize(NamedTuple):
-    """What an audio message carries: frames of a rate, in so many bytes after its header."""
-
-    rate: int
-    frames: int
-    payload_bytes: int
-
-
-def audio_size(data: bytes) -> AudioSize | None:
-    """What is in a message as it is on the wire; None for all but audio."""
-    if len(data) < AUDIO_HEADER_BYTES or data[0] not in (Kind.AUDIO, Kind.AUDIO_CODED):
-        return None
-    header = _audio_header(data[1:])
-    return AudioSize(header["rate"], header["frames"], len(data) - AUDIO_HEADER_BYTES)

@@ -40,6 +40,11 @@ class Stream(IntEnum):
     AUDIO = 0b10
     CONTROL = 0b11
 
+    @classmethod
+    def of(cls, data: bytes) -> Stream:
+        """The stream that a sealed message says it is of."""
+        return cls(data[0] >> 6)
+
 
 # Audio is most of the messages: 4 bytes more would cost 0.8 of 8 kbps. What a forger gains after
 # 2**32 tries is a message of noise; what ends or mutes a call has the longer tag.
@@ -148,7 +153,7 @@ class Sealing:
         """
         if len(data) < HEADER_BYTES or not is_sealed(data):
             raise SealError(f"a message of {len(data)} bytes is not sealed")
-        stream = Stream(data[0] >> 6)
+        stream = Stream.of(data)
         window = self._windows[stream]
         low = int.from_bytes(data[:HEADER_BYTES], "big") % (1 << COUNTER_BITS)
         counter = unwrap(low, window.highest + 1)

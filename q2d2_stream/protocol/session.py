@@ -1,7 +1,7 @@
 """One side of one connection, without sockets or clocks: bytes and times in, events and bytes out.
 
 As python-websockets' ``Protocol``: the owner feeds :meth:`Session.receive_data` with what the
-websocket delivers, calls :meth:`Session.tick` when :attr:`Session.deadline` is reached, and after
+transport delivers, calls :meth:`Session.tick` when :attr:`Session.deadline` is reached, and after
 either sends what :meth:`Session.data_to_send` holds.
 """
 
@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from q2d2_stream.errors import HandshakeError, WireError
+from q2d2_stream.errors import HandshakeError, SealError, WireError
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.protocol.audio import frames_to_message, message_to_frames
+from q2d2_stream.packet import Toc
+from q2d2_stream.protocol.audio import AudioBody, AudioReader, AudioWriter
 from q2d2_stream.protocol.counters import Counters
+from q2d2_stream.protocol.endpoint import Direction, Endpoint
 from q2d2_stream.protocol.events import Closed, Established, Event
-from q2d2_stream.protocol.handshake import Endpoint, Handshake, Refusal
-from q2d2_stream.protocol.hello import Bye, Refuse
+from q2d2_stream.protocol.handshake import Handshake, Rejection
+from q2d2_stream.protocol.hello import Bye, Reject
+from q2d2_stream.protocol.key_exchange import KeyExchange
 from q2d2_stream.protocol.kinds import Kind, Reason, Role
 from q2d2_stream.protocol.limits import Limits, TokenBucket
 from q2d2_stream.protocol.messages import (
-    Audio,
     Message,
     Mute,
     Ping,
@@ -32,7 +34,9 @@ from q2d2_stream.protocol.messages import (
     encode,
 )
 from q2d2_stream.protocol.registry import Call, CallRegistry
+from q2d2_stream.protocol.retransmission import Retransmission
 from q2d2_stream.protocol.round_trip import RoundTrip
+from q2d2_stream.protocol.sealing import Opened, Sealing, Stream, is_sealed
 from q2d2_stream.protocol.sequence import Verdict
 
 __all__ = ["Session", "State"]
@@ -57,7 +61,8 @@ class Session:
         call: the client's call; the same object on every reconnection.
         registry: the server's calls; the same object for all its sessions.
         limits: what the peer may do.
-        nonce: 16 bytes instead of random ones, for tests.
+        channel: what names the TLS connection below; empty without one.
+        nonce, exchange: in place of random ones, for tests.
 
     Raises InputError when the arguments do not fit together; after that no method raises
     anything, whatever the peer sends.
@@ -72,28 +77,43 @@ class Session:
         call: Call | None = None,
         registry: CallRegistry | None = None,
         limits: Limits | None = None,
+        channel: bytes = b"",
         nonce: bytes | None = None,
+        exchange: KeyExchange | None = None,
     ) -> None:
         self.counters = Counters()
-        self._config = endpoint.config
-        self._rates = endpoint.rates
+        self._role = role
         self._limits = limits if limits is not None else Limits()
-        self._lobby = registry
-        self._handshake = Handshake(endpoint, role, call=call, registry=registry, nonce=nonce)
+        self._registry = registry
+        self._handshake = Handshake(
+            endpoint,
+            role,
+            call=call,
+            registry=registry,
+            channel=channel,
+            nonce=nonce,
+            exchange=exchange,
+        )
         self._state = State.HANDSHAKE
         self._started = now
         self._last_heard = now
         self._next_ping = now
         self._established: Established | None = None
+        self._sealing: Sealing | None = None
+        self._writer: AudioWriter | None = None
+        self._reader: AudioReader | None = None
         self._connection = 0
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
         limits = self._limits
+        self._retransmission = (
+            Retransmission(limits.retransmit_s) if limits.retransmit_s is not None else None
+        )
+        self._handshake_messages = 0
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
         self._frames = TokenBucket(limits.audio_frames_per_s, limits.audio_frames_burst, now)
         self._malformed = TokenBucket(limits.malformed_per_s, limits.malformed_burst, now)
-        for message in self._handshake.open():
-            self._send(message)
+        self._send_handshake(self._handshake.open(), now)
 
     @property
     def state(self) -> State:
@@ -117,6 +137,10 @@ class Session:
         """
         return self._round_trip.unanswered_s(now)
 
+    def silent_s(self, now: float) -> float:
+        """Seconds since something genuine came from the peer."""
+        return max(0.0, now - self._last_heard)
+
     @property
     def deadline(self) -> float | None:
         """When :meth:`tick` wants to be called next; None when closed."""
@@ -124,16 +148,18 @@ class Session:
             return None
         if self._state is State.ESTABLISHED:
             return min(self._next_ping, self._last_heard + self._limits.idle_s)
-        return self._started + self._limits.handshake_s
+        end = self._started + self._limits.handshake_s
+        again = self._retransmission.deadline if self._retransmission is not None else None
+        return end if again is None else min(end, again)
 
     def data_to_send(self) -> list[bytes]:
-        """Messages to send, in order, each as one binary websocket message; empties the list."""
+        """Messages to send, in order, each whole; empties the list."""
         data = list(self._outgoing)
         self._outgoing.clear()
         return data
 
     def receive_data(self, data: bytes | str, now: float) -> list[Event]:
-        """One whole websocket message has come; a text message (``str``) is malformed."""
+        """One whole message has come; a websocket's text message (``str``) is malformed."""
         if self._state is State.CLOSED:
             return []
         taken_over = self._check_taken_over(now)
@@ -153,11 +179,12 @@ class Session:
             return []
         if self._state is not State.ESTABLISHED:
             seconds = self._limits.handshake_s
-            if now < self._started + seconds:
-                return []
-            return self._refuse(
-                Reason.TIMEOUT, f"the handshake took longer than {seconds:g} seconds", now
-            )
+            if now >= self._started + seconds:
+                text = f"the handshake took longer than {seconds:g} seconds"
+                return self._reject(Reason.TIMEOUT, text, now)
+            if self._retransmission is not None:
+                self._outgoing += self._retransmission.due(now)
+            return []
         taken_over = self._check_taken_over(now)
         if taken_over:
             return taken_over
@@ -173,13 +200,20 @@ class Session:
     def send_audio(self, frames: AudioFrames) -> bool:
         """Queue frames for sending; False, and nothing queued, unless established.
 
-        Raises InputError when the frames do not fit the configuration.
+        Raises InputError when the frames do not fit the model, or come in another order than
+        that of their numbers.
         """
-        coder = self._established.coder if self._established is not None else None
-        message = frames_to_message(frames, self._config, coder)
-        if self._state is not State.ESTABLISHED or not self._send(message):
+        if self._state is not State.ESTABLISHED or not self._has_room():
             return False
-        self.counters.sent_frames += message.frames
+        assert self._established is not None
+        assert self._writer is not None
+        assert self._sealing is not None
+        body = self._writer.write(frames)
+        self._queue(self._sealing.seal_audio(frames.sequence, body))
+        taken = AudioBody.from_bytes(body)
+        self.counters.sent_frames += taken.toc.frames
+        self.counters.sent_payload_bytes += len(taken.packet) - 1
+        self.counters.sent_nominal_bits += _nominal_bits(self._established.sending, taken.toc)
         return True
 
     def send(self, message: ReceiverReport | Mute | Text) -> bool:
@@ -190,6 +224,8 @@ class Session:
         """Say bye and end the call for good."""
         if self._state is State.CLOSED:
             return []
+        if self._state is not State.ESTABLISHED:
+            return self._reject(Reason.ENDED, text, now)
         return self._end(Bye(Reason.ENDED, text), now)
 
     def connection_lost(self, now: float) -> list[Event]:
@@ -199,55 +235,75 @@ class Session:
         return self._closed(Closed(Reason.LOST, "the connection broke", by_peer=False), now)
 
     def _receive_handshake(self, data: bytes, now: float) -> list[Event]:
+        if self._retransmission is not None:
+            if is_sealed(data):  # the auth that comes before it was lost
+                self.counters.out_of_place += 1
+                return []
+            if self._answer_again(data):
+                return []
         limits = self._limits
-        if self.counters.received > limits.handshake_messages:
+        self._handshake_messages += 1
+        if self._handshake_messages > limits.handshake_messages:
             text = f"more than {limits.handshake_messages} messages came during the handshake"
-            return self._refuse(Reason.PROTOCOL, text, now)
+            return self._reject(Reason.PROTOCOL, text, now)
         if len(data) > limits.handshake_bytes:
             text = (
                 f"a message of {len(data)} bytes came during the handshake, "
                 f"expected at most {limits.handshake_bytes}"
             )
-            return self._refuse(Reason.PROTOCOL, text, now)
+            return self._reject(Reason.PROTOCOL, text, now)
         try:
             message = decode(data)
             if isinstance(message, Unknown):
                 self.counters.unknown += 1
                 return []
-            if isinstance(message, Refuse | Bye):
+            if isinstance(message, Reject):
                 return self._closed(Closed(message.reason, message.text, by_peer=True), now)
             replies, established = self._handshake.receive(message, data, now)
-        except Refusal as refusal:
-            return self._refuse(refusal.reason, str(refusal), now)
+        except Rejection as rejection:
+            return self._reject(rejection.reason, str(rejection), now)
         except HandshakeError as error:
-            return self._refuse(Reason.VERSION, str(error), now)
+            return self._reject(Reason.VERSION, str(error), now)
         except WireError as error:
             self.counters.malformed += 1
-            return self._refuse(Reason.PROTOCOL, str(error), now)
-        for reply in replies:
-            self._send(reply)
+            return self._reject(Reason.PROTOCOL, str(error), now)
+        self._send_handshake(replies, now, answers=data)
         if established is None:
             self._state = State.AUTH
             return []
         self._state = State.ESTABLISHED
         self._established = established
+        self._sealing = self._handshake.sealing
+        self._writer = AudioWriter(established.sending)
+        self._reader = AudioReader(established.receiving, established.peer.sequence)
         self._connection = established.call.connections
         self._last_heard = now
         self._next_ping = now
         return [established]
 
     def _receive_established(self, data: bytes, now: float) -> list[Event]:
-        self._last_heard = now
-        if not self._messages.take(1, now):
+        if len(data) > self._limits.message_bytes or not self._messages.take(1, now):
             self.counters.rate_limited += 1
             return []
+        if self._retransmission is not None and self._answer_again(data):
+            return []
+        assert self._sealing is not None
+        assert self._established is not None
+        # What does not open is not the peer's: it can neither end the call nor keep it alive.
         try:
-            if len(data) > self._limits.message_bytes:
-                raise WireError(
-                    f"a message has {len(data)} bytes, expected at most "
-                    f"{self._limits.message_bytes}"
-                )
-            return self._on_message(decode(data), now)
+            opened = self._sealing.open(data)
+        except SealError as error:
+            if error.is_replay:
+                self.counters.replayed += 1
+            else:
+                self.counters.forged += 1
+            return []
+        self._last_heard = now
+        self._established.call.hear(now)
+        try:
+            if opened.stream is Stream.AUDIO:
+                return self._on_audio(opened, now)
+            return self._on_message(decode(opened.body), now)
         except WireError as error:
             self.counters.malformed += 1
             if self._malformed.take(1, now):
@@ -259,8 +315,6 @@ class Session:
         if isinstance(message, Unknown):
             self.counters.unknown += 1
             return []
-        if isinstance(message, Audio):
-            return self._on_audio(message, now)
         if isinstance(message, ReceiverReport | Mute | Text):
             return [message]
         if isinstance(message, Ping):
@@ -275,35 +329,65 @@ class Session:
         self.counters.out_of_place += 1
         return []
 
-    def _on_audio(self, message: Audio, now: float) -> list[Event]:
-        if not self._frames.take(message.frames, now):
+    def _on_audio(self, opened: Opened, now: float) -> list[Event]:
+        assert self._established is not None
+        assert self._reader is not None
+        body = AudioBody.from_bytes(opened.body)
+        if not self._frames.take(body.toc.frames, now):
             self.counters.rate_limited += 1
             return []
-        if message.rate not in self._rates:
-            raise WireError(f"audio has rate {message.rate}, expected one of {self._rates}")
-        assert self._established is not None
-        frames = message_to_frames(message, self._config, self._established.coder)
-        verdict = self._established.call.window.accept(message.sequence, message.frames)
+        frames = self._reader.read(opened.sequence, body)
+        verdict = self._established.call.window.accept(opened.sequence, body.toc.frames)
         if verdict is Verdict.DUPLICATE:
             self.counters.duplicate += 1
             return []
         if verdict is Verdict.OUT_OF_WINDOW:
             self.counters.out_of_window += 1
             return []
-        self.counters.received_frames += message.frames
+        self.counters.received_frames += body.toc.frames
+        self.counters.received_payload_bytes += len(body.packet) - 1
+        self.counters.received_nominal_bits += _nominal_bits(self._established.receiving, body.toc)
         return [frames]
+
+    def _has_room(self) -> bool:
+        if len(self._outgoing) < self._limits.outgoing_messages:
+            return True
+        self.counters.not_sent += 1
+        return False
 
     def _send(self, message: Message) -> bool:
         # The last word is sent even when the owner has let the queue fill.
-        last_word = message.KIND in (Kind.BYE, Kind.REFUSE)
-        if len(self._outgoing) >= self._limits.outgoing_messages and not last_word:
-            self.counters.not_sent += 1
+        if message.KIND is not Kind.BYE and not self._has_room():
             return False
-        data = encode(message)
+        assert self._sealing is not None
+        self._queue(self._sealing.seal_control(encode(message)))
+        return True
+
+    def _send_handshake(
+        self, messages: list[Message], now: float, answers: bytes | None = None
+    ) -> None:
+        data = [encode(message) for message in messages]
+        for one in data:
+            self._queue(one)
+        if self._retransmission is not None:
+            # The client asks, the server answers.
+            awaits_answer = self._role is Role.CLIENT
+            self._retransmission.sent(data, now, answers=answers, awaits_answer=awaits_answer)
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Whether ``data`` is a repetition on a path that loses messages; it is answered again."""
+        assert self._retransmission is not None
+        again = self._retransmission.answer_to(data)
+        if again is None:
+            return False
+        for one in again:
+            self._queue(one)
+        return True
+
+    def _queue(self, data: bytes) -> None:
         self._outgoing.append(data)
         self.counters.sent += 1
         self.counters.sent_bytes += len(data)
-        return True
 
     def _check_taken_over(self, now: float) -> list[Event]:
         if self._established is None or self._established.call.connections == self._connection:
@@ -311,20 +395,26 @@ class Session:
         text = "a newer connection carries this call on"
         return self._end(Bye(Reason.TAKEN_OVER, text), now)
 
-    def _refuse(self, reason: Reason, text: str, now: float) -> list[Event]:
-        return self._end(Refuse(reason, text), now)
+    def _reject(self, reason: Reason, text: str, now: float) -> list[Event]:
+        message = Reject(reason, text)
+        self._queue(encode(message))
+        return self._closed(Closed(reason, message.text, by_peer=False), now)
 
-    def _end(self, message: Bye | Refuse, now: float) -> list[Event]:
+    def _end(self, message: Bye, now: float) -> list[Event]:
         self._send(message)
         return self._closed(Closed(message.reason, message.text, by_peer=False), now)
 
     def _closed(self, event: Closed, now: float) -> list[Event]:
         self._state = State.CLOSED
         if (
-            self._lobby is not None
+            self._registry is not None
             and self._established is not None
             and self._established.call.connections == self._connection
         ):
             may_return = event.reason in (Reason.LOST, Reason.TIMEOUT)
-            self._lobby.leave(self._established.call, now, ended=not may_return)
+            self._registry.leave(self._established.call, now, ended=not may_return)
         return [event]
+
+
+def _nominal_bits(direction: Direction, toc: Toc) -> float:
+    return direction.model.config.ladder[toc.rate].bits_per_frame * toc.frames

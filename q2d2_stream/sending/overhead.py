@@ -70,28 +70,30 @@ class WireMeter:
         self._wire_bits = 0
         self._seconds: deque[list[float]] = deque(maxlen=_WINDOW_S + 1)  # second, codec, wire
 
-    def count(
-        self, message_bytes: int, now: float, payload_bytes: int = 0, nominal_bits: float = 0.0
-    ) -> None:
-        """Count a message.
+    def count(self, message_bytes: int, now: float) -> None:
+        """Count a message of that length."""
+        wire_bits = 8 * self._link.wire_bytes(message_bytes)
+        self._wire_bits += wire_bits
+        self._second(now)[2] += wire_bits
+
+    def count_payload(self, payload_bytes: int, nominal_bits: float, now: float) -> None:
+        """Count indices in messages, which are the codec's.
 
         Args:
-            message_bytes: its length.
-            now: when.
-            payload_bytes: how many of it are indices, which count as the codec's.
+            payload_bytes: their length, coded or packed.
             nominal_bits: what their frames come to at ``bits_per_frame``, neither coded nor
                 rounded to bytes.
+            now: when.
         """
         self._nominal_bits += nominal_bits
-        codec_bits = 8 * payload_bytes
-        wire_bits = 8 * self._link.wire_bytes(message_bytes)
-        self._codec_bits += codec_bits
-        self._wire_bits += wire_bits
+        self._codec_bits += 8 * payload_bytes
+        self._second(now)[1] += 8 * payload_bytes
+
+    def _second(self, now: float) -> list[float]:
         second = now // 1
         if not self._seconds or self._seconds[-1][0] < second:
             self._seconds.append([second, 0.0, 0.0])
-        self._seconds[-1][1] += codec_bits
-        self._seconds[-1][2] += wire_bits
+        return self._seconds[-1]
 
     def kbps(self, now: float) -> tuple[float, float]:
         """Codec and wire kbps over the last five whole seconds and the one that runs."""

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
+from q2d2_stream.packet import MAX_PACKET_FRAMES
 from q2d2_stream.packing import packed_bytes
-from q2d2_stream.protocol.hello import MAX_FRAMES_PER_MESSAGE
-from q2d2_stream.protocol.messages import AUDIO_HEADER_BYTES, ReceiverReport
+from q2d2_stream.protocol.messages import ReceiverReport
+from q2d2_stream.protocol.sealing import AUDIO_OVERHEAD_BYTES
 from q2d2_stream.sending.overhead import Link
 
 __all__ = ["RateController", "SendPlan", "SendState"]
 
+# What an audio message has around its indices: counter and tag, flags, TOC.
+_AUDIO_BYTES = AUDIO_OVERHEAD_BYTES + 2
 # Frames per message on the way down; each step saves at least a fifth of the headers.
 _FRAMES_LADDER = (1, 2, 3, 4, 6, 8)
 # A backlog that is more than a message's own length; above the second, frames are dropped until
@@ -111,10 +114,9 @@ class RateController:
     ) -> None:
         if not rates:
             raise InputError("rates is empty, expected the rates that both ends support")
-        if not 1 <= frames_per_message <= MAX_FRAMES_PER_MESSAGE:
+        if not 1 <= frames_per_message <= MAX_PACKET_FRAMES:
             raise InputError(
-                f"frames_per_message is {frames_per_message}, "
-                f"expected 1 to {MAX_FRAMES_PER_MESSAGE}"
+                f"frames_per_message is {frames_per_message}, expected 1 to {MAX_PACKET_FRAMES}"
             )
         self._config = config
         self._link = link
@@ -146,7 +148,7 @@ class RateController:
             payload = self._coder.typical_bytes(rate, frames_per_message)
         else:
             payload = packed_bytes(self._config, rate, frames_per_message)
-        message = self._link.wire_bytes(AUDIO_HEADER_BYTES + payload)
+        message = self._link.wire_bytes(_AUDIO_BYTES + payload)
         return 8 * message * self._config.frame_rate / frames_per_message
 
     def update(self, state: SendState, now: float) -> SendPlan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from q2d2_stream.protocol.registry import DEFAULT_HOLD_S
+
 __all__ = ["ByteLimits", "ConnectionLimits"]
 
 
@@ -42,4 +44,4 @@ class ConnectionLimits:
     connections: int = 32
     open_s: float = 5.0
     bytes: ByteLimits = field(default_factory=ByteLimits)
-    hold_s: float = 10.0
+    hold_s: float = DEFAULT_HOLD_S

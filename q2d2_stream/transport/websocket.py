@@ -13,6 +13,7 @@ from q2d2_stream.transport.base import Transport
 
 if TYPE_CHECKING:
     import asyncio
+    import ssl
 
     from websockets.asyncio.connection import Connection as WebSocket
 
@@ -76,6 +77,17 @@ class WebSocketTransport(Transport):
         """The peer's address."""
         address = self._websocket.remote_address
         return f"{address[0]}:{address[1]}" if address else "unknown"
+
+    def channel_binding(self) -> bytes:
+        """What names the TLS connection below; empty without TLS.
+
+        It is the finished message of the client, which covers the certificate and all keys.
+        ``tls-unique`` is not defined for TLS 1.3 (RFC 9266 names an exporter in its place), since
+        a connection may be resumed in ways that repeat it; nothing here resumes, and Python does
+        not offer the exporter.
+        """
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return b"" if tls is None else tls.get_channel_binding("tls-unique") or b""
 
     async def recv(self) -> bytes | str:
         """The next message."""

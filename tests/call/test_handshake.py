@@ -12,9 +12,19 @@ import pytest
 
 from q2d2_stream.call import CallServer, parse_address
 from q2d2_stream.errors import InputError
-from q2d2_stream.protocol import Closed, Reason
+from q2d2_stream.protocol import Closed, Endpoint, LocalModel, Reason
 from q2d2_stream.transport.tls import client_context, server_context
-from tests.labs.call import SECRET, dial, endpoint, free_port, listen, make_session, run, until
+from tests.labs.call import (
+    SECRET,
+    codec,
+    dial,
+    endpoint,
+    free_port,
+    listen,
+    make_session,
+    run,
+    until,
+)
 
 
 def call_once(listen_options: dict[str, object], dial_options: dict[str, object]) -> Closed:
@@ -48,8 +58,7 @@ def test_the_wrong_secret_is_refused(ours: str | None, theirs: str | None) -> No
 
 
 def test_another_model_is_refused_by_name() -> None:
-    other = endpoint(None)
-    other = type(other)(other.config, "other-model", bytes(8))
+    other = Endpoint((LocalModel(codec().config, "other-model", bytes(8)),))
     end = call_once({}, {"own": other})
     assert end.reason is Reason.MODEL
     assert "other-model" in end.text

@@ -72,34 +72,6 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
             printf(" %d %d ", rate, frames);
             print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
         }
-    } else if (strcmp(operation, "audio") == 0) {
-        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], *again = malloc(size + 1);
-        q2d2_audio audio;
-        const int code = q2d2_read_audio(data, size, &audio, indices);
-        printf("%d ", code);
-        if (code == Q2D2_OK) {
-            const int length = q2d2_write_audio(&audio, indices, again, size);
-            print_hex(again, length < 0 ? 0 : (size_t)length);
-            printf(" %lu %lu %d %d %d %d %d", (unsigned long)audio.sequence,
-                   (unsigned long)audio.timestamp, audio.rate, audio.frames, audio.start,
-                   audio.end, audio.dtx);
-        }
-        free(again);
-    } else if (strcmp(operation, "hello") == 0) {
-        uint8_t again[Q2D2_HELLO_HEADER + Q2D2_MAX_MODEL_ID];
-        q2d2_hello hello;
-        const int code = q2d2_read_hello(data, size, &hello);
-        printf("%d ", code);
-        if (code == Q2D2_OK) {
-            const int length = q2d2_write_hello(&hello, again, sizeof again);
-            print_hex(again, length < 0 ? 0 : (size_t)length);
-            printf(" %d %u %d %u %lu ", hello.role, hello.rates, hello.frames_per_message,
-                   hello.capabilities, (unsigned long)hello.sequence);
-            print_hex(hello.model_hash, 8);
-            print_hex(hello.call_id, 16);
-            print_hex(hello.nonce, 16);
-            print_hex(hello.model_id, (size_t)hello.model_id_bytes);
-        }
     }
     printf("\n");
 }

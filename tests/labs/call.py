@@ -76,10 +76,8 @@ def codec() -> Codec:
 
 def endpoint(secret: str | None = None, **fields: Any) -> Endpoint:
     """The shipped codec's end of a call."""
-    shipped = codec()
     known = Secret(secret) if secret is not None else None
-    usual = {"secret": known, "coder": shipped.coder}
-    return Endpoint(shipped.config, shipped.model_id, shipped.model_hash, **{**usual, **fields})
+    return Endpoint.of(codec(), secret=known, **fields)
 
 
 def speech_file(path: Path, seconds: float, name: str = "kathleen_en_0") -> NDArray[np.float32]:

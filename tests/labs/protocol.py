@@ -10,20 +10,42 @@ from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.protocol import Call, CallRegistry, Endpoint, Event, Limits, Role, Secret, Session
+from q2d2_stream.protocol import (
+    Call,
+    CallRegistry,
+    Endpoint,
+    Event,
+    Limits,
+    LocalModel,
+    Role,
+    Secret,
+    Session,
+)
+from q2d2_stream.protocol.messages import Message, encode
+from q2d2_stream.protocol.sealing import Sealing
 
-__all__ = ["CONFIG", "HASH", "SECRET", "Peers", "endpoint", "frames_of"]
+__all__ = ["CONFIG", "HASH", "SECRET", "Peers", "endpoint", "frames_of", "local_model"]
 
 CONFIG = CodecConfig()
 HASH = bytes(range(8))
 SECRET = "correct horse battery staple"
+_MODEL_FIELDS = ("config", "model_id", "model_hash", "rates", "coder")
 
 
 def endpoint(secret: str | None = None, **fields: object) -> Endpoint:
-    """An end of a call, with the fields given in place of the usual ones."""
+    """An end of a call with one model, with the fields given in place of the usual ones."""
+    model = {name: fields.pop(name) for name in _MODEL_FIELDS if name in fields}
+    return Endpoint(
+        models=(local_model(**model),),
+        secret=Secret(secret) if secret is not None else None,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def local_model(**fields: object) -> LocalModel:
+    """A model, with the fields given in place of the usual ones."""
     usual: dict[str, object] = {"config": CONFIG, "model_id": "model-a", "model_hash": HASH}
-    usual["secret"] = Secret(secret) if secret is not None else None
-    return Endpoint(**{**usual, **fields})  # type: ignore[arg-type]
+    return LocalModel(**{**usual, **fields})  # type: ignore[arg-type]
 
 
 def frames_of(
@@ -60,6 +82,18 @@ class Peers:
         self.to_server: deque[bytes] = deque()
         self.client_events: list[Event] = []
         self.server_events: list[Event] = []
+
+    @property
+    def seals(self) -> Sealing:
+        """What the client seals with, for messages that no session would send."""
+        sealing = self.client._sealing
+        assert sealing is not None
+        return sealing
+
+    def tell_server(self, message: Message | bytes) -> list[Event]:
+        """Deliver a control message to the server, sealed as the client's."""
+        body = message if isinstance(message, bytes) else encode(message)
+        return self.server.receive_data(self.seals.seal_control(body), self.now)
 
     def collect(self) -> None:
         """Move what the sessions want to send onto the network."""

@@ -10,14 +10,15 @@ import pytest
 
 from q2d2_stream.errors import InputError
 from q2d2_stream.frames import AudioFrames
+from q2d2_stream.packing import pack
 from q2d2_stream.protocol import Call, ReceiverReport, Role
-from q2d2_stream.protocol.audio import frames_to_message
-from q2d2_stream.protocol.messages import AUDIO_HEADER_BYTES, encode
+from q2d2_stream.protocol.sealing import AUDIO_OVERHEAD_BYTES
 from q2d2_stream.sending import Dtx, Link, RateController, SendQueue, SendState, WireMeter
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.protocol import CONFIG
 
 LINK = Link(Role.CLIENT)
+AUDIO_BYTES = AUDIO_OVERHEAD_BYTES + 2  # flags, TOC
 BASE_RTT_S = 0.04
 
 
@@ -107,7 +108,7 @@ class Sender:
         if pace.may_send:
             message = self.queue.take(pace.frames_per_message)
             if message is not None:
-                size = len(encode(frames_to_message(message, CONFIG)))
+                size = AUDIO_BYTES + len(pack(message.indices, CONFIG))
                 self.bottleneck.put(message, LINK.wire_bytes(size))
         for item in self.bottleneck.run(CONFIG.frame_ms / 1000):
             if isinstance(item, AudioFrames):
@@ -210,7 +211,7 @@ def test_only_common_rates_are_used() -> None:
     with pytest.raises(InputError):
         RateController(CONFIG, (), 1, 3, LINK)
     with pytest.raises(InputError):
-        RateController(CONFIG, (0,), 0, 9, LINK)
+        RateController(CONFIG, (0,), 0, 17, LINK)
 
 
 def test_wire_bytes_count_every_header() -> None:
@@ -220,15 +221,15 @@ def test_wire_bytes_count_every_header() -> None:
     assert (
         Link(Role.CLIENT, tls=True, tcp_timestamps=False, ipv6=True).wire_bytes(18) == 18 + 6 + 82
     )
-    assert AUDIO_HEADER_BYTES == 10
-    assert rate_control().wire_bps(3, 0) == pytest.approx(15_200)
+    assert AUDIO_BYTES == 8
+    assert rate_control().wire_bps(3, 0) == pytest.approx(14_800)
 
 
 def test_what_a_coded_message_costs_is_known_in_advance() -> None:
     coder = fitted_coder(CONFIG)
     coded = RateController(CONFIG, (0, 1, 2), 2, 1, LINK, coder)
     for rate, frames in ((0, 3), (1, 1), (2, 8)):
-        message = LINK.wire_bytes(AUDIO_HEADER_BYTES + coder.typical_bytes(rate, frames))
+        message = LINK.wire_bytes(AUDIO_BYTES + coder.typical_bytes(rate, frames))
         assert coded.wire_bps(frames, rate) == pytest.approx(8 * message * 75 / frames)
         assert coded.wire_bps(frames, rate) <= RateController(
             CONFIG, (0, 1, 2), 2, 1, LINK
@@ -238,7 +239,8 @@ def test_what_a_coded_message_costs_is_known_in_advance() -> None:
 def test_the_meter_shows_codec_and_wire_rates() -> None:
     meter = WireMeter(LINK, 100.0)
     for i in range(500):
-        meter.count(18, 100.0 + i * 0.04, payload_bytes=6, nominal_bits=60)
+        meter.count(18, 100.0 + i * 0.04)
+        meter.count_payload(6, 60, 100.0 + i * 0.04)
     codec, wire = meter.kbps(120.0)
     assert codec == pytest.approx(1.2, rel=0.02)
     assert wire == pytest.approx(15.2, rel=0.02)

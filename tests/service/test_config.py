@@ -183,7 +183,7 @@ def test_denoise_without_a_denoiser_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     codec = load_codec(without_denoiser)
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)
+    monkeypatch.setattr(q2d2_stream.engine, "load_codecs", lambda *_, **__: [codec])
     path = tmp_path / "q2d2.toml"
     path.write_text('listen = "127.0.0.1:0"\ninput = "silence"\noutput = "null"\ndenoise = true')
     assert main(["serve", "--config", str(path)]) == 1
