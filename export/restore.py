@@ -1,8 +1,9 @@
 """``python -m export.restore OUT.pt``: the shipped models as a checkpoint to train on from.
 
 With ``--denoiser``, their denoising encoder as one of stage 3: it serves as long as the encoder
-that taught it stays, whatever becomes of the decoder. With ``--critic``, what stage 2 needs to go
-on at once (:mod:`export.critic`); with ``--sharpened``, the decoder before it was sharpened.
+that taught it stays, whatever becomes of the decoder. With ``--discriminator``, what stage 2 needs
+to go on at once (:mod:`export.discriminator`); with ``--sharpened``, the decoder before it was
+sharpened.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from export.critic import CRITIC
+from export.discriminator import DISCRIMINATOR
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODELS
-from q2d2_stream.model.shipped import read_critic, shipped_net
+from q2d2_stream.model.shipped import read_discriminator, shipped_net
 from research.train.checkpoint import Average, Progress, save_checkpoint
 from research.train.post_filter import sharpen_harmonics
 
@@ -28,7 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--denoiser", type=Path, help="where to write the denoising encoder")
-    parser.add_argument("--critic", action="store_true", help="add it, to go on with stage 2")
+    parser.add_argument(
+        "--discriminator", action="store_true", help="add it, to go on with stage 2"
+    )
     parser.add_argument(
         "--sharpened", type=float, default=0.0, help="undo a post-filter of this amount"
     )
@@ -40,13 +43,13 @@ def _run(args: argparse.Namespace) -> int:
     net = shipped_net(args.models)
     if args.sharpened:
         sharpen_harmonics(net.decoder, args.sharpened, undo=True)
-    head = read_critic(CRITIC) if args.critic else {}
-    pupil = shipped_net(args.models, "denoiser") if args.denoiser else None
-    progress = Progress(stage=2 if args.critic else 1)
+    head = read_discriminator(DISCRIMINATOR) if args.discriminator else {}
+    student = shipped_net(args.models, "denoiser") if args.denoiser else None
+    progress = Progress(stage=2 if args.discriminator else 1)
     save_checkpoint(args.out, net, Average(net), head, {}, progress)
-    if pupil is not None:
+    if student is not None:
         teacher = {f"teacher.{name}": value for name, value in net.encoder.state_dict().items()}
-        save_checkpoint(args.denoiser, pupil, Average(pupil), teacher, {}, Progress(stage=3))
+        save_checkpoint(args.denoiser, student, Average(student), teacher, {}, Progress(stage=3))
     return 0
 
 

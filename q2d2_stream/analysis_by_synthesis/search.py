@@ -26,7 +26,7 @@ from q2d2_stream.analysis_by_synthesis.reconstruction import (
 from q2d2_stream.engine.stream import check_frames
 from q2d2_stream.errors import InputError
 from q2d2_stream.model.decoder import DecoderState, Filters
-from q2d2_stream.model.discriminator import Discriminator, fooling_loss
+from q2d2_stream.model.discriminator import Discriminator, adversarial_loss
 from q2d2_stream.model.net import CodecNet
 
 __all__ = ["AHEAD", "PIECE", "REVISION", "STEPS", "PointSearch"]
@@ -35,7 +35,9 @@ PIECE, AHEAD = 450, 75  # frames
 STEPS = 40  # for each piece, unless told otherwise
 REVISION = 2  # of what is found: raised when equal sound, model and steps give other indices
 _STEP = 0.02  # of Adam, before the tanh
-_FOOLING = 0.15  # of the critic: more sounds more natural, and less like the speaker
+_ADVERSARIAL_WEIGHT = (
+    0.15  # of the discriminator: more sounds more natural, and less like the speaker
+)
 
 
 class PointSearch:
@@ -46,15 +48,19 @@ class PointSearch:
     """
 
     def __init__(
-        self, net: CodecNet, rate: int, steps: int = STEPS, critic: Discriminator | None = None
+        self,
+        net: CodecNet,
+        rate: int,
+        steps: int = STEPS,
+        discriminator: Discriminator | None = None,
     ) -> None:
         """
         Args:
             net: with the decoder that will be heard.
             rate: index into ``net.config.codec.rates``.
             steps: of gradient descent for each piece.
-            critic: the decoder's, from stage 2. Without it the search takes nearness for all, and
-                what it finds sounds less natural.
+            discriminator: the decoder's, from stage 2. Without it the search takes nearness for
+                all, and what it finds sounds less natural.
 
         Raises InputError for a rate or a number of steps that there is not.
         """
@@ -65,7 +71,7 @@ class PointSearch:
         self.steps, self.pairs = steps, codec.rate_pairs(rate)
         self._flags = torch.eye(len(codec.rates) + 1)[rate]
         self._hop, self._unsent = codec.hop, 2 * (len(codec.codes) - self.pairs)
-        self._judge, self._critic = ReconstructionLoss(codec), critic
+        self._judge, self._discriminator = ReconstructionLoss(codec), discriminator
         self._heard = net.encoder.initial_state()
         self._spoken = net.decoder.initial_state()
         self._waiting = torch.zeros(1, 0)
@@ -127,10 +133,10 @@ class PointSearch:
     def _unlike(self, got: Tensor, wanted: Tensor) -> Tensor:
         sent = torch.tensor([float(self.pairs)])
         loss: Tensor = self._judge(got, wanted, sent, self._rng)["loss"]
-        if self._critic is None:
+        if self._discriminator is None:
             return loss
-        said, _ = self._critic(got, wanted, self._rng)
-        return loss + _FOOLING * fooling_loss(said)
+        said, _ = self._discriminator(got, wanted, self._rng)
+        return loss + _ADVERSARIAL_WEIGHT * adversarial_loss(said)
 
     @torch.enable_grad()
     def _descend(self, latent: Tensor, pcm: Tensor) -> Tensor:

@@ -59,14 +59,14 @@ def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
         raise InputError("--search tells the sound as it is, expected it without --denoise")
     try:
         from q2d2_stream.analysis_by_synthesis.search import STEPS, PointSearch
-        from q2d2_stream.model.shipped import shipped_critic, shipped_net
+        from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
     from q2d2_stream.engine.codec import MODELS
 
     folder = Path(args.models or MODELS)
     steps = STEPS if args.steps is None else args.steps
-    return PointSearch(shipped_net(folder), rate.index, steps, shipped_critic(folder))
+    return PointSearch(shipped_net(folder), rate.index, steps, shipped_discriminator(folder))
 
 
 def run(args: argparse.Namespace) -> int:

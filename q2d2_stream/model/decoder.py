@@ -90,7 +90,7 @@ class Decoder(nn.Module):
 
     def random_state(self, batch: int = 1) -> DecoderState:
         """The state before the first frame, but with sound sources as after many others: a
-        critic must not find out speech by the one noise that every clip begins with."""
+        discriminator must not find out speech by the one noise that every clip begins with."""
         state = self.initial_state(batch)
         noise = torch.randint_like(state.noise, self.noise_phase.MODULUS)
         return state._replace(phase=torch.rand_like(state.phase), noise=noise)

@@ -1,8 +1,8 @@
-"""A critic that tells decoded speech from the original, made of matrix products.
+"""A discriminator that tells decoded speech from the original, made of matrix products.
 
 Spectrogram discriminators of neural codecs are 2-D convolutions (EnCodec, arXiv 2210.13438):
 under 4 seconds of audio a second on a CPU core. Here a spectrum is cut into four bands, each band
-of each frame becomes one vector, and the codec's own ConvNeXt blocks look along time. A verdict
+of each frame becomes one vector, and the codec's own ConvNeXt blocks look along time. A judgement
 for every band and frame keeps one easy flaw from hiding all the others.
 """
 
@@ -20,17 +20,17 @@ from q2d2_stream.model.spectrum import windowed_spectrum
 
 __all__ = [
     "Discriminator",
-    "Verdict",
-    "critic_loss",
-    "fooling_loss",
-    "matching_loss",
+    "Judgement",
+    "adversarial_loss",
+    "discriminator_loss",
+    "feature_matching_loss",
     "phase_turns",
 ]
 
 SIZES = (256, 512, 1024, 2048)  # windows, samples; hop a quarter
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What one resolution says: positive logits mean "original"."""
 
     logits: Tensor  # (batch * bands, frames)
@@ -78,8 +78,8 @@ class _Resolution(nn.Module):
         self.stack = _HeardStack(dim, blocks, kernel=5, expansion=2)
         self.head = nn.Linear(dim, 1)
 
-    def forward(self, pcm: Tensor) -> Verdict:
-        """``(batch, samples)`` of unit level -> a verdict."""
+    def forward(self, pcm: Tensor) -> Judgement:
+        """``(batch, samples)`` of unit level -> a judgement."""
         spectrum = windowed_spectrum(pcm, self.window, self.size // 4)
         power = spectrum[..., 1:, :].square().sum(-1)
         log = 0.5 * torch.log(power + 1e-6)
@@ -89,7 +89,7 @@ class _Resolution(nn.Module):
         x = torch.matmul(banded, self.project) + torch.matmul(turn, self.project_phase)
         x = (x + self.bias).flatten(0, 1)
         x, features = self.stack(x)
-        return Verdict(self.head(x)[..., 0], features)
+        return Judgement(self.head(x)[..., 0], features)
 
 
 class Discriminator(nn.Module):
@@ -102,8 +102,8 @@ class Discriminator(nn.Module):
 
     def forward(
         self, got: Tensor, wanted: Tensor, rng: np.random.Generator
-    ) -> tuple[list[Verdict], list[Verdict]]:
-        """Verdicts on ``(batch, samples)`` of decoded and of original speech, the same
+    ) -> tuple[list[Judgement], list[Judgement]]:
+        """Logits on ``(batch, samples)`` of decoded and of original speech, the same
         resolutions for both, at the original's level."""
         level = wanted.square().mean(-1, keepdim=True).sqrt() + 1e-3
         drawn = rng.choice(len(self.resolutions), self.draw, replace=False)
@@ -111,8 +111,8 @@ class Discriminator(nn.Module):
         return [each(got / level) for each in chosen], [each(wanted / level) for each in chosen]
 
 
-def critic_loss(got: list[Verdict], wanted: list[Verdict]) -> Tensor:
-    """Hinge: 2 for a critic that knows nothing, 0 for one that is never fooled."""
+def discriminator_loss(got: list[Judgement], wanted: list[Judgement]) -> Tensor:
+    """Hinge: 2 for a discriminator that knows nothing, 0 for one that is never fooled."""
     terms = [
         functional.relu(1.0 - real.logits).mean() + functional.relu(1.0 + fake.logits).mean()
         for fake, real in zip(got, wanted, strict=True)
@@ -120,13 +120,13 @@ def critic_loss(got: list[Verdict], wanted: list[Verdict]) -> Tensor:
     return torch.stack(terms).mean()
 
 
-def fooling_loss(got: list[Verdict]) -> Tensor:
+def adversarial_loss(got: list[Judgement]) -> Tensor:
     """What the decoder minimises: falls as its speech passes for original."""
     return torch.stack([-fake.logits.mean() for fake in got]).mean()
 
 
-def matching_loss(got: list[Verdict], wanted: list[Verdict]) -> Tensor:
-    """Distance of the critic's features, relative to their size (arXiv 1512.09300)."""
+def feature_matching_loss(got: list[Judgement], wanted: list[Judgement]) -> Tensor:
+    """Distance of the discriminator's features, relative to their size (arXiv 1512.09300)."""
     terms = [
         functional.l1_loss(a, b.detach()) / (b.detach().abs().mean() + 1e-4)
         for fake, real in zip(got, wanted, strict=True)

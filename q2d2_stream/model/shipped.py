@@ -1,4 +1,4 @@
-"""The shipped model files as a network in torch again, and the critic beside them."""
+"""The shipped model files as a network in torch again, and the discriminator beside them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.discriminator import Discriminator
 from q2d2_stream.model.net import CodecNet
 
-__all__ = ["CRITIC_FILE", "cast_floats", "read_critic", "shipped_critic", "shipped_net"]
+__all__ = [
+    "DISCRIMINATOR_FILE",
+    "cast_floats",
+    "read_discriminator",
+    "shipped_discriminator",
+    "shipped_net",
+]
 
-CRITIC_FILE = "critic.npz"
+DISCRIMINATOR_FILE = "discriminator.npz"
+_PREFIX = "discriminator."
 
 
 def cast_floats(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -67,37 +74,42 @@ def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
     return net
 
 
-def read_critic(path: Path) -> dict[str, Tensor]:
-    """What ``export.critic.save_critic`` wrote, in float32.
+def read_discriminator(path: Path) -> dict[str, Tensor]:
+    """What ``export.discriminator.save_discriminator`` wrote, in float32.
 
-    Raises ModelError when it is no critic of this version's shapes.
+    Raises ModelError when it is no discriminator of this version's shapes.
     """
     if not path.exists():
         raise ModelError(
-            f"no critic is kept in {path}; stage 2 begins with a new one, or write it with "
-            "export.critic"
+            f"no discriminator is kept in {path}; stage 2 begins with a new one, or write it with "
+            "export.discriminator"
         )
     try:
         with np.load(path, allow_pickle=False) as content:
             found = {name: torch.from_numpy(content[name]) for name in content.files}
     except Exception as error:  # numpy and zipfile raise several unrelated types
         raise ModelError(
-            f"{path} holds no critic ({error}), write it with export.critic"
+            f"{path} holds no discriminator ({error}), write it with export.discriminator"
         ) from error
-    wanted = {f"critic.{name}": value.shape for name, value in Discriminator().state_dict().items()}
+    found = {
+        name.replace("discriminator.", _PREFIX): value for name, value in found.items()
+    }  # before 0.1.0
+    expected = Discriminator().state_dict()
+    wanted = {f"{_PREFIX}{name}": value.shape for name, value in expected.items()}
     wanted["steps"] = torch.Size(())
     if {name: value.shape for name, value in found.items()} != wanted:
-        raise ModelError(f"{path} holds a critic of other shapes; export.critic makes one")
+        raise ModelError(
+            f"{path} holds a discriminator of other shapes; export.discriminator makes one"
+        )
     return cast_floats(found, torch.float32)
 
 
-def shipped_critic(folder: Path) -> Discriminator | None:
-    """The critic that the decoder in a folder of models was trained against, if one is there."""
-    path = folder / CRITIC_FILE
+def shipped_discriminator(folder: Path) -> Discriminator | None:
+    """The discriminator that a folder's decoder was trained against, if one is there."""
+    path = folder / DISCRIMINATOR_FILE
     if not path.exists():
         return None
-    prefix = "critic."
-    found = {k: v for k, v in read_critic(path).items() if k.startswith(prefix)}
-    critic = Discriminator()
-    critic.load_state_dict({k.removeprefix(prefix): v for k, v in found.items()})
-    return critic.eval().requires_grad_(False)
+    found = {k: v for k, v in read_discriminator(path).items() if k.startswith(_PREFIX)}
+    discriminator = Discriminator()
+    discriminator.load_state_dict({k.removeprefix(_PREFIX): v for k, v in found.items()})
+    return discriminator.eval().requires_grad_(False)

@@ -13,7 +13,7 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.model.discriminator import Discriminator
 from q2d2_stream.model.net import CodecNet
-from q2d2_stream.model.shipped import shipped_critic, shipped_net
+from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
 from research.eval.codecs import StreamCodec
 
 __all__ = ["SearchedCodec"]
@@ -50,8 +50,8 @@ class SearchedCodec(StreamCodec):
         return shipped_net(self.models or MODELS)
 
     @cached_property
-    def _critic(self) -> Discriminator | None:
-        return shipped_critic(self.models or MODELS)
+    def _discriminator(self) -> Discriminator | None:
+        return shipped_discriminator(self.models or MODELS)
 
     def key(self) -> str:
         """As of the codec, and the steps. Raises MissingExtra where onnx is not installed."""
@@ -59,5 +59,5 @@ class SearchedCodec(StreamCodec):
         return f"{super().key()} searched {self.steps} revision {REVISION}"
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        search = PointSearch(self._net, self.rate, self.steps, self._critic)
+        search = PointSearch(self._net, self.rate, self.steps, self._discriminator)
         return np.concatenate([search.push(frames.reshape(-1)), search.finish()])

@@ -53,8 +53,8 @@ from research.train.batches import (
     fill_unvoiced,
 )
 from research.train.corpus import Corpus, open_corpus, voice_pitch
+from research.train.optimizers import learning_rate, make_optimizers
 from research.train.stages import LatentStage
-from research.train.trainer import _optimizers, learning_rate
 from research.train.validate import entropy_bits
 
 __all__ = ["LEVELS", "codecs", "grid_snr_db", "main", "new_stages"]
@@ -151,7 +151,7 @@ def train(
     parts = {}
     for kind, stage in stages.items():
         parameters = stage.trained()[0]
-        parts[kind] = (stage, parameters, _optimizers(parameters, stage.net, args.lr))
+        parts[kind] = (stage, parameters, make_optimizers(parameters, stage.net, args.lr))
     codec = codecs()[_BASELINE]
     mean = dict.fromkeys(stages, 0.0)
     for step in range(steps if stop_after is None else stop_after):

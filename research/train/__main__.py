@@ -35,8 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--average", type=float, default=0.998, help="decay of the average")
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
-    parser.add_argument("--pupil", type=Path, help="earlier stage 3 checkpoint, a head start")
-    parser.add_argument("--joint", action="store_true", help="stages 1 and 2 train the encoder too")
+    parser.add_argument("--student", type=Path, help="earlier stage 3 checkpoint, a head start")
+    parser.add_argument(
+        "--train-encoder", action="store_true", help="stages 1 and 2 train the encoder too"
+    )
     parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
     parser.add_argument("--frames", type=int, default=120, help="frames per clip")
@@ -47,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         "--bf16", action="store_true", help="bfloat16 stacks (GPU, AMX, AVX512-BF16)"
     )
     parser.add_argument(
-        "--graphs", action="store_true", help="record steps as CUDA graphs (one GPU, not stage 3)"
+        "--cuda-graphs",
+        action="store_true",
+        help="record steps as CUDA graphs (one GPU, not stage 3)",
     )
     parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
     parser.add_argument("--seed", type=int, default=0)
@@ -56,14 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what the stage would ignore."""
-    if args.joint and args.stage not in ("1", "2", "auto"):
-        raise InputError(f"--joint is of stages 1 and 2; stage {args.stage} has no use for it")
+    if args.train_encoder and args.stage not in ("1", "2", "auto"):
+        raise InputError(
+            f"--train-encoder is of stages 1 and 2; stage {args.stage} has no use for it"
+        )
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
-    if args.graphs and args.stage == "3":
-        raise InputError("--graphs is of stages 0 to 2: stage 3 mixes its noise between steps")
-    if args.pupil and args.stage != "3":
-        raise InputError(f"--pupil is of stage 3, expected --stage 3 with it, not {args.stage}")
+    if args.cuda_graphs and args.stage == "3":
+        raise InputError("--cuda-graphs is of stages 0 to 2: stage 3 mixes its noise between steps")
+    if args.student and args.stage != "3":
+        raise InputError(f"--student is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
 def _work(args: argparse.Namespace) -> None:
@@ -71,16 +77,18 @@ def _work(args: argparse.Namespace) -> None:
     from q2d2_stream.model import ModelConfig
     from research.train.checkpoint import read_config
     from research.train.corpus import open_corpus
-    from research.train.trainer import TrainOptions, train
+    from research.train.options import TrainOptions
+    from research.train.trainer import train
 
     cache = args.cache or args.out.parent / "cache"
     corpus = open_corpus(args.data, cache)
     noise = open_corpus(args.noise, cache) if args.noise else None
     options = TrainOptions(
         out=args.out, stage=0, minutes=args.minutes, hours=args.hours, average=args.average,
-        init=args.init, pupil=args.pupil, batch=args.batch, frames=args.frames, rate=args.lr,
-        joint=args.joint, whisper=args.whisper, compile=args.compile, bf16=args.bf16,
-        graphs=args.graphs, workers=args.workers, seed=args.seed,
+        init=args.init, student=args.student, batch=args.batch, frames=args.frames,
+        learning_rate=args.lr, train_encoder=args.train_encoder, whisper=args.whisper,
+        compile=args.compile, bf16=args.bf16, cuda_graphs=args.cuda_graphs, workers=args.workers,
+        seed=args.seed,
     )  # fmt: skip
     known = [p for p in (args.out / f"stage{args.stage}.pt", args.init) if p and p.exists()]
     config = read_config(known[0]) if known else ModelConfig()
@@ -105,7 +113,7 @@ def _run(args: argparse.Namespace) -> int:
         import torch
 
         from research.train.corpus import open_corpus
-        from research.train.trainer import spawn
+        from research.train.processes import launch
     except ImportError as error:
         raise MissingExtra("torch", "train", "training") from error
     cache = args.cache or args.out.parent / "cache"
@@ -115,10 +123,12 @@ def _run(args: argparse.Namespace) -> int:
     logging.info("%.1f hours in %d sources", corpus.hours, len(corpus.sources))
     default = torch.cuda.device_count() or os.cpu_count() or 1
     processes = args.processes or default
-    if args.graphs and (processes > 1 or not torch.cuda.is_available()):
-        raise InputError("--graphs needs a GPU and one process, expected --processes 1 with it")
+    if args.cuda_graphs and (processes > 1 or not torch.cuda.is_available()):
+        raise InputError(
+            "--cuda-graphs needs a GPU and one process, expected --processes 1 with it"
+        )
     if processes > 1:
-        spawn(partial(_work, args), processes)
+        launch(partial(_work, args), processes)
     else:
         _work(args)
     return 0

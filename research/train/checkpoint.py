@@ -109,6 +109,10 @@ def read_checkpoint(path: Path, expected: ModelConfig | None = None) -> dict[str
             f"{path} is of another network ({_differences(found, expected)}): go on with the "
             "version that made it, or begin anew"
         )
+    head = content["stage_head"]  # named otherwise before 0.1.0
+    content["stage_head"] = {
+        k.replace("discriminator.", "discriminator."): v for k, v in head.items()
+    }
     none = torch.zeros(LAGS, len(found.codec.levels))  # as it was before there was noise shaping
     for part in ("weights", "average"):
         content[part].setdefault("quantizer.feedback", none)

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Recorder"]
+__all__ = ["CudaGraphCapture"]
 
 Step = Callable[[Sequence[Tensor], np.random.Generator], dict[str, Tensor]]
 
 
-class Recorder:
+class CudaGraphCapture:
     """Calls ``step``, recorded once there are ``variants`` recordings of its kind. From its making
     until :meth:`close` this thread works on a stream of its own.
 

@@ -1,8 +1,8 @@
 """Stage 3: an encoder that hears a noisy room and says what was said.
 
 It starts as a copy of the trained encoder, which becomes its teacher: the teacher hears the clip,
-the pupil the clip in noise, and the pupil's latents shall be the teacher's. No decoder takes part,
-so this is the cheapest stage, and the bitstream and every decoder stay as they are.
+the student the clip in noise, and the student's latents shall be the teacher's. No decoder takes
+part, so this is the cheapest stage, and the bitstream and every decoder stay as they are.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def add_noise(
 
 
 class DenoisingStage(Stage):
-    """The distance of the pupil's latents from the teacher's, in grid steps.
+    """The distance of the student's latents from the teacher's, in grid steps.
 
     A pair that every rate sends counts more than one that only the highest does.
     """
@@ -84,10 +84,10 @@ class DenoisingStage(Stage):
     weights: Tensor
 
     def __init__(
-        self, net: CodecNet, speech: Corpus, noise: Corpus | None, pupil: Path | None = None
+        self, net: CodecNet, speech: Corpus, noise: Corpus | None, student: Path | None = None
     ) -> None:
         super().__init__()
-        self.net, self.speech, self.noise, self.earlier = net, speech, noise, pupil
+        self.net, self.speech, self.noise, self.earlier = net, speech, noise, student
         self.teacher = copy.deepcopy(net.encoder).requires_grad_(False)
         codec = net.config.codec
         sent_by = sum((np.arange(codec.pairs) < pairs).astype(np.float32) for pairs in codec.rates)
@@ -95,7 +95,7 @@ class DenoisingStage(Stage):
         self.register_buffer("weights", weights, persistent=False)
 
     def begin(self) -> None:
-        """The weights a run starts from are the teacher's for good. An earlier teacher's pupil
+        """The weights a run starts from are the teacher's for good. An earlier teacher's student
         is a head start: what it had learned is added to the new teacher's weights."""
         self.teacher.load_state_dict(self.net.encoder.state_dict())
         if self.earlier is None:

@@ -2,9 +2,9 @@
 
 0  latents: encoder and lattice, through a small head, on mel spectra, pitch and voicing. All
    matrix products, so it runs at several times the speed of stage 1 and settles the bitstream.
-1  waveform: the decoder on spectral losses, the encoder frozen (``joint`` trains both).
-2  adversarial: the decoder on those losses and against a critic; the bitstream stays
-   (``joint`` trains the encoder too, which does not hear the critic; then it does not).
+1  waveform: the decoder on spectral losses, the encoder frozen (``train_encoder`` trains both).
+2  adversarial: the decoder on those losses and against a discriminator; the bitstream stays
+   (``train_encoder`` trains that too, which does not hear the discriminator; then it does not).
 3  denoising: a second encoder for the same decoder (:mod:`research.train.denoising`).
 """
 
@@ -33,9 +33,9 @@ from q2d2_stream.model import Decoder
 from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.model.discriminator import (
     Discriminator,
-    critic_loss,
-    fooling_loss,
-    matching_loss,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
 )
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.net import CodecNet
@@ -51,7 +51,9 @@ __all__ = [
     "WaveStage",
 ]
 
-Pull = tuple[float | Tensor, Tensor]  # a share of the gradient's size, and a loss that asks for it
+AuxiliaryLoss = tuple[
+    float | Tensor, Tensor
+]  # a share of the gradient's size, and a loss that asks for it
 Gradients = list[Tensor]  # one to each of several tensors
 
 
@@ -148,17 +150,17 @@ class WaveStage(Stage):
     spectral losses see harmonics where they belong while the pitch is still being learned.
     """
 
-    def __init__(self, net: CodecNet, joint: bool = False) -> None:
+    def __init__(self, net: CodecNet, train_encoder: bool = False) -> None:
         super().__init__()
-        self.net, self.joint = net, joint
+        self.net, self.train_encoder = net, train_encoder
         codec = net.config.codec
         self.reconstruction = ReconstructionLoss(codec)
         self.closed_loop = ClosedLoop(net) if codec.refined else None
 
     def trained(self) -> list[list[nn.Parameter]]:
-        """The decoder, and the encoder when joint."""
+        """The decoder, and the encoder with ``train_encoder``."""
         parts: list[nn.Module] = [self.net.decoder]
-        if self.joint:
+        if self.train_encoder:
             parts += [self.net.encoder, self.net.quantizer]
         return [[p for part in parts for p in part.parameters()]]
 
@@ -168,7 +170,7 @@ class WaveStage(Stage):
 
     def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
-        with torch.set_grad_enabled(self.joint and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(self.train_encoder and torch.is_grad_enabled()):
             points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
@@ -200,25 +202,27 @@ class WaveStage(Stage):
 
 
 class AdversarialStage(WaveStage):
-    """Stage 2: the decoder against a critic, on a frozen encoder and lattice unless ``joint``.
+    """Stage 2: the decoder against a discriminator, on a frozen encoder unless it is trained too.
 
-    Gradients are balanced where they meet: what the critic asks for gets a fixed share of the size
-    of the spectral losses' gradient, whatever the scale of a loss; and so do the pulses' phases
-    and, where there is one, a recogniser. They meet at the filters (as VQGAN's at its last layer,
-    arXiv 2012.09841), not at the waveform (EnCodec, arXiv 2210.13438): there the near silence
-    between words holds most of a logarithm's gradient, and the filters hear little of it.
+    Gradients are balanced where they meet: the adversarial gradient is scaled to a fixed fraction
+    of the reconstruction losses' gradient, whatever the scale of a loss; so are those of the
+    pulses' phases and, where there is one, of a recogniser. They meet at the filters (as VQGAN's at
+    its last layer, arXiv 2012.09841), not at the waveform (EnCodec, arXiv 2210.13438): there the
+    near silence between words holds most of a logarithm's gradient, and the filters hear little of
+    it.
     """
 
-    critic_share, matching_weight = 0.5, 6.0
-    alone_steps, ramp_steps = 500, 400  # a new critic learns alone first, then is heeded by and by
-    whisper_share = 0.8
-    phase_share = 0.1
+    adversarial_weight, feature_matching_weight = 0.5, 6.0
+    # A new discriminator learns alone first, then its weight ramps up.
+    alone_steps, ramp_steps = 500, 400
+    whisper_weight = 0.8
+    phase_weight = 0.1
     steps: Tensor  # stays on the CPU: it decides what comes next
     ramp: Tensor
 
-    def __init__(self, net: CodecNet, joint: bool = False, whisper: bool = False) -> None:
-        super().__init__(net, joint)
-        self.critic = Discriminator()
+    def __init__(self, net: CodecNet, train_encoder: bool = False, whisper: bool = False) -> None:
+        super().__init__(net, train_encoder)
+        self.discriminator = Discriminator()
         self.phase = PhaseLoss(net.config.codec.sample_rate, net.config.codec.hop)
         self.whisper = WhisperLoss() if whisper else None
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -231,24 +235,24 @@ class AdversarialStage(WaveStage):
 
     @property
     def _joined(self) -> int:
-        """Steps since the decoder joined the critic; negative while that learns alone."""
+        """Steps since the decoder joined the discriminator; negative while that learns alone."""
         return int(self.steps) - self.alone_steps
 
     def prepare(self) -> str:
-        """ "alone" while only the critic learns, then "together"."""
+        """ "alone" while only the discriminator learns, then "together"."""
         self.ramp.fill_(min(1.0, max(0.0, self._joined / self.ramp_steps)))
         return "alone" if self._joined < 0 else "together"
 
     def count(self) -> None:
-        """Of a critic's life, over several runs."""
+        """Of a discriminator's life, over several runs."""
         self.steps += 1
 
     def trained(self) -> list[list[nn.Parameter]]:
-        """The decoder, and the encoder when joint; the critic."""
-        return [*super().trained(), list(self.critic.parameters())]
+        """The decoder, and the encoder with ``train_encoder``; the discriminator."""
+        return [*super().trained(), list(self.discriminator.parameters())]
 
     def warmed(self, step: int) -> int:
-        """The decoder begins to move when a new critic has had its steps alone."""
+        """The decoder begins to move when a new discriminator has had its steps alone."""
         return step if self._joined < 0 else min(step, self._joined)
 
     def pitch(self, filters: Filters, true_f0: Tensor, first: int = 0) -> Tensor:
@@ -259,17 +263,17 @@ class AdversarialStage(WaveStage):
         return torch.where(odd, decoded, true_f0)
 
     def judge(self, got: Tensor, wanted: Tensor) -> tuple[Losses, slice]:
-        """What the critic says of a part of every clip, and of which: half, for it costs more than
-        the decoder."""
+        """The discriminator's losses on a part of every clip, and which: half, for it costs more
+        than the decoder."""
         # every process draws the same resolutions: their gradients are averaged
         drawn = np.random.default_rng(int(self.steps))
         start = int(drawn.integers(0, got.shape[1] // 2 + 1))
         part = slice(start, start + got.shape[1] // 2)
-        fake, real = self.critic(got[:, part], wanted[:, part], drawn)
+        fake, real = self.discriminator(got[:, part], wanted[:, part], drawn)
         said = {
-            "critic": critic_loss(fake, real),
-            "fooling": fooling_loss(fake),
-            "matching": matching_loss(fake, real),
+            "discriminator": discriminator_loss(fake, real),
+            "adversarial": adversarial_loss(fake),
+            "feature_matching": feature_matching_loss(fake, real),
         }
         return said, part
 
@@ -288,13 +292,13 @@ class AdversarialStage(WaveStage):
         return loss
 
     def teach(self, batch: Batch) -> Losses:
-        """The critic's part of a step: at a third of its cost, and no harm to the decoder."""
+        """The discriminator's part of a step: a third of its cost, and no harm to the decoder."""
         with torch.no_grad():
             said = self.predict(batch)
             f0 = self.pitch(said.filters, batch.f0)
             got, wanted, _ = self.synthesize(batch, said.filters, f0, said)
         losses, _ = self.judge(got, wanted)
-        losses["critic"].backward()  # type: ignore[no-untyped-call]
+        losses["discriminator"].backward()  # type: ignore[no-untyped-call]
         return losses | said.source
 
     def backward(self, batch: Batch, rng: np.random.Generator) -> Losses:
@@ -309,18 +313,24 @@ class AdversarialStage(WaveStage):
         losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng)
         opinion, part = self.judge(got, wanted)
         losses |= opinion
-        critic = losses["fooling"] + self.matching_weight * losses["matching"]
+        adversarial = (
+            losses["adversarial"] + self.feature_matching_weight * losses["feature_matching"]
+        )
         losses["phase"] = self.pulse_shape(batch, heard, f0, said.state)
-        pulls: list[Pull] = [
-            (self.ramp * self.critic_share, critic),
-            (self.phase_share, losses["phase"]),
+        auxiliaries: list[AuxiliaryLoss] = [
+            (self.ramp * self.adversarial_weight, adversarial),
+            (self.phase_weight, losses["phase"]),
         ]
         if self.whisper is not None:
             losses["whisper"] = self.whisper(got[:, part], wanted[:, part])
-            pulls.append((self.whisper_share, losses["whisper"]))
-        likeness, criticism, phase, *words = balanced(losses["loss"], pulls, _shaping(heard))
-        torch.autograd.backward(losses["critic"], inputs=list(self.critic.parameters()))
-        self.descend(filters, source_loss(source), [likeness, *words], [criticism, phase])
+            auxiliaries.append((self.whisper_weight, losses["whisper"]))
+        reconstruction, texture, phase, *words = balanced(
+            losses["loss"], auxiliaries, _shaping(heard)
+        )
+        torch.autograd.backward(
+            losses["discriminator"], inputs=list(self.discriminator.parameters())
+        )
+        self.descend(filters, source_loss(source), [reconstruction, *words], [texture, phase])
         return losses | source | errors
 
     def descend(
@@ -329,11 +339,12 @@ class AdversarialStage(WaveStage):
         """Add gradients at the filters, and those of the loss ``side``, to the parameters'.
 
         The encoder hears of the content alone: what is to be told does not depend on the texture
-        that the decoder gives it ("universal representations", arXiv 2106.10311). Of the critic
-        little reaches it but noise, and the rest is the opposite of what the spectral losses ask.
+        that the decoder gives it ("universal representations", arXiv 2106.10311). Of the
+        discriminator little reaches it but noise, and the rest is the opposite of what the spectral
+        losses ask.
         """
         shaping, decoder = _shaping(filters), list(self.net.decoder.parameters())
-        if self.joint:
+        if self.train_encoder:
             torch.autograd.backward(shaping, _sum(texture), retain_graph=True, inputs=decoder)
         else:  # nothing before the decoder listens: one way back is enough
             content = [*content, *texture]
@@ -345,9 +356,11 @@ def _shaping(filters: Filters) -> list[Tensor]:
     return [filters.harmonic, filters.angle, filters.noise, filters.voicing]
 
 
-def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Gradients]:
-    """Gradients of ``loss`` for ``inputs``, then those of every pull, brought to its share of their
-    size; a pull need not reach all inputs. The graph is kept."""
+def balanced(
+    loss: Tensor, auxiliaries: list[AuxiliaryLoss], inputs: list[Tensor]
+) -> list[Gradients]:
+    """Gradients of ``loss`` for ``inputs``, then those of every auxiliary loss, scaled to its
+    weight times their norm; an auxiliary loss need not reach all inputs. The graph is kept."""
 
     def gradients(of: Tensor) -> tuple[Gradients, Tensor]:
         found = list(torch.autograd.grad(of, inputs, retain_graph=True, materialize_grads=True))
@@ -355,8 +368,8 @@ def balanced(loss: Tensor, pulls: list[Pull], inputs: list[Tensor]) -> list[Grad
 
     own, size = gradients(loss)
     brought = [own]
-    for share, pull in pulls:
-        found, norm = gradients(pull)
+    for share, auxiliary in auxiliaries:
+        found, norm = gradients(auxiliary)
         brought.append([each * (share * size / (norm + 1e-12)) for each in found])
     return brought
 

@@ -1,8 +1,9 @@
 """``python -m research.train.weight_averaging A B OUT``: the weights between two checkpoints.
 
 Of two runs of which one began where the other ended, the mean of the weights often keeps what is
-good in both ("model soups", arXiv 2203.05482). What a stage trained beside the network (the critic)
-is B's. ``--half`` stores fp16, for a checkpoint to keep: the optimiser's state is left out.
+good in both ("model soups", arXiv 2203.05482). What a stage trained beside the network (the
+discriminator) is B's. ``--half`` stores fp16, for a checkpoint to keep: the optimiser's state is
+left out.
 """
 
 from __future__ import annotations

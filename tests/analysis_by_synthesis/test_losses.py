@@ -82,9 +82,9 @@ def test_contrast_loss_hears_what_is_smoothed_over_frequency_or_time(bins, frame
     assert float(loss(clean, clean)) == 0.0
     assert loss(smoothed, clean) > 3.0 * loss(same, clean)
     moved = smoothed.requires_grad_()
-    (pull,) = torch.autograd.grad(loss(moved, clean), moved)
-    assert torch.isfinite(pull).all()
-    step = 0.001 * moved.detach().norm() * pull / pull.norm()
+    (auxiliary,) = torch.autograd.grad(loss(moved, clean), moved)
+    assert torch.isfinite(auxiliary).all()
+    step = 0.001 * moved.detach().norm() * auxiliary / auxiliary.norm()
     assert loss(moved - step, clean) < loss(moved, clean)
 
 

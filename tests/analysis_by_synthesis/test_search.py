@@ -20,7 +20,7 @@ from q2d2_stream.engine.codec import MODELS  # noqa: E402
 from q2d2_stream.errors import InputError  # noqa: E402
 from q2d2_stream.model.discriminator import Discriminator  # noqa: E402
 from q2d2_stream.model.net import CodecNet  # noqa: E402
-from q2d2_stream.model.shipped import shipped_critic, shipped_net  # noqa: E402
+from q2d2_stream.model.shipped import shipped_discriminator, shipped_net  # noqa: E402
 from research.eval.best_effort import SearchedCodec  # noqa: E402
 from research.eval.codecs import StreamCodec  # noqa: E402
 
@@ -39,7 +39,7 @@ def pcm(speech: Pcm) -> Pcm:
 
 def test_what_is_found_is_nearer_to_the_sound(net: CodecNet, pcm: Pcm) -> None:
     codec = load_codec(engine="onnx")
-    search = PointSearch(net, rate=0, critic=shipped_critic(MODELS))
+    search = PointSearch(net, rate=0, discriminator=shipped_discriminator(MODELS))
     found = np.concatenate([search.push(pcm), search.finish()])
     heard = codec.encoder(1.5).push(pcm)
     assert found.shape == heard.shape
@@ -80,9 +80,9 @@ def test_short_and_silent_sounds_pass(net: CodecNet, frames: int) -> None:
     assert (found < np.array(net.config.codec.codes)).all()
 
 
-def test_models_may_come_without_a_critic(tmp_path: Path) -> None:
-    assert isinstance(shipped_critic(MODELS), Discriminator)
-    assert shipped_critic(tmp_path) is None
+def test_models_may_come_without_a_discriminator(tmp_path: Path) -> None:
+    assert isinstance(shipped_discriminator(MODELS), Discriminator)
+    assert shipped_discriminator(tmp_path) is None
 
 
 def test_bad_arguments_are_refused(net: CodecNet) -> None:

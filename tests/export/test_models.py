@@ -219,11 +219,11 @@ def test_exported_models_become_checkpoints_again(
     from research.train.checkpoint import load_net
     from research.train.denoising import load_denoiser
 
-    trained, pupil = copy.deepcopy(net), copy.deepcopy(denoiser)
+    trained, student = copy.deepcopy(net), copy.deepcopy(denoiser)
     with torch.no_grad():  # an exporter folds what is all ones or zeros
-        for parameter in (*trained.parameters(), *pupil.parameters()):
+        for parameter in (*trained.parameters(), *student.parameters()):
             parameter += 0.01 * torch.randn_like(parameter)
-    export_onnx(trained, tmp_path, "a test", pupil)
+    export_onnx(trained, tmp_path, "a test", student)
 
     whole, second = tmp_path / "net.pt", tmp_path / "denoiser.pt"
     assert main([str(whole), "--models", str(tmp_path), "--denoiser", str(second)]) == 0
@@ -231,41 +231,41 @@ def test_exported_models_become_checkpoints_again(
     for name, value in trained.named_parameters():
         torch.testing.assert_close(restored.get_parameter(name), value, atol=0, rtol=0)
     found = load_denoiser(second, restored)  # refuses another teacher
-    for name, value in pupil.named_parameters():
+    for name, value in student.named_parameters():
         torch.testing.assert_close(found.get_parameter(name), value, atol=0, rtol=0)
 
     assert main([str(whole), "--models", str(tmp_path / "nothing")]) == 1
     assert "no encoder.onnx" in capsys.readouterr().err
 
 
-def test_critic_is_kept_and_put_back(
+def test_discriminator_is_kept_and_put_back(
     net: CodecNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import torch
 
-    from export.critic import main
-    from q2d2_stream.model.shipped import read_critic
+    from export.discriminator import main
+    from q2d2_stream.model.shipped import read_discriminator
     from research.train.checkpoint import Average, Progress, save_checkpoint
     from research.train.stages import AdversarialStage
 
     stage = AdversarialStage(net)
     stage.steps.fill_(777)
     own = {k: v for k, v in stage.state_dict().items() if not k.startswith("net.")}
-    checkpoint, kept = tmp_path / "stage2.pt", tmp_path / "critic.npz"
+    checkpoint, kept = tmp_path / "stage2.pt", tmp_path / "discriminator.npz"
     save_checkpoint(checkpoint, net, Average(net), own, {}, Progress(stage=2))
     assert main([str(checkpoint), "--out", str(kept)]) == 0
-    found = read_critic(kept)
+    found = read_discriminator(kept)
     for name, value in own.items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
 
     save_checkpoint(checkpoint, net, Average(net), {}, {}, Progress(stage=1))
     assert main([str(checkpoint), "--out", str(kept)]) == 1
-    assert "no critic" in capsys.readouterr().err
+    assert "no discriminator" in capsys.readouterr().err
     np.savez(kept, steps=np.zeros(()))
     with pytest.raises(ModelError, match="other shapes"):
-        read_critic(kept)
+        read_discriminator(kept)
     kept.write_bytes(kept.read_bytes()[:40])
-    with pytest.raises(ModelError, match="holds no critic"):
-        read_critic(kept)
-    with pytest.raises(ModelError, match="no critic is kept"):
-        read_critic(tmp_path / "nothing.npz")
+    with pytest.raises(ModelError, match="holds no discriminator"):
+        read_discriminator(kept)
+    with pytest.raises(ModelError, match="no discriminator is kept"):
+        read_discriminator(tmp_path / "nothing.npz")

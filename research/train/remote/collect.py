@@ -1,4 +1,4 @@
-"""The averaged weights and the critic of a run's checkpoint, in pieces that can be fetched."""
+"""A run's averaged weights and discriminator, in pieces that can be fetched."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from research.train import trainer, whisper
 from research.train.batches import Batch
 from research.train.corpus import Corpus, Source
 from research.train.feed import Feed
+from research.train.options import TrainOptions
 
 _LOOK_EVERY = 30  # batches of a process
 
@@ -68,7 +69,7 @@ def main() -> None:
                     self.speech = unpacked(args.corpus)
                 yield batch
 
-    class Options(trainer.TrainOptions):
+    class Options(TrainOptions):
         @property
         def minutes(self) -> float:
             return float(args.minutes.read_text())
@@ -86,9 +87,9 @@ def main() -> None:
         time.sleep(0.2)
     gpu = torch.cuda.is_available()
     options = Options(
-        out=args.out, stage=2, minutes=0.0, init=args.first / "start.pt", joint=True, whisper=True,
-        bf16=gpu, graphs=gpu and not args.eager, workers=args.workers, batch=args.batch,
-        rate=args.lr, checkpoint_minutes=0.75,
+        out=args.out, stage=2, minutes=0.0, init=args.first / "start.pt", train_encoder=True,
+        whisper=True, bf16=gpu, cuda_graphs=gpu and not args.eager, workers=args.workers,
+        batch=args.batch, learning_rate=args.lr, checkpoint_minutes=0.75,
     )  # fmt: skip
     corpus = unpacked(args.corpus)
     trainer.train(options, ModelConfig(), corpus, _noise(args.first / "noise.opus"))

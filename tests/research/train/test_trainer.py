@@ -18,9 +18,9 @@ from q2d2_stream.errors import InputError, ModelError, Q2D2Error  # noqa: E402
 from q2d2_stream.model import ModelConfig  # noqa: E402
 from q2d2_stream.model.discriminator import (  # noqa: E402
     Discriminator,
-    critic_loss,
-    fooling_loss,
-    matching_loss,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
     phase_turns,
 )
 from q2d2_stream.model.net import CodecNet  # noqa: E402
@@ -40,18 +40,17 @@ from research.train.checkpoint import (  # noqa: E402
     save_checkpoint,
 )
 from research.train.corpus import Corpus, Source, open_corpus, voice_pitch  # noqa: E402
-from research.train.cuda_graph import Recorder  # noqa: E402
+from research.train.cuda_graph import CudaGraphCapture  # noqa: E402
 from research.train.denoising import add_noise, load_denoiser  # noqa: E402
 from research.train.feed import Feed, feed  # noqa: E402
+from research.train.log import TrainLog  # noqa: E402
 from research.train.muon import Muon, orthogonalise  # noqa: E402
+from research.train.optimizers import clip_gradients, learning_rate  # noqa: E402
+from research.train.options import TrainOptions  # noqa: E402
 from research.train.post_filter import sharpen_harmonics  # noqa: E402
+from research.train.processes import launch  # noqa: E402
 from research.train.stages import AdversarialStage, balanced  # noqa: E402
 from research.train.trainer import (  # noqa: E402
-    TrainOptions,
-    _clip_gradients,
-    _Log,
-    learning_rate,
-    spawn,
     train,
 )
 from research.train.validate import append_scores  # noqa: E402
@@ -181,7 +180,7 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
     train(first, SMALL, corpus, stop=after(2))
     assert read_checkpoint(path)["progress"]["step"] == 7
 
-    second = replace(first, stage=1, init=path, joint=True)
+    second = replace(first, stage=1, init=path, train_encoder=True)
     net = load_net(train(second, SMALL, corpus, stop=after(2)))
     before = load_net(path)
     moved = [
@@ -209,7 +208,7 @@ def refuse(sentence):
 
 def test_what_a_process_refuses_is_one_sentence():
     with pytest.raises(Q2D2Error, match=r"^no good$"):
-        spawn(partial(refuse, "no good"), 2)
+        launch(partial(refuse, "no good"), 2)
 
 
 def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path, monkeypatch):
@@ -219,13 +218,13 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
     second = train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(2))
     old, taught = load_net(path), load_net(second, averaged=False)
     for (name, a), (_, b) in zip(old.named_parameters(), taught.named_parameters(), strict=True):
-        assert torch.equal(a, b), name  # a new critic learns alone
-    young = read_checkpoint(second)["stage_head"]["critic.resolutions.0.project"]
+        assert torch.equal(a, b), name  # a new discriminator learns alone
+    young = read_checkpoint(second)["stage_head"]["discriminator.resolutions.0.project"]
 
     train(replace(first, stage=2, init=path), SMALL, corpus, stop=after(2))
     head = read_checkpoint(second)["stage_head"]
     assert int(head["steps"]) == 4
-    assert not torch.equal(young, head["critic.resolutions.0.project"])
+    assert not torch.equal(young, head["discriminator.resolutions.0.project"])
     new = load_net(second)
     for (name, a), (_, b) in zip(old.named_parameters(), new.named_parameters(), strict=True):
         if name.startswith("encoder."):
@@ -233,15 +232,15 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
     assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
 
 
-def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_critic():
+def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_discriminator():
     stage = AdversarialStage(CodecNet(SMALL))
     alone = stage.alone_steps
     for steps, run, warmed in (
-        (0, 0, 0),  # a new critic
+        (0, 0, 0),  # a new discriminator
         (alone - 1, alone - 1, alone - 1),
         (alone, alone, 0),  # the decoder joins it
         (alone + 40, alone + 40, 40),
-        (5_000, 0, 0),  # a critic of an earlier run
+        (5_000, 0, 0),  # a discriminator of an earlier run
         (5_300, 300, 300),
     ):
         stage.steps.fill_(steps)
@@ -253,17 +252,19 @@ def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
     loss = gains.square().sum() + angles.square().sum()
     size = float(torch.cat([2 * gains, 2 * angles]).detach().norm())
     for scale in (1e-6, 1e6):
-        pull = scale * (gains.sum() - 3 * angles.sum())
-        own, added = balanced(loss, [(0.25, pull)], [gains, angles])
+        auxiliary = scale * (gains.sum() - 3 * angles.sum())
+        own, added = balanced(loss, [(0.25, auxiliary)], [gains, angles])
         torch.testing.assert_close(own, [2 * gains.detach(), 2 * angles.detach()])
         assert float(torch.cat(added).norm()) == pytest.approx(0.25 * size, rel=1e-3)
         torch.testing.assert_close(added[1], -3 * added[0], rtol=1e-3, atol=1e-4)
 
 
-def test_the_critic_moves_the_decoder_but_not_the_encoder_even_when_joint(corpus, monkeypatch):
+def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint(
+    corpus, monkeypatch
+):
     monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     torch.manual_seed(0)
-    stage = AdversarialStage(CodecNet(SMALL), joint=True)
+    stage = AdversarialStage(CodecNet(SMALL), train_encoder=True)
     clips = Feed(corpus, None, SMALL.codec, 2, 40, False, (0,)).draw(np.random.default_rng(0))
     found = []
     for share in (0.0, 0.5):
@@ -271,7 +272,7 @@ def test_the_critic_moves_the_decoder_but_not_the_encoder_even_when_joint(corpus
         torch.manual_seed(1)
         stage.steps.fill_(10_000)
         stage.prepare()
-        stage.critic_share = share
+        stage.adversarial_weight = share
         stage.backward(clips, np.random.default_rng(1))
         found.append({name: p.grad.clone() for name, p in stage.net.named_parameters()})
     without, heard = found
@@ -286,7 +287,7 @@ def test_the_critic_moves_the_decoder_but_not_the_encoder_even_when_joint(corpus
 def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_path):
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
     path = train(first, SMALL, corpus, stop=after(1))
-    third = replace(first, stage=3, init=path, batch=4, rate=2e-3)
+    third = replace(first, stage=3, init=path, batch=4, learning_rate=2e-3)
     second = train(third, SMALL, corpus, noise=corpus, stop=after(30))
     old, new = load_net(path), load_net(second)
     assert not torch.equal(old.encoder.project_out.weight, new.encoder.project_out.weight)
@@ -304,13 +305,13 @@ def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_p
     assert load_denoiser(second, old).project_out.weight.shape == (24, 48)
     with pytest.raises(ModelError, match="taught by another encoder"):
         load_denoiser(second, new)
-    # what it has learned is a head start for the pupil of another teacher
-    heir = replace(third, out=tmp_path / "heir", pupil=second)
+    # what it has learned is a head start for the student of another teacher
+    heir = replace(third, out=tmp_path / "heir", student=second)
     begun = load_net(train(heir, SMALL, corpus, noise=corpus, stop=after(0)))
     for a, b in zip(begun.encoder.parameters(), load_net(second).encoder.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     with pytest.raises(ModelError, match="is of another stage"):
-        train(replace(heir, out=tmp_path / "bad", pupil=path), SMALL, corpus)
+        train(replace(heir, out=tmp_path / "bad", student=path), SMALL, corpus)
     with pytest.raises(ModelError, match="is of another stage"):
         load_denoiser(path, old)
 
@@ -340,23 +341,23 @@ def test_turns_of_phase_tell_where_in_the_window_a_pulse_is():
         assert torch.allclose(turns.norm(dim=-1), torch.tensor(0.25**0.15), atol=1e-4)
 
 
-def test_a_critic_learns_to_hear_a_codec_that_hisses(speech):
+def test_a_discriminator_learns_to_hear_a_codec_that_hisses(speech):
     torch.manual_seed(0)
     clean = torch.from_numpy(speech[24_000:57_600].copy())[None]
     rng = np.random.default_rng(0)
-    critic = Discriminator(draw=4)
-    optimizer = torch.optim.AdamW(critic.parameters(), 2e-3)
+    discriminator = Discriminator(draw=4)
+    optimizer = torch.optim.AdamW(discriminator.parameters(), 2e-3)
     for _ in range(15):
         hissing = clean + 0.01 * torch.randn_like(clean)
-        loss = critic_loss(*critic(hissing, clean, rng))
+        loss = discriminator_loss(*discriminator(hissing, clean, rng))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    fake, real = critic(clean + 0.01 * torch.randn_like(clean), clean, rng)
-    assert critic_loss(fake, real) < 1.0  # 2.0 knows nothing
-    assert fooling_loss(fake) > fooling_loss(real)
-    assert matching_loss(fake, real) > 0.0
-    assert matching_loss(real, real) == 0.0
+    fake, real = discriminator(clean + 0.01 * torch.randn_like(clean), clean, rng)
+    assert discriminator_loss(fake, real) < 1.0  # 2.0 knows nothing
+    assert adversarial_loss(fake) > adversarial_loss(real)
+    assert feature_matching_loss(fake, real) > 0.0
+    assert feature_matching_loss(real, real) == 0.0
 
 
 def test_muon_turns_a_lopsided_gradient_into_an_even_step():
@@ -414,7 +415,7 @@ def test_a_log_of_other_losses_is_kept_aside(tmp_path):
     path = tmp_path / "stage1.csv"
     progress = Progress(stage=1, step=100)
     for losses in ({"mel": 1.0}, {"mel": 2.0}, {"mel": 3.0, "f0": 1.0}):
-        _Log(path).add({k: torch.tensor(v) for k, v in losses.items()}, progress, 1e-3)
+        TrainLog(path).add({k: torch.tensor(v) for k, v in losses.items()}, progress, 1e-3)
     assert len(path.read_text().splitlines()) == 2
     (aside,) = set(tmp_path.glob("*.csv")) - {path}
     assert len(aside.read_text().splitlines()) == 3
@@ -437,7 +438,7 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
         if name.startswith("encoder."):  # the same in both: not moved by any rounding of the mean
             assert torch.equal(z, x.half().float())
     assert out.stat().st_size < 0.3 * b.stat().st_size
-    # and stage 2 goes on from it, with B's critic
+    # and stage 2 goes on from it, with B's discriminator
     train(replace(first, out=tmp_path / "c", stage=2, init=out), SMALL, corpus, stop=after(1))
     with pytest.raises(InputError, match="expected 0 to 1"):
         mean_checkpoint(read_checkpoint(a), read_checkpoint(b), 1.5)
@@ -452,8 +453,8 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--stage", "3", "--joint"], "--joint is of stages 1 and 2"),
-        (["--stage", "2", "--pupil", "x.pt"], "--pupil is of stage 3"),
+        (["--stage", "3", "--train-encoder"], "--train-encoder is of stages 1 and 2"),
+        (["--stage", "2", "--student", "x.pt"], "--student is of stage 3"),
         (["--stage", "1", "--whisper"], "--whisper is of stage 2"),
     ],
 )
@@ -493,7 +494,7 @@ def test_gradients_are_clipped_by_group_and_dropped_where_they_are_not_finite():
     small, large, broken, idle = (torch.nn.Parameter(torch.zeros(3, 2)) for _ in range(4))
     small.grad = torch.full((3, 2), 0.01)
     large.grad, broken.grad = torch.full((3, 2), 5.0), torch.full((3, 2), torch.nan)
-    norm = _clip_gradients([[small], [large, idle], [broken], [idle]], world=1)
+    norm = clip_gradients([[small], [large, idle], [broken], [idle]], world=1)
     assert float(norm) == pytest.approx(0.01 * 6**0.5)
     torch.testing.assert_close(small.grad, torch.full((3, 2), 0.01))
     assert float(large.grad.norm()) == pytest.approx(1.0)
@@ -516,9 +517,9 @@ def test_clips_drawn_by_other_processes_train_too(corpus, tmp_path):
 @pytest.mark.parametrize("options", [["--processes", "2"], ["--stage", "3", "--processes", "1"]])
 def test_graphs_are_refused_where_steps_cannot_be_recorded(options, tmp_path, capsys, speech):
     soundfile.write(tmp_path / "a.wav", speech, 24_000)
-    command = ["--data", str(tmp_path), "--minutes", "1", "--out", str(tmp_path), "--graphs"]
+    command = ["--data", str(tmp_path), "--minutes", "1", "--out", str(tmp_path), "--cuda-graphs"]
     assert train_main([*command, *options]) == 1
-    assert "--graphs" in capsys.readouterr().err
+    assert "--cuda-graphs" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -529,7 +530,7 @@ def test_a_recorded_step_does_what_the_step_does():
         weight.add_(inputs[0] * float(rng.integers(1, 3)))  # drawn when it is recorded
         return {"sum": weight.sum()}
 
-    recorder = Recorder(step, variants=2)
+    recorder = CudaGraphCapture(step, variants=2)
     rng = np.random.default_rng(0)
     for number in range(20):
         before = weight.clone()
