@@ -113,7 +113,7 @@ def _run(args: argparse.Namespace) -> int:
         import torch
 
         from research.train.corpus import open_corpus
-        from research.train.processes import launch
+        from research.train.processes import join, launch
     except ImportError as error:
         raise MissingExtra("torch", "train", "training") from error
     cache = args.cache or args.out.parent / "cache"
@@ -127,7 +127,10 @@ def _run(args: argparse.Namespace) -> int:
         raise InputError(
             "--cuda-graphs needs a GPU and one process, expected --processes 1 with it"
         )
-    if processes > 1:
+    if torch.distributed.is_torchelastic_launched():  # torchrun -m research.train ...
+        if (refusal := join(partial(_work, args))) is not None:
+            raise InputError(refusal)
+    elif processes > 1:
         launch(partial(_work, args), processes)
     else:
         _work(args)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from q2d2_stream.errors import Q2D2Error
 
-__all__ = ["launch"]
+__all__ = ["join", "launch"]
 
 
 def launch(run: Callable[[], Any], processes: int) -> None:
@@ -28,6 +27,7 @@ def launch(run: Callable[[], Any], processes: int) -> None:
     Raises Q2D2Error with the sentence of the first process that failed on purpose.
     """
     config = LaunchConfig(
+        run_id="train",
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=processes,
@@ -38,7 +38,7 @@ def launch(run: Callable[[], Any], processes: int) -> None:
         start_method="spawn",
     )
     try:
-        refusals = elastic_launch(config, record(partial(_work, run)))()
+        refusals = elastic_launch(config, join)(run)
     except ChildFailedError as error:
         raise Q2D2Error(f"a training process failed: {error.get_first_failure()[1]}") from error
     for refusal in refusals.values():
@@ -46,8 +46,12 @@ def launch(run: Callable[[], Any], processes: int) -> None:
             raise Q2D2Error(refusal)
 
 
-def _work(run: Callable[[], Any]) -> str | None:
-    """One process; the sentence of what it refused, so that its parent can say it."""
+@record
+def join(run: Callable[[], Any]) -> str | None:
+    """Run ``run`` in the group that torchrun has started this process in.
+
+    Returns the sentence of what it refused, so that a parent can say it; None when it is done.
+    """
     torch.set_num_threads(1)
     # A run that is stopped for a while must not be taken for a dead one.
     backend = "nccl" if torch.cuda.is_available() else "gloo"
