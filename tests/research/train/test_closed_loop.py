@@ -46,7 +46,7 @@ def test_a_quarter_of_the_clips_is_refined_and_they_come_first():
 @pytest.mark.parametrize("kind", [WaveStage, AdversarialStage])
 def test_a_step_reaches_the_network_and_not_the_statistics(speech, kind):
     torch.manual_seed(0)
-    stage = kind(CodecNet(SMALL), joint=True)
+    stage = kind(CodecNet(SMALL), train_encoder=True)
     if kind is AdversarialStage:
         stage.steps.fill_(stage.alone_steps + stage.ramp_steps)
         stage.prepare()
