@@ -50,7 +50,7 @@ def speech() -> NDArray[np.float32]:
     """Real speech, 24 kHz mono, whole frames."""
     pcm, rate = soundfile.read(SPEECH / "kathleen_en_0.flac", dtype="float32")
     assert rate == 24_000
-    return pcm[: len(pcm) // 320 * 320]
+    return np.asarray(pcm[: len(pcm) // 320 * 320])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError
@@ -149,13 +150,13 @@ def test_levels_that_make_no_grid_are_refused(
 
 
 @pytest.mark.parametrize("latent", [0.0, [1.0], [0.0] * 26, [np.nan, 0.0], [np.inf, 0.0]])
-def test_latents_that_fit_no_pair_are_refused(latent: object) -> None:
+def test_latents_that_fit_no_pair_are_refused(latent: ArrayLike) -> None:
     with pytest.raises(InputError, match="the latent"):
         Lattice.of(CodecConfig()).nearest(latent)
 
 
 @pytest.mark.parametrize("index", [0, [145], [0, 85], [-1], [0.0], [0] * 13])
-def test_indices_beyond_the_grid_are_refused(index: object) -> None:
+def test_indices_beyond_the_grid_are_refused(index: ArrayLike) -> None:
     with pytest.raises(InputError, match="ind"):
         Lattice.of(CodecConfig()).point(index)
 

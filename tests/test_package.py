@@ -20,20 +20,20 @@ def _modules() -> list[str]:
     return [m.name for m in found if not m.name.startswith(NEEDS_TORCH)]
 
 
-def test_importing_the_package_imports_nothing_heavy():
+def test_importing_the_package_imports_nothing_heavy() -> None:
     code = f"import q2d2_stream, sys; print([m for m in {HEAVY} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("name", _modules())
-def test_all_names_what_exists(name):
+def test_all_names_what_exists(name: str) -> None:
     module = importlib.import_module(name)
     for public in getattr(module, "__all__", ()):
         assert hasattr(module, public), f"{name}.__all__ names {public}, which does not exist"
 
 
-def test_the_version_is_the_installed_one():
+def test_the_version_is_the_installed_one() -> None:
     from importlib.metadata import version
 
     assert version("q2d2-stream") == q2d2_stream.__version__

@@ -120,7 +120,7 @@ def test_gradients_of_shaping() -> None:
     quantizer = Quantizer(CONFIG)
     latents = torch.from_numpy(random_latents(10)[None]).requires_grad_()
     points, _ = quantizer.shaped(latents)
-    (points * quantizer.norm).sum().backward()
+    (points * quantizer.norm).sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(latents.grad, torch.ones_like(latents))
     inside = latents.detach().clamp(-quantizer.scale, quantizer.scale)
     errors = inside - quantizer(inside)[0] * quantizer.norm

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class Source(Protocol):
     async def close(self) -> None:
         """Release it; a second call does nothing."""
 
-    async def __aenter__(self) -> Source:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -116,7 +116,7 @@ class Sink(Protocol):
     async def close(self) -> None:
         """Play or write out what was taken, then release it; a second call does nothing."""
 
-    async def __aenter__(self) -> Sink:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

@@ -38,7 +38,7 @@ LIST = [
         ("audio 2", "input", 2),
     ],
 )
-def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int):
+def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int) -> None:
     assert select_device(wanted, kind, LIST).index == index
 
 
@@ -51,26 +51,28 @@ def test_select(wanted: int | str | None, kind: module.DeviceKind, index: int):
         (17, "output", "no output device matches '17'"),
     ],
 )
-def test_select_refuses_in_a_sentence(wanted: int | str, kind: module.DeviceKind, message: str):
+def test_select_refuses_in_a_sentence(
+    wanted: int | str, kind: module.DeviceKind, message: str
+) -> None:
     with pytest.raises(DeviceError, match=message):
         select_device(wanted, kind, LIST)
 
 
-def test_no_device_at_all():
+def test_no_device_at_all() -> None:
     with pytest.raises(DeviceError, match="there is no sound input device"):
         select_device(None, "input", [])
     with pytest.raises(DeviceError, match="there is no default input device; choose one of 0 "):
         select_device(None, "input", LIST[:1])
 
 
-def test_table_marks_the_defaults():
+def test_table_marks_the_defaults() -> None:
     table = describe_devices(LIST).splitlines()
     assert table[1] == ">    1  USB Headset: Audio, ALSA (1 in, 2 out, 48000 Hz)"
     assert table[3].startswith(" <   3  default")
     assert describe_devices([]) == "no sound devices found"
 
 
-def test_defaults_are_those_of_the_first_host_that_has_one():
+def test_defaults_are_those_of_the_first_host_that_has_one() -> None:
     hosts = [
         {"name": "ALSA", "default_input_device": -1, "default_output_device": 0},
         {"name": "JACK", "default_input_device": 1, "default_output_device": 1},
@@ -88,7 +90,7 @@ def test_defaults_are_those_of_the_first_host_that_has_one():
     assert second.host == "JACK"
 
 
-def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch):
+def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_library(name: str) -> None:
         raise OSError("PortAudio library not found")
 
@@ -97,20 +99,20 @@ def test_library_missing_names_the_apt_line(monkeypatch: pytest.MonkeyPatch):
         load_sounddevice()
 
 
-def test_package_missing_names_the_pip_line(monkeypatch: pytest.MonkeyPatch):
+def test_package_missing_names_the_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(DeviceError, match="run: pip install sounddevice"):
         load_sounddevice()
 
 
-def test_probe_without_an_answer_is_empty(monkeypatch: pytest.MonkeyPatch):
+def test_probe_without_an_answer_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PROBE", "raise SystemExit(1)")
     assert probe_devices() == []
     monkeypatch.setattr(module, "_PROBE", "print('[')")
     assert probe_devices() == []
 
 
-def test_importing_the_package_leaves_the_sound_system_alone():
+def test_importing_the_package_leaves_the_sound_system_alone() -> None:
     code = (
         "import sys, q2d2_stream.call.sound as sound;"
         "sound.make_source(None), sound.make_sink('usb');"
@@ -119,7 +121,7 @@ def test_importing_the_package_leaves_the_sound_system_alone():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_endpoints():
+def test_endpoints() -> None:
     assert isinstance(make_source("silence"), SilenceSource)
     assert isinstance(make_source("talk.FLAC", loop=True), FileSource)
     assert isinstance(make_source(None), DeviceSource)
@@ -131,7 +133,7 @@ def test_endpoints():
         make_sink("out.flac")
 
 
-def test_every_module_says_what_it_exports():
+def test_every_module_says_what_it_exports() -> None:
     import importlib
     import pkgutil
 

@@ -16,7 +16,7 @@ def push(meter: LevelMeter, pcm: np.ndarray) -> None:
         meter.push(pcm[start : start + 320])
 
 
-def test_levels_of_a_sine():
+def test_levels_of_a_sine() -> None:
     meter = LevelMeter()
     push(meter, sine(3.0, 0.5))
     assert meter.rms_db == pytest.approx(-9.03, abs=0.05)
@@ -24,7 +24,7 @@ def test_levels_of_a_sine():
     assert meter.clipped_samples == 0
 
 
-def test_silence_is_the_floor():
+def test_silence_is_the_floor() -> None:
     meter = LevelMeter()
     assert meter.rms_db == meter.peak_db == -90
     meter.push(np.zeros(320, np.float32))
@@ -32,7 +32,7 @@ def test_silence_is_the_floor():
     assert meter.rms_db == meter.peak_db == -90
 
 
-def test_peak_falls_by_twenty_db_per_second_and_rms_faster():
+def test_peak_falls_by_twenty_db_per_second_and_rms_faster() -> None:
     meter = LevelMeter()
     push(meter, sine(1.0))
     push(meter, np.zeros(12_000, np.float32))
@@ -40,13 +40,13 @@ def test_peak_falls_by_twenty_db_per_second_and_rms_faster():
     assert meter.rms_db == pytest.approx(-3 - 10 * np.log10(np.e) * 0.5 / 0.3, abs=0.5)
 
 
-def test_clipping_is_counted():
+def test_clipping_is_counted() -> None:
     meter = LevelMeter()
     meter.push(np.array([1.0, -1.5, 0.5], np.float32))
     assert meter.clipped_samples == 2
 
 
-def test_mute_fades_and_holds():
+def test_mute_fades_and_holds() -> None:
     mute = Mute()
     ones = np.ones(320, np.float32)
     assert mute.apply(ones) is ones
@@ -64,5 +64,5 @@ def test_mute_fades_and_holds():
     assert ones.all()  # the caller's frame is left alone
 
 
-def test_muted_from_the_start():
+def test_muted_from_the_start() -> None:
     assert not Mute(on=True).apply(np.ones(320, np.float32)).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def echo_of(far: np.ndarray) -> np.ndarray:
     t = np.arange(2_880)
     room = rng.standard_normal(len(t)) * np.exp(-t / 480)
     path = np.concatenate((np.zeros(1_440), 0.5 * room / np.linalg.norm(room)))
-    return fftconvolve(far, path)[: len(far)].astype(np.float32)
+    return np.asarray(fftconvolve(far, path)[: len(far)], np.float32)
 
 
 def trailing(out: np.ndarray, reference: np.ndarray) -> int:
@@ -61,7 +62,9 @@ def trailing(out: np.ndarray, reference: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("processor", [{"aec": True}], indirect=True)
-def test_echo_is_cancelled(processor: VoiceProcessor, record_property):
+def test_echo_is_cancelled(
+    processor: VoiceProcessor, record_property: Callable[[str, object], None]
+) -> None:
     far = far_speech()
     echo = echo_of(far)
     out = run(processor, echo, far)
@@ -73,7 +76,7 @@ def test_echo_is_cancelled(processor: VoiceProcessor, record_property):
 
 
 @pytest.mark.parametrize("processor", [{"aec": True}], indirect=True)
-def test_near_speech_survives_double_talk(processor: VoiceProcessor):
+def test_near_speech_survives_double_talk(processor: VoiceProcessor) -> None:
     far = far_speech()
     echo = echo_of(far)
     near = np.zeros_like(far)
@@ -96,7 +99,7 @@ def test_near_speech_survives_double_talk(processor: VoiceProcessor):
 
 
 @pytest.mark.parametrize("processor", [{"ns": True}], indirect=True)
-def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor):
+def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor) -> None:
     voice = near_speech()
     pause = 3 * 24_000
     clean = np.concatenate((np.zeros(pause, np.float32), voice))
@@ -113,7 +116,7 @@ def test_noise_floor_falls_and_speech_stays(processor: VoiceProcessor):
 
 
 @pytest.mark.parametrize("processor", [{"agc": True}], indirect=True)
-def test_quiet_speech_gets_louder(processor: VoiceProcessor):
+def test_quiet_speech_gets_louder(processor: VoiceProcessor) -> None:
     quiet = np.float32(0.1) * near_speech()
     out = run(processor, quiet)
     late = slice(4 * 24_000, len(out))
@@ -127,24 +130,24 @@ SETTINGS = [{"aec": True}, {"ns": True}, {"agc": True}, {"aec": True, "ns": True
 
 
 @pytest.mark.parametrize("processor", SETTINGS, indirect=True)
-def test_delay_is_as_told(processor: VoiceProcessor):
+def test_delay_is_as_told(processor: VoiceProcessor) -> None:
     voice = near_speech()[: 4 * 24_000]
     out = run(processor, voice, np.zeros_like(voice))
     assert abs(trailing(out, voice) - processor.delay_samples) < 24
 
 
 @pytest.mark.parametrize("processor", [{"ns": True}], indirect=True)
-def test_frames_of_another_length_are_refused(processor: VoiceProcessor):
+def test_frames_of_another_length_are_refused(processor: VoiceProcessor) -> None:
     with pytest.raises(InputError, match="a frame has 240 samples, expected 320"):
         processor.near(np.zeros(240, np.float32))
 
 
-def test_nothing_to_do_is_refused():
+def test_nothing_to_do_is_refused() -> None:
     with pytest.raises(InputError, match="expected aec, ns or agc"):
         VoiceProcessor()
 
 
-def test_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch):
+def test_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "livekit.rtc", None)
     with pytest.raises(MissingExtra, match=r"needs the package livekit.*q2d2-stream\[aec\]"):
         VoiceProcessor(aec=True)

@@ -21,7 +21,7 @@ def run(resampler: StreamResampler, pcm: np.ndarray, blocks: list[int]) -> np.nd
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_live_result_does_not_depend_on_the_blocks(rate: int):
+def test_live_result_does_not_depend_on_the_blocks(rate: int) -> None:
     pcm = soxr.resample(speech(1.0), 24_000, rate)
     one = run(StreamResampler(rate, 24_000), pcm, [320])
     other = run(StreamResampler(rate, 24_000), pcm, [1, 64, 777, 5])
@@ -30,7 +30,7 @@ def test_live_result_does_not_depend_on_the_blocks(rate: int):
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_there_and_back_is_the_same_sound_at_the_same_time(rate: int):
+def test_there_and_back_is_the_same_sound_at_the_same_time(rate: int) -> None:
     t = np.arange(24_000) / 24_000
     tone = (0.5 * np.sin(2 * np.pi * 997.0 * t)).astype(np.float32)
     up, down = StreamResampler(24_000, rate), StreamResampler(rate, 24_000)
@@ -51,7 +51,7 @@ def test_there_and_back_is_the_same_sound_at_the_same_time(rate: int):
     ("in_rate", "out_rate", "limit_ms"),
     [(48_000, 24_000, 6), (24_000, 48_000, 11), (44_100, 24_000, 6), (24_000, 44_100, 11)],
 )
-def test_live_latency(in_rate: int, out_rate: int, limit_ms: float):
+def test_live_latency(in_rate: int, out_rate: int, limit_ms: float) -> None:
     resampler = StreamResampler(in_rate, out_rate)
     for _ in range(200):
         resampler.push(np.zeros(in_rate // 100, np.float32))
@@ -60,7 +60,7 @@ def test_live_latency(in_rate: int, out_rate: int, limit_ms: float):
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_file_mode_equals_the_whole_at_once(rate: int):
+def test_file_mode_equals_the_whole_at_once(rate: int) -> None:
     pcm = soxr.resample(speech(1.0), 24_000, rate)
     resampler = StreamResampler(rate, 24_000, "file")
     streamed = np.concatenate(
@@ -69,25 +69,25 @@ def test_file_mode_equals_the_whole_at_once(rate: int):
     np.testing.assert_allclose(streamed, soxr.resample(pcm, rate, 24_000), atol=1e-5)
 
 
-def test_equal_rates_pass_untouched():
+def test_equal_rates_pass_untouched() -> None:
     pcm = speech(0.1)
     resampler = StreamResampler(24_000, 24_000)
     assert resampler.push(pcm) is pcm
     assert resampler.held_ms == 0
 
 
-def test_no_sample_is_added_or_lost_over_time():
+def test_no_sample_is_added_or_lost_over_time() -> None:
     resampler = StreamResampler(44_100, 24_000)
     produced = sum(len(resampler.push(np.zeros(441, np.float32))) for _ in range(6_000))
     assert abs(produced - 60 * 24_000) < 400
 
 
-def test_impossible_rate_is_refused():
+def test_impossible_rate_is_refused() -> None:
     with pytest.raises(InputError, match="sample rates are 0 and 24000"):
         StreamResampler(0, 24_000)
 
 
-def test_to_mono_is_the_mean():
+def test_to_mono_is_the_mean() -> None:
     block = np.array([[1.0, 0.0], [0.5, 0.5]], np.float32)
     np.testing.assert_array_equal(to_mono(block), [0.5, 0.5])
     assert to_mono(block).dtype == np.float32

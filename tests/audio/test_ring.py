@@ -15,7 +15,9 @@ def column(start: int, count: int) -> np.ndarray:
 
 
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), max_size=40))
-def test_overwriting_ring_keeps_the_newest_and_counts_the_rest(steps: list[tuple[int, int]]):
+def test_overwriting_ring_keeps_the_newest_and_counts_the_rest(
+    steps: list[tuple[int, int]],
+) -> None:
     ring = RingBuffer(10)
     written = 0
     expected = 0  # the number of the next sample to be read
@@ -34,7 +36,7 @@ def test_overwriting_ring_keeps_the_newest_and_counts_the_rest(steps: list[tuple
     assert len(ring) == 0
 
 
-def test_lost_samples_are_those_that_were_overwritten():
+def test_lost_samples_are_those_that_were_overwritten() -> None:
     ring = RingBuffer(10)
     ring.write(column(0, 37))
     np.testing.assert_array_equal(ring.read(), column(27, 10))
@@ -42,7 +44,7 @@ def test_lost_samples_are_those_that_were_overwritten():
 
 
 @given(st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), max_size=40))
-def test_offer_never_overwrites(steps: list[tuple[int, int]]):
+def test_offer_never_overwrites(steps: list[tuple[int, int]]) -> None:
     ring = RingBuffer(10)
     written = read = 0
     for write, want in steps:
@@ -56,7 +58,7 @@ def test_offer_never_overwrites(steps: list[tuple[int, int]]):
     assert ring.lost_samples == 0
 
 
-def test_a_reader_never_sees_samples_that_are_being_overwritten():
+def test_a_reader_never_sees_samples_that_are_being_overwritten() -> None:
     """With two threads: whatever is read is a run of consecutive samples."""
     ring = RingBuffer(4096, 2)
     total = 600_000
@@ -83,7 +85,7 @@ def test_a_reader_never_sees_samples_that_are_being_overwritten():
 
 
 @given(st.lists(st.integers(0, 700), max_size=20), st.integers(1, 400))
-def test_fifo_only_changes_block_lengths(pushes: list[int], block: int):
+def test_fifo_only_changes_block_lengths(pushes: list[int], block: int) -> None:
     fifo = Fifo(3)
     said = [np.zeros(3, np.float32)]
     heard = []

@@ -82,14 +82,14 @@ async def until(condition: object, timeout_s: float) -> bool:
 def equal_run(whole: np.ndarray, part: np.ndarray) -> int:
     """How many samples of ``part`` are found in ``whole`` without a break, from its first on."""
     best = 0
-    for start in np.flatnonzero(whole == part[0]):
+    for start in np.flatnonzero(whole == part[0]).tolist():
         length = min(len(part), len(whole) - start)
         same = whole[start : start + length] == part[:length]
         best = max(best, length if same.all() else int(np.argmin(same)))
     return best
 
 
-def test_microphone_to_loudspeaker_is_bit_equal(lab: JackLab):
+def test_microphone_to_loudspeaker_is_bit_equal(lab: JackLab) -> None:
     said = speech(2.0)
     said[0] = 0.123  # a mark that silence does not have
 
@@ -117,7 +117,7 @@ def test_microphone_to_loudspeaker_is_bit_equal(lab: JackLab):
 
 
 @pytest.mark.parametrize("lab", [(48_000, 512), (44_100, 441)], indirect=True)
-def test_other_native_rates_are_resampled(lab: JackLab):
+def test_other_native_rates_are_resampled(lab: JackLab) -> None:
     # Nothing near 12 kHz: error_db cannot shift that by a fraction of a sample.
     low = butter(8, 9_000, fs=24_000, output="sos")
     said = np.asarray(sosfiltfilt(low, speech(2.0)), np.float32)
@@ -156,7 +156,7 @@ def error_db(got: np.ndarray, said: np.ndarray) -> float:
     return level_db((said - shifts @ weights).astype(np.float32)) - level_db(said)
 
 
-def test_devices_are_listed_and_probed(lab: JackLab):
+def test_devices_are_listed_and_probed(lab: JackLab) -> None:
     for devices in (list_devices(), probe_devices()):
         by_name = {device.name: device for device in devices}
         assert by_name[lab.MIC].inputs == 1
@@ -164,7 +164,7 @@ def test_devices_are_listed_and_probed(lab: JackLab):
         assert by_name[lab.SPEAKER].outputs == 1
 
 
-def test_missing_device_names_what_there_is(lab: JackLab):
+def test_missing_device_names_what_there_is(lab: JackLab) -> None:
     async def run() -> None:
         async with DeviceSource("no such thing"):
             pass
@@ -173,7 +173,7 @@ def test_missing_device_names_what_there_is(lab: JackLab):
         asyncio.run(run())
 
 
-def test_starved_loudspeaker_counts_and_widens_its_margin(lab: JackLab):
+def test_starved_loudspeaker_counts_and_widens_its_margin(lab: JackLab) -> None:
     async def run() -> DeviceSink:
         async with DeviceSink(lab.SPEAKER, margin_ms=10) as sink:
             for _ in range(3):
@@ -191,7 +191,7 @@ def test_starved_loudspeaker_counts_and_widens_its_margin(lab: JackLab):
     assert sink.stats.missing_samples > 0
 
 
-def test_stalled_reader_loses_the_oldest_and_counts(lab: JackLab):
+def test_stalled_reader_loses_the_oldest_and_counts(lab: JackLab) -> None:
     async def run() -> DeviceSource:
         async with DeviceSource(lab.MIC) as source:
             await source.read()
@@ -199,6 +199,7 @@ def test_stalled_reader_loses_the_oldest_and_counts(lab: JackLab):
             lab.say(np.full(24_000, 0.25, np.float32))
             await asyncio.sleep(0.4)
             late = [await source.read() for _ in range(36)]
+            assert late[-1] is not None
             assert late[-1][0] == 0.25
         return source
 
@@ -206,7 +207,7 @@ def test_stalled_reader_loses_the_oldest_and_counts(lab: JackLab):
     assert source.stats.dropped_samples > 0.5 * 24_000
 
 
-def test_card_pulled_out_and_plugged_in(lab: JackLab):
+def test_card_pulled_out_and_plugged_in(lab: JackLab) -> None:
     async def run() -> Loop:
         async with Loop(lab) as loop:
             await asyncio.sleep(0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_a_call_is_bit_equal_to_the_offline_codec(tmp_path: Path, rate: int) -> 
 
     async def main() -> None:
         async with listen() as listener:
-            options = {"rate": rate, "playout": EXACT}
+            options: dict[str, Any] = {"rate": rate, "playout": EXACT}
             callee = make_session(listener, tmp_path / "a.wav", tmp_path / "at_b.wav", **options)
             caller = make_session(
                 dial(listener.port),

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,14 @@ from tests.labs.call import (
 )
 
 
-def call_once(listen_options: dict[str, object], dial_options: dict[str, object]) -> Closed:
+def call_once(listen_options: dict[str, Any], dial_options: dict[str, Any]) -> Closed:
     """Dial a listener once and hang up if it answers; how that ended for the caller."""
     ends: list[Closed] = []
 
     async def main() -> None:
-        async with listen(**listen_options) as listener:  # type: ignore[arg-type]
+        async with listen(**listen_options) as listener:
             callee = make_session(listener)
-            caller = make_session(dial(listener.port, **dial_options))  # type: ignore[arg-type]
+            caller = make_session(dial(listener.port, **dial_options))
             tasks = [asyncio.create_task(side.run()) for side in (callee, caller)]
             await until(lambda: caller.stats().state == "talking" or tasks[1].done(), "an answer")
             caller.hang_up()
@@ -143,10 +144,10 @@ def test_a_call_over_tls(certificate: tuple[Path, Path]) -> None:
 
 
 def test_an_unknown_certificate_is_not_trusted(certificate: tuple[Path, Path]) -> None:
-    context = {"ssl_context": server_context(*certificate)}
+    context = server_context(*certificate)
 
     async def main() -> None:
-        async with listen(**context) as listener:
+        async with listen(ssl_context=context) as listener:
             uri = f"wss://127.0.0.1:{listener.port}"
             end = await make_session(dial(0, uri=uri, ssl_context=client_context())).run()
             assert "--ca" in end.text
@@ -159,13 +160,13 @@ def test_an_unknown_certificate_is_not_trusted(certificate: tuple[Path, Path]) -
 
 def test_files_that_are_no_certificates(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("hello")
-    for attempt in (
-        lambda: server_context(tmp_path / "cert.pem"),
-        lambda: server_context(tmp_path / "missing.pem"),
-        lambda: client_context(tmp_path / "cert.pem"),
+    for context, name in (
+        (server_context, "cert.pem"),
+        (server_context, "missing.pem"),
+        (client_context, "cert.pem"),
     ):
         with pytest.raises(InputError, match="cannot be used"):
-            attempt()
+            context(tmp_path / name)
 
 
 def test_the_tls_of_a_listener_is_modern(certificate: tuple[Path, Path]) -> None:

@@ -38,6 +38,11 @@ async def heard_more(side: CallSession, frames: int = 40) -> None:
     await until(lambda: side.stats().playout.played >= enough, "hearing the peer")
 
 
+async def returned(side: CallSession, connections: int) -> None:
+    """Until ``side`` is on its ``connections``-th connection."""
+    await until(lambda: side.stats().connections == connections, "the return")
+
+
 def test_a_stall_of_two_seconds_is_skipped_over(tmp_path: Path) -> None:
     speech_file(tmp_path / "said.wav", 30.0)
 
@@ -79,10 +84,7 @@ def test_a_broken_connection_comes_back_with_the_same_call(tmp_path: Path) -> No
             for connections in (2, 3):
                 proxy.cut()
                 for side in (caller, callee):
-                    await until(
-                        lambda side=side, n=connections: side.stats().connections == n,
-                        "the return",
-                    )
+                    await returned(side, connections)
                 await heard_more(callee)
                 await heard_more(caller)
             stats = callee.stats()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_what_is_no_sound_is_refused(pcm: object) -> None:
 
 
 @pytest.mark.parametrize(("option", "value"), [("bitrate", 4), ("secret", "short")])
-def test_options_are_checked_before_anything_is_dialled(option: str, value: object) -> None:
+def test_options_are_checked_before_anything_is_dialled(option: str, value: Any) -> None:
     async def main() -> None:
         with pytest.raises(InputError, match="expected"):
             async with q2d2_stream.connect("127.0.0.1:1", codec=codec(), **{option: value}):

@@ -53,7 +53,7 @@ def frames_found(expected: NDArray[np.float32], heard: NDArray[np.float32]) -> f
     frames = expected.reshape(-1, 320)
     for frame in frames:
         starts = place + np.flatnonzero(heard[place : len(heard) - 319] == frame[0])
-        for start in starts:
+        for start in starts.tolist():
             if np.array_equal(heard[start : start + 320], frame):
                 found, place = found + 1, start + 320
                 break

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from q2d2_stream.cli.main import main
-from q2d2_stream.doctor import Check, Finding, Verdict, runner
+from q2d2_stream.doctor import Check, Finding, Verdict
 
 
 def _pretend(monkeypatch: pytest.MonkeyPatch, verdict: Verdict) -> None:
@@ -77,6 +78,6 @@ def test_a_broken_configuration_is_one_sentence(
 def test_a_folder_without_models_is_red(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(runner.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     assert main(["doctor", "--models", str(tmp_path), "--no-sound"]) == 1
     assert "no engine runs here" in capsys.readouterr().out

@@ -316,7 +316,7 @@ def test_the_writer_refuses_what_it_cannot_write() -> None:
         Writer(CONFIG, MODEL_ID, MODEL_HASH, 256)
     writer = Writer(CONFIG, MODEL_ID, MODEL_HASH)
     with pytest.raises(InputError, match="expected uint8"):
-        writer.push(np.zeros((1, 3)))
+        writer.push(np.zeros((1, 3)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="5 pairs"):
         writer.push(np.zeros((1, 5), np.uint8))
     writer.push(np.zeros((2, 3), np.uint8))

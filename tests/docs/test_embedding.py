@@ -32,7 +32,7 @@ def test_the_example_is_our_codec(speech: NDArray[np.float32], tmp_path: Path) -
     program = tmp_path / "example.py"
     program.write_text(code)
     lost = {0, 1, 2, *range(30, 41), 60}
-    command = [sys.executable, program, MODELS, source, target, *map(str, sorted(lost))]
+    command = [sys.executable, *map(str, (program, MODELS, source, target, *sorted(lost)))]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     codec = load_codec(engine="tflite", precision="int8")

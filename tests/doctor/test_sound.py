@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from q2d2_stream.audio import DeviceInfo, StreamStats
+from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE
 from q2d2_stream.doctor import Verdict, sound
 from q2d2_stream.errors import DeviceError
 from tests.labs.jack import JackLab, missing
@@ -59,7 +60,7 @@ def test_a_virtual_card_streams_both_ways() -> None:
 def test_drift_is_judged(
     ppm: float, error_ppm: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame_s = sound.FRAME_SAMPLES / sound.SAMPLE_RATE
+    frame_s = FRAME_SAMPLES / SAMPLE_RATE
     drift = sound.Drift(ppm, error_ppm)
     monkeypatch.setattr(sound, "measure_drift", lambda times, nominal: drift)
     monkeypatch.setattr(sound, "list_devices", lambda: [USB])

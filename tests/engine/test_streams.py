@@ -46,7 +46,7 @@ def spectra(pcm: Pcm) -> NDArray[np.float64]:
     return np.abs(np.fft.rfft(frames))
 
 
-def ratio_db(signal: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def ratio_db(signal: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     return float(10 * np.log10((signal**2).sum() / ((signal - other) ** 2).sum()))
 
 
@@ -129,11 +129,11 @@ def test_streams_are_independent_and_reset(codec: Codec, clip: Pcm) -> None:
 
     sound = codec.decoder().push(alone)
     left, right = codec.decoder(), codec.decoder()
-    mixed = []
+    heard = []
     for frame in alone:
-        mixed.append(left.push(frame))
+        heard.append(left.push(frame))
         right.push(None)
-    np.testing.assert_array_equal(np.concatenate(mixed), sound)
+    np.testing.assert_array_equal(np.concatenate(heard), sound)
     left.reset()
     np.testing.assert_array_equal(left.push(alone), sound)
 
@@ -240,7 +240,7 @@ def test_indices_are_checked(codec: Codec) -> None:
     with pytest.raises(InputError, match="out of range"):
         decoder.push(np.array([144, 85, 0], np.uint8))
     with pytest.raises(InputError, match="expected integers"):
-        decoder.push(np.zeros(3, np.float32))  # type: ignore[arg-type]
+        decoder.push(np.zeros(3, np.float32))
     assert decoder.push(np.array([144, 84, 84], np.uint8)).shape == (HOP,)
 
 
@@ -358,7 +358,8 @@ def test_the_old_number_of_a_rate_is_understood_with_a_warning(codec: Codec) -> 
 def test_rates_say_what_speech_takes(codec: Codec) -> None:
     assert codec.rates == codec.config.ladder
     for rate in codec.rates:
-        assert rate.coded_kbps is None if codec.coder is None else rate.coded_kbps < rate.kbps
+        assert (rate.coded_kbps is None) == (codec.coder is None)
+        assert rate.coded_kbps is None or rate.coded_kbps < rate.kbps
 
 
 class _Misfit:

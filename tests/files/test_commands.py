@@ -223,6 +223,7 @@ def test_entropy_coding_changes_the_size_and_nothing_else(
 ) -> None:
     (tmp_path / "t.tables").write_bytes(replace(coder()._tables, model_hash=b"level---").to_bytes())
     codec = Codec(Level, tables=tmp_path / "t.tables")
+    assert codec.coder is not None
     monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)
     wav, small, fixed = (str(tmp_path / name) for name in ("a.wav", "s.q2d2", "f.q2d2"))
     soundfile.write(wav, 0.0 * steps(48_000), 24_000)

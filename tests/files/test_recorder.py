@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path):
+def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path) -> None:
     clock = Clock()
     recorder = Recorder(tmp_path / "new", clock)
     frame = np.full(320, 0.5, np.float32)
@@ -44,7 +44,7 @@ def test_sides_begin_together_and_gaps_are_silence(tmp_path: Path):
     assert recorder.error is None
 
 
-def test_small_jitter_adds_nothing(tmp_path: Path):
+def test_small_jitter_adds_nothing(tmp_path: Path) -> None:
     clock = Clock()
     recorder = Recorder(tmp_path, clock)
     for number in range(0, 60, 15):  # bursts of 15 frames, 200 ms
@@ -57,7 +57,7 @@ def test_small_jitter_adds_nothing(tmp_path: Path):
     assert np.all(near == 0.5)
 
 
-def test_earlier_recordings_are_kept(tmp_path: Path):
+def test_earlier_recordings_are_kept(tmp_path: Path) -> None:
     names = []
     for _ in range(3):
         recorder = Recorder(tmp_path)
@@ -68,7 +68,9 @@ def test_earlier_recordings_are_kept(tmp_path: Path):
     assert names == ["near.wav", "far.wav", "near-2.wav", "far-2.wav", "near-3.wav", "far-3.wav"]
 
 
-def test_slow_disk_drops_and_keeps_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_slow_disk_drops_and_keeps_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More than the queue holds at once: the surplus is counted and becomes silence."""
     clock = Clock()
     recorder = Recorder(tmp_path, clock)
@@ -96,7 +98,7 @@ def test_slow_disk_drops_and_keeps_the_place(tmp_path: Path, monkeypatch: pytest
     assert np.count_nonzero(near == 0) == recorder.dropped_samples
 
 
-def test_a_call_that_does_not_come_about_leaves_nothing(tmp_path: Path):
+def test_a_call_that_does_not_come_about_leaves_nothing(tmp_path: Path) -> None:
     Recorder(tmp_path / "new").close()
     assert not list(tmp_path.iterdir())
     (tmp_path / "old").mkdir()
@@ -104,7 +106,7 @@ def test_a_call_that_does_not_come_about_leaves_nothing(tmp_path: Path):
     assert [path.name for path in tmp_path.rglob("*")] == ["old"]
 
 
-def test_a_file_in_the_way_is_refused(tmp_path: Path):
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(InputError, match="cannot be created"):
         Recorder(tmp_path / "taken")

@@ -24,7 +24,7 @@ from tests.labs.audio import speech
 
 
 async def read_all(source: Source, frames: int = 10_000) -> list[np.ndarray]:
-    got = []
+    got: list[np.ndarray] = []
     async with source:
         while len(got) < frames and (pcm := await source.read()) is not None:
             assert pcm.shape == (320,)
@@ -45,7 +45,7 @@ async def read_all(source: Source, frames: int = 10_000) -> list[np.ndarray]:
 )
 def test_any_sound_file_becomes_frames(
     tmp_path: Path, name: str, rate: int, channels: int, tolerance: float
-):
+) -> None:
     pcm = np.rint(speech(0.5) * 32768).astype(np.float32) / 32768
     native = pcm if rate == 24_000 else soxr.resample(pcm, 24_000, rate)
     soundfile.write(tmp_path / name, np.repeat(native[:, None], channels, 1), rate)
@@ -62,7 +62,7 @@ def test_any_sound_file_becomes_frames(
     assert not got[len(pcm) + 1 :].any()
 
 
-def test_end_stays_the_end(tmp_path: Path):
+def test_end_stays_the_end(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.ones(321) * 0.5, 24_000)
 
     async def run() -> None:
@@ -79,35 +79,35 @@ def test_end_stays_the_end(tmp_path: Path):
     asyncio.run(run())
 
 
-def test_loop_has_no_seam(tmp_path: Path):
+def test_loop_has_no_seam(tmp_path: Path) -> None:
     pcm = np.rint(np.linspace(-1, 0.9, 500) * 32768) / 32768
     soundfile.write(tmp_path / "a.wav", pcm, 24_000)
     frames = asyncio.run(read_all(FileSource(tmp_path / "a.wav", realtime=False, loop=True), 10))
     np.testing.assert_array_equal(np.concatenate(frames), np.tile(pcm, 7)[:3200])
 
 
-def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path):
-    with pytest.raises(InputError, match=r"a\.wav does not exist"):
+def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.wav does not exist") -> None:
         asyncio.run(read_all(FileSource(tmp_path / "a.wav")))
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match="is a folder") -> None:
         asyncio.run(read_all(FileSource(tmp_path)))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a sound file at all, but text"])
-def test_what_is_no_sound_file_is_refused(tmp_path: Path, content: bytes):
+def test_what_is_no_sound_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.wav cannot be read as sound"):
         asyncio.run(read_all(FileSource(path)))
 
 
-def test_empty_sound_file_is_refused(tmp_path: Path):
+def test_empty_sound_file_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 24_000)
     with pytest.raises(InputError, match="holds no samples"):
         asyncio.run(read_all(FileSource(tmp_path / "a.wav", loop=True)))
 
 
-def test_file_to_file_is_exact(tmp_path: Path):
+def test_file_to_file_is_exact(tmp_path: Path) -> None:
     pcm = np.rint(speech(1.0) * 32768).astype(np.float32) / 32768
     soundfile.write(tmp_path / "in.wav", pcm, 24_000)
 
@@ -128,7 +128,7 @@ def test_file_to_file_is_exact(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["file", "silence"])
-def test_sources_keep_real_time(tmp_path: Path, kind: str):
+def test_sources_keep_real_time(tmp_path: Path, kind: str) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(24_000), 24_000)
     source: Source = FileSource(tmp_path / "a.wav") if kind == "file" else SilenceSource(75)
     start = time.monotonic()
@@ -137,7 +137,7 @@ def test_sources_keep_real_time(tmp_path: Path, kind: str):
 
 
 @pytest.mark.parametrize("kind", ["file", "null"])
-def test_sinks_keep_real_time(tmp_path: Path, kind: str):
+def test_sinks_keep_real_time(tmp_path: Path, kind: str) -> None:
     sink: Sink = FileSink(tmp_path / "a.wav") if kind == "file" else NullSink()
 
     async def run() -> None:
@@ -152,7 +152,7 @@ def test_sinks_keep_real_time(tmp_path: Path, kind: str):
     assert sink.stats.frames == 38
 
 
-def test_pacer_catches_up_a_little_and_forgives_a_lot():
+def test_pacer_catches_up_a_little_and_forgives_a_lot() -> None:
     async def run() -> list[float]:
         loop = asyncio.get_running_loop()
         pacer = Pacer(0.01, max_lag_s=0.1)
@@ -173,12 +173,12 @@ def test_pacer_catches_up_a_little_and_forgives_a_lot():
     assert forgiven > 0.025
 
 
-def test_missing_folder_is_refused(tmp_path: Path):
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written: No such file"):
         WavWriter(tmp_path / "no" / "a.wav")
 
 
-def test_length_is_bounded_and_drops_are_counted(tmp_path: Path):
+def test_length_is_bounded_and_drops_are_counted(tmp_path: Path) -> None:
     writer = WavWriter(tmp_path / "a.wav", max_seconds=0.1)
     for _ in range(10):
         writer.write(np.full(320, 0.5, np.float32))
@@ -187,7 +187,7 @@ def test_length_is_bounded_and_drops_are_counted(tmp_path: Path):
     assert writer.dropped_samples == 3 * 320
 
 
-def test_wav_survives_a_kill(tmp_path: Path):
+def test_wav_survives_a_kill(tmp_path: Path) -> None:
     """The process dies without closing anything; the file is a valid wav of nearly all of it."""
     code = (
         "import sys, os, time, numpy as np; from pathlib import Path;"
@@ -204,7 +204,7 @@ def test_wav_survives_a_kill(tmp_path: Path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_full_disk_is_told_and_does_not_block(tmp_path: Path):
+def test_full_disk_is_told_and_does_not_block(tmp_path: Path) -> None:
     (tmp_path / "a.wav").symlink_to("/dev/full")
 
     async def run() -> None:
@@ -218,7 +218,7 @@ def test_full_disk_is_told_and_does_not_block(tmp_path: Path):
         asyncio.run(run())
 
 
-def test_sixteen_bits_are_exact_and_clipped():
+def test_sixteen_bits_are_exact_and_clipped() -> None:
     whole = np.arange(-32768, 32768)
     data = np.frombuffer(pcm_to_int16((whole / 32768).astype(np.float32)), "<i2")
     np.testing.assert_array_equal(data, whole)
@@ -226,7 +226,7 @@ def test_sixteen_bits_are_exact_and_clipped():
     np.testing.assert_array_equal(loud, [-32768, 32767])
 
 
-def test_soundfile_reads_what_a_player_would(tmp_path: Path):
+def test_soundfile_reads_what_a_player_would(tmp_path: Path) -> None:
     if shutil.which("file") is None:
         pytest.skip("the program file is not installed")
     writer = WavWriter(tmp_path / "a.wav")

@@ -44,7 +44,7 @@ def speech(seconds: float, seed: int = 0) -> NDArray[np.float32]:
         voice += 0.1 * rng.standard_normal(samples)
         pieces += [voice * np.hanning(samples), np.zeros(int(rng.uniform(0.03, 0.2) * 24_000))]
     pcm = np.concatenate(pieces)[: round(seconds * 24_000)]
-    return (pcm * 0.05 / np.sqrt(np.mean(pcm**2))).astype(np.float32)
+    return np.asarray(pcm * 0.05 / np.sqrt(np.mean(pcm**2)), np.float32)
 
 
 def level_db(pcm: NDArray[np.float32]) -> float:

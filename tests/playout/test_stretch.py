@@ -49,7 +49,7 @@ def spectrum_db(pcm: Pcm) -> NDArray[np.float64]:
     """Long-term spectrum in bands of 375 Hz."""
     frames = np.lib.stride_tricks.sliding_window_view(pcm, 640)[::80] * np.hanning(640)
     power = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0)[:320]
-    return 10 * np.log10(power.reshape(32, 10).mean(axis=1) + 1e-12)
+    return np.asarray(10 * np.log10(power.reshape(32, 10).mean(axis=1) + 1e-12))
 
 
 def roughest(pcm: Pcm) -> float:

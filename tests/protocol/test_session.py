@@ -34,7 +34,7 @@ from q2d2_stream.protocol.audio import AudioWriter
 from q2d2_stream.protocol.hello import Auth, Bye, Hello, Reject
 from q2d2_stream.protocol.key_exchange import key_exchange
 from q2d2_stream.protocol.kinds import Capability, Kind
-from q2d2_stream.protocol.messages import Ping, Pong, decode, encode
+from q2d2_stream.protocol.messages import Message, Ping, Pong, decode, encode
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.entropy import random_tables, smooth_indices
 from tests.labs.protocol import CONFIG, HASH, SECRET, Peers, endpoint, frames_of, local_model
@@ -98,7 +98,8 @@ def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: b
             if session.send_audio(message):
                 sequences[to_client] += frames
         elif step < 0.9:
-            session.send(order.choice([Mute(True), Text("hi"), ReceiverReport(*[0] * 7)]))
+            notes = Mute(True), Text("hi"), ReceiverReport(*[0] * 7)
+            session.send(notes[order.randrange(3)])
         else:
             for end_session in (peers.client, peers.server):
                 end_session.tick(peers.now)
@@ -253,7 +254,7 @@ def test_shares_that_no_honest_peer_sends_are_refused(secret: str | None, share:
 
 def test_a_recorded_handshake_does_not_open_a_second_call() -> None:
     peers = Peers(endpoint(SECRET), endpoint(SECRET))
-    recorded = []
+    recorded: list[bytes] = []
     for _ in range(6):
         peers.collect()
         recorded += peers.to_server
@@ -281,7 +282,7 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
     kind: Kind, secret: str | None
 ) -> None:
     server = Session(endpoint(secret), Role.SERVER, 0.0, registry=CallRegistry())
-    message = {
+    messages: dict[Kind, Message] = {
         Kind.AUTH: Auth(bytes(16)),
         Kind.BYE: Bye(Reason.ENDED, "and good night"),
         Kind.PING: Ping(1),
@@ -289,8 +290,8 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
         Kind.REPORT: ReceiverReport(*[0] * 7),
         Kind.MUTE: Mute(True),
         Kind.TEXT: Text("let me in"),
-    }[kind]
-    event = closed(list(server.receive_data(encode(message), 0.0)))
+    }
+    event = closed(list(server.receive_data(encode(messages[kind]), 0.0)))
     assert event.reason is Reason.PROTOCOL
     assert kind.name.lower() in event.text
     assert not server.send_audio(frames_of(0))

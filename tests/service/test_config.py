@@ -87,12 +87,7 @@ def test_what_the_file_takes_the_command_line_takes(name: str, tmp_path: Path) -
 
 
 def _toml(value: object) -> str:
-    return (
-        {True: "true", False: "false"}.get(value, repr(value))
-        if isinstance(value, bool)
-        # type: ignore[call-overload, no-any-return]
-        else (repr(value).replace("'", '"'))
-    )
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def say(name: str, folder: Path) -> np.ndarray:
     hop = sample_rate // 75
     pcm = pcm[: int(_SECONDS * 75) * hop]
     soundfile.write(folder / f"{name}.wav", pcm, sample_rate)
-    return pcm.astype(np.float32) / 32768
+    return np.asarray(pcm, np.float32) / 32768
 
 
 def hold_call(userland: Path, folder: Path, slower: str, engine: str) -> None:

@@ -39,7 +39,7 @@ def count(userland: Path, choice: tuple[str, str], frames: int, cpu: str, models
             "QEMU_PLUGIN": str(plugin),
             "QEMU_CPU": cpu,
         }
-        program = [_HERE / "counted_frames.py", *choice, str(frames), models]
+        program = map(str, (_HERE / "counted_frames.py", *choice, frames, models))
         done = subprocess.run(
             [_HERE / "in_userland.sh", userland, *program],
             env=environment,

@@ -16,11 +16,13 @@ import time
 def slow_down(factor: float) -> None:
     """Slow ``time.monotonic`` down, and the event loop's waiting with it; call it first of all."""
     real, origin = time.monotonic, time.monotonic()
-    time.monotonic = lambda: origin + (real() - origin) / factor  # type: ignore[assignment]
+    time.monotonic = lambda: origin + (real() - origin) / factor
     selector = selectors.DefaultSelector
     select = selector.select
 
-    def slow_select(self, timeout=None):  # type: ignore[no-untyped-def]
+    def slow_select(
+        self: selectors.DefaultSelector, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
         return select(self, None if timeout is None else timeout * factor)
 
     selector.select = slow_select  # type: ignore[method-assign]

@@ -47,7 +47,7 @@ def main() -> None:
             results[f"{name}.indices.{rate}"] = indices
             results[f"{name}.pcm.{rate}"] = codec.decoder().push(indices)
         print(f"{name}: {frames} frames at {len(config.rates)} rates", flush=True)
-    np.savez(args.out, **results)
+    np.savez(args.out, allow_pickle=False, **results)
     print(f"saved {args.out}")
 
 

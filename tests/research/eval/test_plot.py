@@ -30,7 +30,7 @@ def _row(
     coded: float = 0.0,
 ) -> Row:
     clip = Clip("a_en_0", "a_en", np.zeros(24_000, np.float32))
-    scores = {METRICS["pesq"].key(): Score(pesq)}
+    scores: dict[str, Score | None] = {METRICS["pesq"].key(): Score(pesq)}
     entry = Entry(kbps * 1000, 0.1, 0, scores, [], coded_bits=coded * 1000)
     return Row(name, title, 26.7, loss, (entry,), (clip,), snr_db)
 
@@ -59,9 +59,9 @@ def test_what_is_drawn_is_measured_quoted_and_wanted(
     figures = []
     saved = module.Figure.savefig
 
-    def savefig(self, *args, **options):
+    def savefig(self: Any, *args: object, **options: object) -> None:
         figures.append(self)
-        return saved(self, *args, **options)
+        saved(self, *args, **options)
 
     monkeypatch.setattr(module.Figure, "savefig", savefig)
     source, picture = tmp_path / "quality.json", tmp_path / "docs" / "quality.png"
@@ -111,7 +111,7 @@ def test_other_json_is_refused_in_a_sentence(
 ) -> None:
     broken = copy.deepcopy(RESULTS)
     del broken["codecs"][1]["kbps"]
-    empty = {"metrics": {}, "codecs": []}
+    empty: dict[str, object] = {"metrics": {}, "codecs": []}
     texts = [json.dumps(broken), json.dumps(empty), "[]", "{}", "no JSON"]
     for text in texts:
         (tmp_path / "q.json").write_text(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.__main__ import main, parse_peer, parse_rate
 from research.eval.cache import Cache
 from research.eval.clips import Clip, load_clips, spread
-from research.eval.codecs import CallableCodec, Original, StreamCodec
+from research.eval.codecs import CallableCodec, CodecUnderTest, Original, StreamCodec
 from research.eval.metrics import METRICS, Score, Scorer, choose_metrics
 from research.eval.noise import NoiseMix
 from research.eval.report import to_json, to_markdown
@@ -43,7 +44,10 @@ def distance(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_evaluate_and_report(distance: list[str]) -> None:
-    codecs = [Original(), CallableCodec("hiss", lambda pcm: noisy(pcm, 0.1), kbps=2.0)]
+    codecs: list[CodecUnderTest] = [
+        Original(),
+        CallableCodec("hiss", lambda pcm: noisy(pcm, 0.1), kbps=2.0),
+    ]
     evaluation = evaluate(codecs, CLIPS, choose_metrics(["pesq"]))
     clean, hiss = (row.score(METRICS["pesq"]) for row in evaluation.rows)
     assert clean is not None
@@ -81,7 +85,7 @@ def test_noise_is_coded_and_clean_speech_compared_with(distance: list[str], tmp_
         return 0 * pcm
 
     noises = [NoiseMix(tmp_path, snr_db) for snr_db in (5.0, -20.0)]
-    codecs = [Original(), CallableCodec("gate", gate, kbps=2.0)]
+    codecs: list[CodecUnderTest] = [Original(), CallableCodec("gate", gate, kbps=2.0)]
     pesq = choose_metrics(["pesq"])
     evaluation = evaluate(codecs, CLIPS, pesq, losses=(0.0, 0.1), noises=noises)
     assert [(row.title, row.loss, row.snr_db) for row in evaluation.rows] == [
@@ -111,8 +115,11 @@ def test_noise_is_coded_and_clean_speech_compared_with(distance: list[str], tmp_
     assert "Noisy input" not in clean_table + lost_table
     assert faint.startswith("-20 dB SNR\n")
     assert loud.startswith("5 dB SNR\n")
-    assert f"| Noisy input |  |  |  |  | {evaluation.rows[4].score(pesq[0]).value:.2f} ±" in loud
-    assert [row.get("snr_db", "no") for row in to_json(evaluation)["codecs"]] == [
+    noisy_input = evaluation.rows[4].score(pesq[0])
+    assert noisy_input is not None
+    assert f"| Noisy input |  |  |  |  | {noisy_input.value:.2f} ±" in loud
+    rows: Any = to_json(evaluation)["codecs"]
+    assert [row.get("snr_db", "no") for row in rows] == [
         *["no"] * 4, 5.0, 5.0, -20.0, -20.0
     ]  # fmt: skip
 

@@ -21,7 +21,8 @@ def voice(seconds: float = 1.5) -> Array:
 
 
 def noisy(pcm: Array, level: float) -> Array:
-    return pcm + np.float32(level) * np.random.default_rng(0).standard_normal(len(pcm)).astype("f")
+    hiss = np.random.default_rng(0).standard_normal(len(pcm), np.float32)
+    return pcm + np.float32(level) * hiss
 
 
 def pesq_wb() -> Callable[[Array, Array], float]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from research.experiments import coded_rate
 
 
-def test_the_table_has_whole_bytes_and_never_more_than_packed(speech, tmp_path, capsys):
+def test_the_table_has_whole_bytes_and_never_more_than_packed(
+    speech: NDArray[np.float32], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     soundfile.write(tmp_path / "clip.wav", speech[:72_000], 24_000)
     assert coded_rate.main(["--data", str(tmp_path)]) == 0
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,10 +30,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     figure = pytest.importorskip("matplotlib.figure", reason="the picture needs matplotlib")
     panels: dict[str, list[float]] = {}
 
-    def savefig(self, *args, **options):
+    def savefig(self: Any, *args: object, **options: object) -> None:
         for axes in self.axes:
             panels[axes.get_title()] = list(axes.lines[0].get_ydata())
-        return saved(self, *args, **options)
+        saved(self, *args, **options)
 
     saved = figure.Figure.savefig
     monkeypatch.setattr(figure.Figure, "savefig", savefig)
