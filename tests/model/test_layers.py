@@ -2,59 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import pytest
 
-torch = pytest.importorskip("torch", reason="the model is tested where the extra [train] is")
+pytest.importorskip("torch", reason="the model is tested where the extra [train] is")
 
-from q2d2_stream.model import ModelConfig  # noqa: E402
-from q2d2_stream.model.excitation import NoisePhase, PulseTrain  # noqa: E402
-from q2d2_stream.model.features import Analysis  # noqa: E402
-from q2d2_stream.model.layers import CausalDepthwiseConv, CausalStack, ConvNeXtBlock  # noqa: E402
-from q2d2_stream.model.transform import InverseRealDft, RealDft, bin_order  # noqa: E402
+import torch
+from torch import Tensor, nn
+
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.excitation import NoisePhase, PulseTrain
+from q2d2_stream.model.features import Analysis
+from q2d2_stream.model.layers import CausalDepthwiseConv, CausalStack, ConvNeXtBlock
+from q2d2_stream.model.transform import InverseRealDft, RealDft, bin_order
+
+pytestmark = pytest.mark.train
 
 FRAMES, DIM = 24, 16
 
 
-class _Pulses(torch.nn.Module):
+class Layer(Protocol):
+    """What all layers have."""
+
+    def initial_state(self, batch: int) -> Any: ...
+    def __call__(self, x: Tensor, state: Any) -> tuple[Tensor, Any]: ...
+    def eval(self) -> Layer: ...
+
+
+class _Pulses(nn.Module):
     """PulseTrain behind the face of the other layers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.train_ = PulseTrain(24_000, 320)
 
-    def initial_state(self, batch: int):
+    def initial_state(self, batch: int) -> Any:
         return self.train_.initial_state(batch, torch.device("cpu"))
 
-    def forward(self, x, state):
+    def forward(self, x: Tensor, state: Any) -> Any:
         return self.train_(120.0 + 40.0 * torch.tanh(x[..., 0]), state)
 
 
-class _Noise(torch.nn.Module):
+class _Noise(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.noise = NoisePhase(DIM)
 
-    def initial_state(self, batch: int):
+    def initial_state(self, batch: int) -> Any:
         return self.noise.initial_state(batch)
 
-    def forward(self, x, state):
+    def forward(self, x: Tensor, state: Any) -> Any:
         return self.noise(x.shape[1], state)
 
 
-class _Features(torch.nn.Module):
+class _Features(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.analysis = Analysis(ModelConfig())
 
-    def initial_state(self, batch: int):
+    def initial_state(self, batch: int) -> Any:
         return self.analysis.initial_state(batch)
 
-    def forward(self, x, state):
+    def forward(self, x: Tensor, state: Any) -> Any:
         pcm = 0.1 * x.repeat_interleave(320 // DIM, -1)
         return self.analysis(pcm.reshape(len(x), -1), state)
 
 
-LAYERS = {
+LAYERS: dict[str, Callable[[], Layer]] = {
     "conv": lambda: CausalDepthwiseConv(DIM, 7),
     "block": lambda: ConvNeXtBlock(DIM, 7, 3, 0.5),
     "stack": lambda: CausalStack(DIM, 3, 7, 3),
@@ -65,13 +81,13 @@ LAYERS = {
 
 
 @pytest.fixture(params=LAYERS)
-def layer(request):
+def layer(request: pytest.FixtureRequest) -> Layer:
     torch.manual_seed(0)
     return LAYERS[request.param]().eval()
 
 
 @torch.no_grad()
-def test_the_future_changes_nothing_in_the_past(layer):
+def test_the_future_changes_nothing_in_the_past(layer: Layer) -> None:
     x = torch.randn(2, FRAMES, DIM)
     changed = x.clone()
     changed[:, 15:] += 1.0
@@ -82,7 +98,7 @@ def test_the_future_changes_nothing_in_the_past(layer):
 
 @torch.no_grad()
 @pytest.mark.parametrize("chunks", [[1] * FRAMES, [5, 1, 7, 11], [23, 1]])
-def test_chunks_add_up_to_the_whole(layer, chunks):
+def test_chunks_add_up_to_the_whole(layer: Layer, chunks: list[int]) -> None:
     x = torch.randn(2, FRAMES, DIM)
     whole, _ = layer(x, layer.initial_state(2))
     state, parts = layer.initial_state(2), []
@@ -92,14 +108,14 @@ def test_chunks_add_up_to_the_whole(layer, chunks):
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=1e-4)
 
 
-def test_every_initial_state_is_zero(layer):
+def test_every_initial_state_is_zero(layer: Layer) -> None:
     state = layer.initial_state(1)
     for tensor in state if isinstance(state, tuple) else (state,):
         assert not tensor.any()
 
 
 @pytest.mark.parametrize("size", [8, 640, 960])
-def test_transforms_are_the_fourier_transform(size):
+def test_transforms_are_the_fourier_transform(size: int) -> None:
     x = torch.randn(3, size, dtype=torch.float64).float()
     wanted = torch.fft.rfft(x)[..., bin_order(size)]
     re, im = RealDft(size)(x)
@@ -108,7 +124,7 @@ def test_transforms_are_the_fourier_transform(size):
     torch.testing.assert_close(InverseRealDft(size)(re, im), x, atol=1e-5, rtol=1e-4)
 
 
-def test_pulse_train_has_its_harmonics_and_unit_power():
+def test_pulse_train_has_its_harmonics_and_unit_power() -> None:
     layer = PulseTrain(24_000, 320)
     f0 = torch.full((1, 75), 200.0)
     pcm, _ = layer(f0, layer.initial_state(1, torch.device("cpu")))
@@ -120,7 +136,7 @@ def test_pulse_train_has_its_harmonics_and_unit_power():
     assert float(power[11_700:].sum() / power.sum()) < 1e-3
 
 
-def test_noise_generator_has_its_full_period_exactly():
+def test_noise_generator_has_its_full_period_exactly() -> None:
     layer = NoisePhase(4)
     state, seen = layer.initial_state(1), set()
     for _ in range(NoisePhase.MODULUS):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="the model is tested where the extra [train] is")
+pytest.importorskip("torch", reason="the model is tested where the extra [train] is")
 
-from q2d2_stream.errors import ModelError  # noqa: E402
-from q2d2_stream.lattice import Lattice  # noqa: E402
-from q2d2_stream.model import ModelConfig  # noqa: E402
-from q2d2_stream.model.net import CodecNet  # noqa: E402
+import torch
+from torch import Tensor
+
+from q2d2_stream.errors import ModelError
+from q2d2_stream.lattice import Lattice
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.net import CodecNet
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def net():
+def net() -> CodecNet:
     torch.manual_seed(1)
     net = CodecNet(ModelConfig()).eval()
     with torch.no_grad():  # a pitch head with opinions, as a trained one has
@@ -23,7 +29,7 @@ def net():
 
 
 @torch.no_grad()
-def test_streamed_encoder_gives_the_same_tokens(net, speech):
+def test_streamed_encoder_gives_the_same_tokens(net: CodecNet, speech: NDArray[np.float32]) -> None:
     pcm = torch.from_numpy(speech[: 320 * 90])[None]
     whole, _ = net.encoder(pcm, net.encoder.initial_state())
     state, parts = net.encoder.initial_state(), []
@@ -34,7 +40,7 @@ def test_streamed_encoder_gives_the_same_tokens(net, speech):
 
 
 @torch.no_grad()
-def test_streamed_decoder_gives_the_same_audio(net, speech):
+def test_streamed_decoder_gives_the_same_audio(net: CodecNet, speech: NDArray[np.float32]) -> None:
     points, _ = net.encode(torch.from_numpy(speech[: 320 * 60])[None])
     flags = torch.eye(5)[torch.arange(60) % 5][None]
     whole, _ = net.decoder(points, flags, net.decoder.initial_state())
@@ -46,7 +52,9 @@ def test_streamed_decoder_gives_the_same_audio(net, speech):
 
 
 @torch.no_grad()
-def test_the_future_changes_no_token_and_no_sample_of_the_past(net, speech):
+def test_the_future_changes_no_token_and_no_sample_of_the_past(
+    net: CodecNet, speech: NDArray[np.float32]
+) -> None:
     pcm = torch.from_numpy(speech[: 320 * 40].copy())[None]
     changed = pcm.clone()
     changed[:, 320 * 30 :] *= -0.5
@@ -61,7 +69,7 @@ def test_the_future_changes_no_token_and_no_sample_of_the_past(net, speech):
 
 
 @pytest.mark.parametrize("kind", ["rhombic", "hexagonal", "rectangular"])
-def test_quantizer_is_the_lattice(kind):
+def test_quantizer_is_the_lattice(kind: str) -> None:
     from q2d2_stream.config import CodecConfig
     from q2d2_stream.model.quantizer import Quantizer
 
@@ -76,7 +84,7 @@ def test_quantizer_is_the_lattice(kind):
     np.testing.assert_allclose(mine, lattice.normalised(theirs).reshape(-1, 2, 2)[same], atol=1e-6)
 
 
-def test_gradient_goes_straight_through(net):
+def test_gradient_goes_straight_through(net: CodecNet) -> None:
     latent = torch.randn(5, 24, requires_grad=True)
     net.quantizer(latent)[0].sum().backward()
     assert latent.grad is not None
@@ -85,7 +93,7 @@ def test_gradient_goes_straight_through(net):
 
 @torch.no_grad()
 @pytest.mark.parametrize("signal", ["silence", "full-scale noise", "square wave", "click"])
-def test_strange_input_stays_finite(net, signal):
+def test_strange_input_stays_finite(net: CodecNet, signal: str) -> None:
     pcm = torch.zeros(1, 320 * 20)
     if signal == "full-scale noise":
         pcm = torch.rand(1, 320 * 20) * 2 - 1
@@ -99,13 +107,14 @@ def test_strange_input_stays_finite(net, signal):
 
 
 @torch.no_grad()
-def test_drift_below_speech_is_hardly_heard(net, speech):
+def test_drift_below_speech_is_hardly_heard(net: CodecNet, speech: NDArray[np.float32]) -> None:
     analysis, frames = net.encoder.analysis, 40
     pcm = torch.from_numpy(speech[: 320 * frames])[None]
     t = torch.arange(pcm.shape[1]) / 24_000
 
-    def features(samples):  # of windows without the step at the start
-        return analysis(samples, analysis.initial_state(1))[0][:, 3:]
+    def features(samples: Tensor) -> Tensor:  # of windows without the step at the start
+        found: Tensor = analysis(samples, analysis.initial_state(1))[0]
+        return found[:, 3:]
 
     # what a constant and a slope do to features is rounding, but in bins with nothing else in them
     assert (features(pcm + 0.3 - 0.1 * t) - features(pcm)).abs().mean() < 1e-3
@@ -114,7 +123,7 @@ def test_drift_below_speech_is_hardly_heard(net, speech):
     assert (loudest < 0.1 * 10 ** (-14 / 20)).all()  # the tone's own magnitude would be 0.1
 
 
-def test_config_of_another_format_is_refused():
+def test_config_of_another_format_is_refused() -> None:
     text = ModelConfig().to_json()
     assert ModelConfig.from_json(text) == ModelConfig()
     with pytest.raises(ModelError, match="format 0"):
@@ -123,16 +132,19 @@ def test_config_of_another_format_is_refused():
         ModelConfig.from_json("{}")
 
 
-def test_size_and_cost_are_within_budget(net):
+def test_size_and_cost_are_within_budget(net: CodecNet) -> None:
     from export.graphs import DecoderGraph, EncoderGraph, count_macs, count_parameters
 
-    graphs = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
-    assert sum(map(count_parameters, graphs)) < 5e6
-    assert sum(map(count_macs, graphs)) * 75 < 350e6
+    graphs: list[EncoderGraph | DecoderGraph] = [
+        EncoderGraph(net.encoder),
+        DecoderGraph(net.decoder),
+    ]
+    assert sum(count_parameters(graph) for graph in graphs) < 5e6
+    assert sum(count_macs(graph) for graph in graphs) * 75 < 350e6
 
 
 @torch.no_grad()
-def test_noise_of_a_flat_spectrum_is_gaussian_and_no_train_of_clicks(net):
+def test_noise_of_a_flat_spectrum_is_gaussian_and_no_train_of_clicks(net: CodecNet) -> None:
     decoder, frames = net.decoder, 600
     angle, _ = decoder.noise_phase(frames, decoder.noise_phase.initial_state(1))
     windows = decoder.inverse(torch.cos(angle), torch.sin(angle)) * decoder.window
@@ -143,7 +155,7 @@ def test_noise_of_a_flat_spectrum_is_gaussian_and_no_train_of_clicks(net):
     assert per_frame.std() < 0.2
 
 
-def test_clips_of_a_batch_begin_with_sources_of_their_own(net):
+def test_clips_of_a_batch_begin_with_sources_of_their_own(net: CodecNet) -> None:
     state = net.decoder.random_state(3)
     assert len({tuple(row) for row in state.noise.tolist()}) == 3
     assert len(set(state.phase[:, 0].tolist())) == 3

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="the network is tested where torch is")
+pytest.importorskip("torch", reason="the network is tested where torch is")
 
-from q2d2_stream.model import Decoder, ModelConfig  # noqa: E402
-from q2d2_stream.model.refinement import Refinement, hold_gains  # noqa: E402
-from q2d2_stream.refinement import BANDS, ErrorMeter, RefinementCode, Refiner, band_bank  # noqa: E402
+import torch
+
+from q2d2_stream.model import Decoder, ModelConfig
+from q2d2_stream.model.refinement import Refinement, hold_gains
+from q2d2_stream.refinement import BANDS, ErrorMeter, RefinementCode, Refiner, band_bank
+
+pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def refinement():
+def refinement() -> Refinement:
     return Refinement(24_000, 320)
 
 
-def test_bands_share_every_bin_out():
+def test_bands_share_every_bin_out() -> None:
     bank = band_bank(640, 24_000)
     assert bank.shape == (BANDS, 321)
     assert np.allclose(bank.sum(0), 1.0)
     assert bank.min() >= 0
 
 
-def test_symbols_are_within_half_a_step_or_in_the_dead_zone(refinement):
+def test_symbols_are_within_half_a_step_or_in_the_dead_zone(refinement: Refinement) -> None:
     error = torch.randn(50, BANDS) * 0.8
     step = float(refinement.step)
     for coarser in (1.0, 1.7):
@@ -33,7 +38,9 @@ def test_symbols_are_within_half_a_step_or_in_the_dead_zone(refinement):
     assert torch.equal(refinement.symbols(torch.zeros(1, BANDS)), torch.zeros(1, BANDS))
 
 
-def test_speech_that_is_too_quiet_in_a_band_is_raised_there(refinement, speech):
+def test_speech_that_is_too_quiet_in_a_band_is_raised_there(
+    refinement: Refinement, speech: NDArray[np.float32]
+) -> None:
     decoder = Decoder(ModelConfig())
     said = torch.from_numpy(speech[: 60 * 320]).reshape(1, -1, 320)
     nothing = torch.zeros(1, 320)
@@ -45,14 +52,16 @@ def test_speech_that_is_too_quiet_in_a_band_is_raised_there(refinement, speech):
     assert float((back - said[:, :-2])[:, 2:].abs().max()) < 1e-4
 
 
-def test_without_errors_speech_stays_as_it_is(refinement, speech):
+def test_without_errors_speech_stays_as_it_is(
+    refinement: Refinement, speech: NDArray[np.float32]
+) -> None:
     decoder = Decoder(ModelConfig())
     said = torch.from_numpy(speech[: 20 * 320]).reshape(1, -1, 320)
     same = refinement.refine(decoder, said, torch.zeros(1, 20, BANDS))
     assert float((same - said[:, :-1]).abs().max()) < 1e-5
 
 
-def test_lost_gains_fade_and_return():
+def test_lost_gains_fade_and_return() -> None:
     sent = torch.arange(1.0, 11.0)[None, :, None].expand(1, 10, BANDS)
     lost = torch.tensor([[0, 0, 1, 1, 1, 1, 0, 0, 0, 0]]).bool()
     none = torch.tensor([[0, 0, 0, 0, 0, 0, 0, 0, 1, 1]]).bool()
@@ -61,7 +70,9 @@ def test_lost_gains_fade_and_return():
     assert torch.allclose(known, torch.tensor(expected))
 
 
-def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(refinement, speech):
+def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(
+    refinement: Refinement, speech: NDArray[np.float32]
+) -> None:
     decoder = Decoder(ModelConfig())
     original = torch.from_numpy(speech[: 80 * 320]).reshape(1, -1, 320)
     rng = np.random.default_rng(0)
@@ -79,7 +90,10 @@ def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(refinement, speech):
     heard = refinement.refine(decoder, late, hold_gains(sent, ~lost & ~none, lost))[0].numpy()
 
     code = RefinementCode(
-        refinement.mean.numpy(), refinement.basis.numpy(), float(refinement.step), np.ones(18)
+        refinement.mean.numpy(),
+        refinement.basis.numpy(),
+        float(refinement.step),
+        np.ones(18, np.float32),
     )
     meter, refiner = ErrorMeter(24_000, 320), Refiner(24_000, 320)
     seen, state, same, out = meter.initial_state(), refiner.initial_state(), [], []

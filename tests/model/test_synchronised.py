@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the network is tested where torch is")
+pytest.importorskip("torch", reason="the network is tested where torch is")
 
-from q2d2_stream.config import CodecConfig  # noqa: E402
-from q2d2_stream.model import Decoder, ModelConfig, decoder  # noqa: E402
+import torch
+from torch import Tensor
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.model import Decoder, ModelConfig, decoder
+
+pytestmark = pytest.mark.train
 
 REFINED = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(2, 3, 4, 6), refined=True)
 FRAMES = 40
+Synchronised: TypeAlias = tuple[Decoder, Tensor, Tensor, Tensor]
 
 
 @pytest.fixture
-def synchronised(monkeypatch):
+def synchronised(monkeypatch: pytest.MonkeyPatch) -> Synchronised:
     """A decoder, what it is given, and a threshold that some of the frames are below."""
     torch.manual_seed(3)
     made = Decoder(replace(ModelConfig(), decoder_dim=48, decoder_blocks=2, codec=REFINED))
@@ -29,7 +36,7 @@ def synchronised(monkeypatch):
 
 
 @torch.no_grad()
-def test_frame_by_frame_is_the_whole(synchronised):
+def test_frame_by_frame_is_the_whole(synchronised: Synchronised) -> None:
     made, points, flags, unheard = synchronised
     assert unheard.any(1).all()
     whole, _ = made(points, flags, made.initial_state(2))
@@ -41,7 +48,9 @@ def test_frame_by_frame_is_the_whole(synchronised):
 
 
 @torch.no_grad()
-def test_another_phase_is_forgotten_where_nobody_hears_the_pulses(synchronised):
+def test_another_phase_is_forgotten_where_nobody_hears_the_pulses(
+    synchronised: Synchronised,
+) -> None:
     made, points, flags, unheard = synchronised
     begun = made.initial_state(2)
     a, _ = made(points, flags, begun)
@@ -55,7 +64,7 @@ def test_another_phase_is_forgotten_where_nobody_hears_the_pulses(synchronised):
 
 
 @torch.no_grad()
-def test_pitch_is_on_a_grid_that_sums_exactly(synchronised):
+def test_pitch_is_on_a_grid_that_sums_exactly(synchronised: Synchronised) -> None:
     made, *_ = synchronised
     f0 = made.pitch_to_f0(torch.randn(5, 30, 64) * 3)
     assert torch.equal(f0 * 8, torch.round(f0 * 8))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.model import ModelConfig  # noqa: E402
-from q2d2_stream.model.features import Analysis  # noqa: E402
-from research.experiments import lattices  # noqa: E402
+import torch
+
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.features import Analysis
+from research.experiments import lattices
+
+pytestmark = pytest.mark.train
 
 SMALL = ModelConfig(encoder_dim=16, encoder_blocks=1, decoder_dim=16, decoder_blocks=1)
 

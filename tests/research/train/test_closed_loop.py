@@ -6,15 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.config import CodecConfig  # noqa: E402
-from q2d2_stream.model import ModelConfig  # noqa: E402
-from q2d2_stream.model.net import CodecNet  # noqa: E402
-from research.train.batches import Batch, draw_flags  # noqa: E402
-from research.train.regrade import regraded  # noqa: E402
-from research.train.stages import AdversarialStage, WaveStage  # noqa: E402
+import torch
+from torch import Tensor
+
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.net import CodecNet
+from research.train.batches import Batch, draw_flags
+from research.train.regrade import regraded
+from research.train.stages import AdversarialStage, WaveStage
+
+pytestmark = pytest.mark.train
 
 REFINED = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(2, 3, 4, 6), refined=True)
 SMALL = replace(
@@ -23,14 +29,14 @@ SMALL = replace(
 FRAMES = 60
 
 
-def a_batch(speech, clips=4, seed=0):
+def a_batch(speech: NDArray[np.float32], clips: int = 4, seed: int = 0) -> Batch:
     rng = np.random.default_rng(seed)
     pcm = torch.from_numpy(speech[: clips * FRAMES * 320].reshape(clips, -1))
     f0, voiced = torch.full((clips, FRAMES), 140.0), torch.ones(clips, FRAMES)
     return Batch(pcm, f0, voiced, *draw_flags(REFINED, clips, FRAMES, rng))
 
 
-def test_a_quarter_of_the_clips_is_refined_and_they_come_first():
+def test_a_quarter_of_the_clips_is_refined_and_they_come_first() -> None:
     sending = draw_flags(REFINED, 200, 100, np.random.default_rng(0))
     refined = sending.rate == 4
     assert refined[:50].any(1).all()
@@ -44,10 +50,12 @@ def test_a_quarter_of_the_clips_is_refined_and_they_come_first():
 
 
 @pytest.mark.parametrize("kind", [WaveStage, AdversarialStage])
-def test_a_step_reaches_the_network_and_not_the_statistics(speech, kind):
+def test_a_step_reaches_the_network_and_not_the_statistics(
+    speech: NDArray[np.float32], kind: type[WaveStage]
+) -> None:
     torch.manual_seed(0)
     stage = kind(CodecNet(SMALL), train_encoder=True)
-    if kind is AdversarialStage:
+    if isinstance(stage, AdversarialStage):
         stage.steps.fill_(stage.alone_steps + stage.ramp_steps)
         stage.prepare()
     losses = stage.backward(a_batch(speech), np.random.default_rng(0))
@@ -58,7 +66,9 @@ def test_a_step_reaches_the_network_and_not_the_statistics(speech, kind):
     assert not any(name.startswith("refinement.") for name in moved)
 
 
-def test_refinement_brings_levels_nearer_though_frames_are_lost(speech):
+def test_refinement_brings_levels_nearer_though_frames_are_lost(
+    speech: NDArray[np.float32],
+) -> None:
     torch.manual_seed(0)
     net = CodecNet(SMALL)
     stage = WaveStage(net)
@@ -67,24 +77,26 @@ def test_refinement_brings_levels_nearer_though_frames_are_lost(speech):
     flags[0, 20:23] = torch.eye(6)[5]
     mask[0, 20:23] = 0.0
     batch = batch._replace(flags=flags, mask=mask, rate=torch.full_like(batch.rate, 4))
+    assert stage.closed_loop is not None
+    assert net.refinement is not None
+    refinement = net.refinement
     with torch.no_grad():
         said = stage.predict(batch)
         pcm, _ = net.decoder.synthesize(said.filters, batch.f0, said.state, said.state.blocks)
         frames = pcm.reshape(4, FRAMES, 320)
         better, _ = stage.closed_loop(batch, frames, said, stage.pitch)
 
-        def error(decoded):
+        def error(decoded: Tensor) -> float:
             both = batch.pcm.reshape(4, FRAMES, 320)[:, : decoded.shape[1] - 1], decoded[:, 1:]
             levels = [
-                net.refinement.levels(net.decoder.spectrum(x, torch.zeros_like(x[:, 0])))
-                for x in both
+                refinement.levels(net.decoder.spectrum(x, torch.zeros_like(x[:, 0]))) for x in both
             ]
             return float((levels[0] - levels[1])[:, 2:].square().mean())
 
         assert error(better) < 0.5 * error(frames[:, :-1])
 
 
-def test_six_pairs_of_an_older_network_stay_as_they_were(speech):
+def test_six_pairs_of_an_older_network_stay_as_they_were(speech: NDArray[np.float32]) -> None:
     torch.manual_seed(0)
     old = CodecNet(replace(SMALL, codec=CodecConfig()))
     new = regraded(old)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pytest
 
-torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.model import Decoder, ModelConfig  # noqa: E402
-from q2d2_stream.model.decoder import Filters  # noqa: E402
-from q2d2_stream.model.transform import bin_order  # noqa: E402
-from research.train.phase import PhaseLoss  # noqa: E402
+import torch
+from torch import Tensor
+
+from q2d2_stream.model import Decoder, ModelConfig
+from q2d2_stream.model.decoder import Filters
+from q2d2_stream.model.transform import bin_order
+from research.train.phase import PhaseLoss
+
+pytestmark = pytest.mark.train
 
 FRAMES, RATE, HOP = 24, 24_000, 320
+Spoken: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 @pytest.fixture(scope="module")
-def decoder():
+def decoder() -> Decoder:
     torch.manual_seed(3)
     return Decoder(ModelConfig(decoder_dim=16, decoder_blocks=1))
 
 
-def _filters(decoder, angle):
+def _filters(decoder: Decoder, angle: Tensor) -> Filters:
     frames = torch.zeros(1, FRAMES, decoder.bins)
     return Filters(
         harmonic=frames - 3.0,
@@ -32,7 +40,7 @@ def _filters(decoder, angle):
 
 
 @pytest.fixture(scope="module")
-def spoken(decoder):
+def spoken(decoder: Decoder) -> Spoken:
     """Phases over the bins, pulses at a gliding pitch, and speech made of both."""
     hz = bin_order(2 * HOP) * (RATE / (2 * HOP))
     angle = 1.5 * torch.sin(hz / 600.0) - 1.0 * torch.cos(hz / 1700.0)
@@ -42,7 +50,9 @@ def spoken(decoder):
     return angle, f0[:, :-1], speech[:, HOP:]
 
 
-def _loss(decoder, angle, f0, speech, voiced=None):
+def _loss(
+    decoder: Decoder, angle: Tensor, f0: Tensor, speech: Tensor, voiced: Tensor | None = None
+) -> Tensor:
     frames = f0.shape[1]
     state = decoder.initial_state()
     pulses, _ = decoder.pulse_train(f0, (state.phase, state.f0))
@@ -50,10 +60,13 @@ def _loss(decoder, angle, f0, speech, voiced=None):
         decoder.spectrum(each, state.pulses) for each in (pulses, speech.reshape(pulses.shape))
     ]
     voiced = torch.ones(1, frames) if voiced is None else voiced
-    return PhaseLoss(RATE, HOP)(angle.expand(1, frames, -1), *spectra, f0, voiced)
+    loss: Tensor = PhaseLoss(RATE, HOP)(angle.expand(1, frames, -1), *spectra, f0, voiced)
+    return loss
 
 
-def test_the_right_phases_cost_nothing_wherever_the_pulses_fall(decoder, spoken):
+def test_the_right_phases_cost_nothing_wherever_the_pulses_fall(
+    decoder: Decoder, spoken: Spoken
+) -> None:
     angle, f0, speech = spoken
     late = torch.nn.functional.pad(speech, (37, 0))[:, : speech.shape[1]]
     for heard in (speech, late):
@@ -62,19 +75,19 @@ def test_the_right_phases_cost_nothing_wherever_the_pulses_fall(decoder, spoken)
         assert right < 0.1 < 0.3 < wrong
 
 
-def test_its_gradient_leads_to_the_right_phases(decoder, spoken):
+def test_its_gradient_leads_to_the_right_phases(decoder: Decoder, spoken: Spoken) -> None:
     angle, f0, speech = spoken
     found = torch.zeros_like(angle).requires_grad_()
     optimizer = torch.optim.Adam([found], lr=0.1)
     for _ in range(60):
         optimizer.zero_grad()
         loss = _loss(decoder, found, f0, speech)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(loss.detach()) < 0.15
 
 
-def test_frames_without_voice_count_nothing(decoder, spoken):
+def test_frames_without_voice_count_nothing(decoder: Decoder, spoken: Spoken) -> None:
     angle, f0, speech = spoken
     n = f0.shape[1]
     voiced = torch.ones(1, n)

@@ -4,19 +4,25 @@ where its package is."""
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.errors import MissingExtra, ModelError  # noqa: E402
-from research.train.whisper import (  # noqa: E402
+import torch
+
+from q2d2_stream.errors import MissingExtra, ModelError
+from research.train.whisper import (
     WhisperLoss,
     read_ctranslate2,
     slaney_bank,
     whisper_file,
 )
+
+pytestmark = pytest.mark.train
 
 DIM, HEADS, LAYERS = 12, 2, 2
 
@@ -60,13 +66,13 @@ def _model() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whisper") / "model.bin"
     path.write_bytes(_model())
     return path
 
 
-def test_variables_are_read_by_prefix(model):
+def test_variables_are_read_by_prefix(model: Path) -> None:
     found = read_ctranslate2(model, "encoder/")
     assert found["num_heads"] == HEADS
     assert found["layer_1/ffn/linear_0/weight"].shape == (4 * DIM, DIM)
@@ -75,21 +81,25 @@ def test_variables_are_read_by_prefix(model):
 
 
 @pytest.mark.parametrize("length", [3, 30, 5000])
-def test_a_file_that_was_cut_is_refused_in_a_sentence(model, tmp_path, length):
+def test_a_file_that_was_cut_is_refused_in_a_sentence(
+    model: Path, tmp_path: Path, length: int
+) -> None:
     cut = tmp_path / "cut.bin"
     cut.write_bytes(model.read_bytes()[:length])
     with pytest.raises(ModelError, match="ends in the middle"):
         read_ctranslate2(cut)
 
 
-def test_another_format_is_refused_in_a_sentence(model, tmp_path):
+def test_another_format_is_refused_in_a_sentence(model: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.bin"
     other.write_bytes(struct.pack("<I", 9) + model.read_bytes()[4:])
     with pytest.raises(ModelError, match="format 9, expected 6"):
         read_ctranslate2(other)
 
 
-def test_loss_is_zero_for_the_same_and_grows_with_the_damage(model, speech):
+def test_loss_is_zero_for_the_same_and_grows_with_the_damage(
+    model: Path, speech: NDArray[np.float32]
+) -> None:
     loss = WhisperLoss(model)
     clean = torch.from_numpy(speech[24_000:48_000].copy())[None]
     hiss = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
@@ -97,7 +107,7 @@ def test_loss_is_zero_for_the_same_and_grows_with_the_damage(model, speech):
     assert 0.0 < loss(clean + 0.003 * hiss, clean) < loss(clean + 0.1 * hiss, clean)
 
 
-def test_only_the_decoded_side_learns(model, speech):
+def test_only_the_decoded_side_learns(model: Path, speech: NDArray[np.float32]) -> None:
     loss = WhisperLoss(model)
     assert not list(loss.parameters())
     clean = torch.from_numpy(speech[24_000:48_000].copy())[None]
@@ -107,14 +117,14 @@ def test_only_the_decoded_side_learns(model, speech):
     assert float(rough.grad.abs().sum()) > 0.0
 
 
-def test_bands_are_those_that_whisper_was_trained_with():
+def test_bands_are_those_that_whisper_was_trained_with() -> None:
     mel = pytest.importorskip("librosa").filters.mel
     np.testing.assert_allclose(
         slaney_bank(80, 40.0, 8000.0), mel(sr=16_000, n_fft=400, n_mels=80), atol=1e-6
     )
 
 
-def test_features_of_whisper_are_those_of_ctranslate2(speech):
+def test_features_of_whisper_are_those_of_ctranslate2(speech: NDArray[np.float32]) -> None:
     engine = pytest.importorskip("ctranslate2")
     try:
         path = whisper_file()
