@@ -17,6 +17,7 @@ from q2d2_stream.call.echo import EchoConnector
 from q2d2_stream.call.lag import LagMeter
 from q2d2_stream.call.metrics import MetricsServer, prometheus_text
 from q2d2_stream.call.report import report_lines
+from q2d2_stream.call.stats import CallState
 from q2d2_stream.cli import call_display
 from q2d2_stream.config import Rate
 from q2d2_stream.engine import StreamEncoder
@@ -192,7 +193,7 @@ def test_statistics_report_metrics_and_display(capsys: pytest.CaptureFixture[str
     for words in ("5 frames dropped", "2 connections", "3 input overflows", "7 malformed"):
         assert words in report
     display = call_display.make_display("")
-    display.show(replace(stats, state="talking"))
+    display.show(replace(stats, state=CallState.TALKING))
     display.notify("a note")
     display.close()
     shown = capsys.readouterr().err

@@ -88,6 +88,7 @@ def test_slow_disk_drops_and_keeps_the_place(
     assert recorder.dropped_samples >= (500 - 377) * 320
     gate.set()
     deadline = time.monotonic() + 5
+    assert recorder._writers is not None
     while recorder._writers[0].backlog and time.monotonic() < deadline:
         time.sleep(0.01)
     recorder.near(np.full(320, 0.25, np.float32))

@@ -87,9 +87,9 @@ def test_loop_has_no_seam(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.wav does not exist") -> None:
+    with pytest.raises(InputError, match=r"a\.wav does not exist"):
         asyncio.run(read_all(FileSource(tmp_path / "a.wav")))
-    with pytest.raises(InputError, match="is a folder") -> None:
+    with pytest.raises(InputError, match="is a folder"):
         asyncio.run(read_all(FileSource(tmp_path)))
 
 
