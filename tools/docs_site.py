@@ -63,7 +63,7 @@ def _player(match: re.Match[str]) -> str:
 
 def _command_help() -> str:
     """A section for every command, as it describes itself."""
-    os.environ["COLUMNS"] = "100"
+    os.environ["COLUMNS"] = "88"
     names = re.findall(r"^    (\w+)  ", _help(), re.MULTILINE)
     return "\n".join(f"## q2d2 {name}\n\n```text\n{_help(name)}```\n" for name in names)
 
