@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -17,25 +20,39 @@ from tests.labs.documents import Block, blocks, shell_commands
 from tests.labs.paths import ROOT, SPEECH
 
 RUN = ("README.md", "docs/index.md", "docs/guides/python.md")
-PYTHON = [(path, block) for path in RUN for block in blocks(Path(path), "python")]
+PYTHON = [
+    pytest.param(
+        path,
+        block,
+        id=f"{path}:{block.line}",
+        marks=[pytest.mark.net] if "asyncio" in block else [],
+    )
+    for path in RUN
+    for block in blocks(Path(path), "python")
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "block"), PYTHON, ids=[f"{path}:{block.line}" for path, block in PYTHON]
-)
-def test_python_runs(
-    path: str, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    exec(compile(block, f"{path}:{block.line}", "exec"), {"__name__": "__main__"})
+@pytest.mark.parametrize(("path", "block"), PYTHON)
+def test_python_runs(path: str, block: Block, tmp_path: Path) -> None:
+    shutil.copy(SPEECH / "kathleen_en_0.flac", tmp_path / "speech.flac")
+    program = tmp_path / "example.py"
+    program.write_text(block)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{path}:{block.line}: {done.stderr}"
 
 
 def test_the_guide_to_files_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(SPEECH / "kathleen_en_0.flac", tmp_path / "speech.wav")
     monkeypatch.chdir(tmp_path)
-    for words in shell_commands(blocks(Path("docs/guides/files.md"), "sh")[0]):
-        assert main(words[1:]) == 0, words
-    assert (tmp_path / "back.wav").stat().st_size > 40_000
+    for block in blocks(Path("docs/guides/files.md"), "sh"):
+        for words in shell_commands(block):
+            assert main(words[1:]) == 0, words
+    for name in ("back.wav", "spoken.wav"):
+        assert (tmp_path / name).stat().st_size > 40_000
 
 
 def test_configurations_are_ones(tmp_path: Path) -> None:
