@@ -9,20 +9,24 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="the search is tested where the extra [search] is")
+pytest.importorskip("torch", reason="the search is tested where the extra [search] is")
 pytest.importorskip("onnx", reason="the search is tested where the extra [search] is")
 
-from q2d2_stream import load_codec  # noqa: E402
-from q2d2_stream.analysis_by_synthesis.perceptual import NsimLoss, StoiLoss  # noqa: E402
-from q2d2_stream.analysis_by_synthesis.search import REVISION, PointSearch  # noqa: E402
-from q2d2_stream.cli.main import main  # noqa: E402
-from q2d2_stream.engine.codec import MODELS  # noqa: E402
-from q2d2_stream.errors import InputError  # noqa: E402
-from q2d2_stream.model.discriminator import Discriminator  # noqa: E402
-from q2d2_stream.model.net import CodecNet  # noqa: E402
-from q2d2_stream.model.shipped import shipped_discriminator, shipped_net  # noqa: E402
-from research.eval.best_effort import SearchedCodec  # noqa: E402
-from research.eval.codecs import StreamCodec  # noqa: E402
+import torch
+
+from q2d2_stream import load_codec
+from q2d2_stream.analysis_by_synthesis.perceptual import NsimLoss, StoiLoss
+from q2d2_stream.analysis_by_synthesis.search import REVISION, PointSearch
+from q2d2_stream.cli.main import main
+from q2d2_stream.engine.codec import MODELS
+from q2d2_stream.errors import InputError
+from q2d2_stream.model.discriminator import Discriminator
+from q2d2_stream.model.net import CodecNet
+from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
+from research.eval.best_effort import SearchedCodec
+from research.eval.codecs import StreamCodec
+
+pytestmark = pytest.mark.train
 
 Pcm = NDArray[np.float32]
 

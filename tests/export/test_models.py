@@ -15,6 +15,8 @@ from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.onnx_runner import OnnxRunner
 from q2d2_stream.errors import ModelError
 
+pytestmark = pytest.mark.train
+
 if TYPE_CHECKING:
     from q2d2_stream.model import Encoder
     from q2d2_stream.model.net import CodecNet
@@ -107,8 +109,8 @@ def test_gains_that_make_no_sense_are_refused(onnx_models: Path, text: str) -> N
 def test_onnx_computes_what_torch_does(net: CodecNet, onnx_models: Path) -> None:
     from export.parity import compare
 
-    pair = [OnnxRunner(onnx_models / f"{role}.onnx") for role in ("encoder", "decoder")]
-    report = compare(net, *pair, frames=40)
+    encoder, decoder = (OnnxRunner(onnx_models / f"{role}.onnx") for role in ("encoder", "decoder"))
+    report = compare(net, encoder, decoder, frames=40)
     assert report.passed, report
     assert_streams(load_codec(onnx_models, "onnx", "fp32"))
 
@@ -119,8 +121,8 @@ def test_the_denoiser_is_exported_beside_the_encoder_it_stands_in_for(
     from export.graphs import nets_by_role
     from export.parity import compare
 
-    pair = [OnnxRunner(onnx_models / f"{role}.onnx") for role in ("denoiser", "decoder")]
-    report = compare(nets_by_role(net, denoiser)["denoiser"], *pair, frames=40)
+    first, last = (OnnxRunner(onnx_models / f"{role}.onnx") for role in ("denoiser", "decoder"))
+    report = compare(nets_by_role(net, denoiser)["denoiser"], first, last, frames=40)
     assert report.passed, report
     for precision in ("fp32", "int8"):
         codec = load_codec(onnx_models, "onnx", precision)
@@ -129,16 +131,16 @@ def test_the_denoiser_is_exported_beside_the_encoder_it_stands_in_for(
         assert plain.shape == other.shape
         assert (plain != other).any()
         assert np.isfinite(codec.decoder().push(other)).all()
-    assert len(pair[0].metadata["q2d2.denoiser_hash"]) == 16
+    assert len(first.metadata["q2d2.denoiser_hash"]) == 16
 
 
 def test_onnx_int8_is_torch_but_for_rounding(net: CodecNet, onnx_models: Path) -> None:
     from export.rounding import measure_rounding
 
-    pair = [
+    encoder, decoder = (
         OnnxRunner(model_file(onnx_models, r, ("onnx", "int8"))) for r in ("encoder", "decoder")
-    ]
-    report = measure_rounding(net, *pair, frames=40)
+    )
+    report = measure_rounding(net, encoder, decoder, frames=40)
     assert report.latent_db > 20, report
     assert report.indices > 0.85, report
     codec = load_codec(onnx_models, "onnx", "int8")
@@ -198,7 +200,7 @@ def test_the_tables_of_the_transforms_stay_float(tflite_models: Path) -> None:
     path = tflite_models / "decoder.int8.tflite"
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     tensors = {t["index"]: t for t in interpreter.get_tensor_details()}
-    kinds = {}
+    kinds: dict[tuple[int, ...], object] = {}
     for op in interpreter._get_ops_details():
         if op["op_name"] == "FULLY_CONNECTED":
             weight = tensors[op["inputs"][1]]
@@ -222,7 +224,7 @@ def test_exported_models_become_checkpoints_again(
     trained, student = copy.deepcopy(net), copy.deepcopy(denoiser)
     with torch.no_grad():  # an exporter folds what is all ones or zeros
         for parameter in (*trained.parameters(), *student.parameters()):
-            parameter += 0.01 * torch.randn_like(parameter)
+            parameter.add_(0.01 * torch.randn_like(parameter))
     export_onnx(trained, tmp_path, "a test", student)
 
     whole, second = tmp_path / "net.pt", tmp_path / "denoiser.pt"

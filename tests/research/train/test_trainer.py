@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
-torch = pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 pytest.importorskip("pyworld", reason="training is tested where the extra [train] is")
 
-from q2d2_stream.analysis_by_synthesis.losses import MelSpectrum, pitch_loss  # noqa: E402
-from q2d2_stream.config import CodecConfig  # noqa: E402
-from q2d2_stream.errors import InputError, ModelError, Q2D2Error  # noqa: E402
-from q2d2_stream.model import ModelConfig  # noqa: E402
-from q2d2_stream.model.discriminator import (  # noqa: E402
+import torch
+from torch import Tensor
+
+from q2d2_stream.analysis_by_synthesis.losses import MelSpectrum, pitch_loss
+from q2d2_stream.config import CodecConfig
+from q2d2_stream.errors import InputError, ModelError, Q2D2Error
+from q2d2_stream.model import ModelConfig
+from q2d2_stream.model.discriminator import (
     Discriminator,
     adversarial_loss,
     discriminator_loss,
     feature_matching_loss,
     phase_turns,
 )
-from q2d2_stream.model.net import CodecNet  # noqa: E402
-from q2d2_stream.model.transform import bin_order  # noqa: E402
-from research.train.__main__ import main as train_main  # noqa: E402
-from research.train.batches import (  # noqa: E402
+from q2d2_stream.model.net import CodecNet
+from q2d2_stream.model.transform import bin_order
+from research.train.__main__ import main as train_main
+from research.train.batches import (
     augment,
     draw_clips,
     draw_flags,
     fill_unvoiced,
 )
-from research.train.checkpoint import (  # noqa: E402
+from research.train.checkpoint import (
     Average,
     Progress,
     load_net,
     read_checkpoint,
     save_checkpoint,
 )
-from research.train.corpus import Corpus, Source, open_corpus, voice_pitch  # noqa: E402
-from research.train.cuda_graph import CudaGraphCapture  # noqa: E402
-from research.train.denoising import add_noise, load_denoiser  # noqa: E402
-from research.train.feed import Feed, feed  # noqa: E402
-from research.train.log import TrainLog  # noqa: E402
-from research.train.muon import Muon, orthogonalise  # noqa: E402
-from research.train.optimizers import clip_gradients, learning_rate  # noqa: E402
-from research.train.options import TrainOptions  # noqa: E402
-from research.train.post_filter import sharpen_harmonics  # noqa: E402
-from research.train.processes import launch  # noqa: E402
-from research.train.stages import AdversarialStage, balanced  # noqa: E402
-from research.train.trainer import (  # noqa: E402
+from research.train.corpus import Corpus, Source, open_corpus, voice_pitch
+from research.train.cuda_graph import CudaGraphCapture
+from research.train.denoising import add_noise, load_denoiser
+from research.train.feed import Feed, feed
+from research.train.log import TrainLog
+from research.train.muon import Muon, orthogonalise
+from research.train.optimizers import clip_gradients, learning_rate
+from research.train.options import TrainOptions
+from research.train.post_filter import sharpen_harmonics
+from research.train.processes import launch
+from research.train.stages import AdversarialStage, balanced
+from research.train.trainer import (
     train,
 )
-from research.train.validate import append_scores  # noqa: E402
-from research.train.weight_averaging import main as mean_main  # noqa: E402
-from research.train.weight_averaging import mean_checkpoint  # noqa: E402
+from research.train.validate import append_scores
+from research.train.weight_averaging import main as mean_main
+from research.train.weight_averaging import mean_checkpoint
+
+pytestmark = pytest.mark.train
 
 SMALL = replace(ModelConfig(), encoder_dim=48, encoder_blocks=2, decoder_dim=48, decoder_blocks=2)
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory, speech):
+def corpus(tmp_path_factory: pytest.TempPathFactory, speech: NDArray[np.float32]) -> Corpus:
     root = tmp_path_factory.mktemp("speech")
     (root / "anna").mkdir()
     soundfile.write(root / "anna" / "a.wav", speech, 24_000)
@@ -70,7 +78,7 @@ def corpus(tmp_path_factory, speech):
     return open_corpus(root, tmp_path_factory.mktemp("cache"))
 
 
-def test_corpus_has_a_source_per_folder_or_prefix(corpus):
+def test_corpus_has_a_source_per_folder_or_prefix(corpus: Corpus) -> None:
     assert [s.name for s in corpus.sources] == ["anna", "bob"]
     for source in corpus.sources:
         assert len(source.f0) == len(source.pcm) // 320 + 1
@@ -79,24 +87,24 @@ def test_corpus_has_a_source_per_folder_or_prefix(corpus):
     assert corpus.weights.sum() == pytest.approx(1.0)
 
 
-def test_corpus_is_decoded_once(corpus, tmp_path):
+def test_corpus_is_decoded_once(corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no audio files"):
         open_corpus(tmp_path / "empty", tmp_path)
 
 
-def test_pitch_of_a_glide_is_found():
+def test_pitch_of_a_glide_is_found() -> None:
     t = np.arange(48_000) / 24_000
     f0 = 120 + 40 * t
     phase = 2 * np.pi * np.cumsum(f0) / 24_000
-    pcm = sum(np.sin(k * phase) / k for k in range(1, 20)) * 0.1
+    pcm = 0.1 * np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)
     track = voice_pitch(pcm, 24_000, 320)
     wanted = 120 + 40 * np.arange(len(track)) * 320 / 24_000
     middle = slice(10, -10)
     assert np.abs(track[middle] / wanted[middle] - 1).max() < 0.02
 
 
-def test_unvoiced_pitch_is_bridged():
+def test_unvoiced_pitch_is_bridged() -> None:
     f0 = np.array([0, 100, 0, 0, 0, 200, 0], np.float32)
     filled = fill_unvoiced(f0)
     assert filled[0] == pytest.approx(100)
@@ -104,7 +112,7 @@ def test_unvoiced_pitch_is_bridged():
     assert fill_unvoiced(np.zeros(3, np.float32)) == pytest.approx([120.0] * 3)
 
 
-def test_batches_and_augmentation_are_seeded_and_sane(corpus):
+def test_batches_and_augmentation_are_seeded_and_sane(corpus: Corpus) -> None:
     one, two = (draw_clips(corpus, 4, 50, np.random.default_rng(7)) for _ in range(2))
     assert torch.equal(one.pcm, two.pcm)
     assert one.pcm.shape == (4, 16_000)
@@ -115,10 +123,10 @@ def test_batches_and_augmentation_are_seeded_and_sane(corpus):
         assert loud.abs().max() <= 1.0
 
 
-def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():
+def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with() -> None:
     samples = np.arange(72_000)
     phase = 2 * np.pi * np.cumsum(150 + 20 * np.sin(samples / 9000)) / 24_000
-    pcm = sum(np.sin(k * phase) / k for k in range(1, 20)) * 0.1
+    pcm = 0.1 * np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)
     f0 = voice_pitch(pcm, 24_000, 320)
     source = Source("glide", (pcm * 32767).astype(np.int16), f0, 12_000.0)
     corpus = Corpus((source,), np.ones(1))
@@ -130,13 +138,13 @@ def test_clips_at_another_speed_have_the_pitch_they_are_labelled_with():
         assert np.abs(heard / label - 1)[8:-8].max() < 0.03
 
 
-def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus):
+def test_a_faster_clip_loses_the_pitch_that_no_label_can_name(corpus: Corpus) -> None:
     batch = draw_clips(corpus, 8, 40, np.random.default_rng(0), speeds=(4.0, 4.0))
     assert torch.isfinite(batch.pcm).all()
     assert 60 <= batch.f0.min() <= batch.f0.max() <= 500
 
 
-def test_flags_cover_every_rate_and_loss():
+def test_flags_cover_every_rate_and_loss() -> None:
     flags, mask, *_ = draw_flags(CodecConfig(), 200, 100, np.random.default_rng(0))
     assert torch.equal(flags.sum(-1), torch.ones(200, 100))
     share = flags.mean((0, 1))
@@ -146,13 +154,13 @@ def test_flags_cover_every_rate_and_loss():
     assert torch.equal(mask.sum(-1), (flags * sent).sum(-1))
 
 
-def test_a_sine_has_its_amplitude_in_its_mel_band():
+def test_a_sine_has_its_amplitude_in_its_mel_band() -> None:
     t = torch.arange(24_000) / 24_000
     mel = MelSpectrum(1024, 128, 256, 24_000)(0.25 * torch.sin(2 * np.pi * 468.75 * t)[None])
     assert 0.1 < float(mel.max()) < 0.26
 
 
-def test_pitch_loss_is_least_at_the_label():
+def test_pitch_loss_is_least_at_the_label() -> None:
     log_f0 = torch.linspace(np.log(60), np.log(500), 64)
     f0 = torch.exp(log_f0[[20]])[None]
     right = -0.5 * (torch.arange(64) - 20.0).square()[None, None]
@@ -161,19 +169,19 @@ def test_pitch_loss_is_least_at_the_label():
     assert pitch_loss(right, f0, voiced, log_f0) < pitch_loss(wrong, f0, voiced, log_f0)
 
 
-def test_learning_rate_warms_up_holds_and_falls():
+def test_learning_rate_warms_up_holds_and_falls() -> None:
     assert learning_rate(0.0, 0) < 0.01
     assert learning_rate(0.3, 500) == 1.0
     assert learning_rate(0.9, 5000) == pytest.approx(0.1 / 0.35 + 0.01)
 
 
-def after(steps):
+def after(steps: int) -> Callable[[], bool]:
     """Ends a run after so many steps: a wall-clock budget means little on a busy machine."""
     left = iter(range(steps))
     return lambda: next(left, None) is None
 
 
-def test_both_stages_learn_resume_and_save(corpus, tmp_path):
+def test_both_stages_learn_resume_and_save(corpus: Corpus, tmp_path: Path) -> None:
     first = TrainOptions(out=tmp_path, stage=0, minutes=60, batch=2, frames=40)
     path = train(first, SMALL, corpus, stop=after(5))
     assert read_checkpoint(path)["progress"]["step"] == 5
@@ -190,7 +198,7 @@ def test_both_stages_learn_resume_and_save(corpus, tmp_path):
     assert any(moved)  # joint: the encoder was trained on
 
 
-def test_weights_of_another_bitstream_are_refused(corpus, tmp_path):
+def test_weights_of_another_bitstream_are_refused(corpus: Corpus, tmp_path: Path) -> None:
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=40)
     path = train(first, SMALL, corpus, stop=after(1))
     other = replace(SMALL, decoder_dim=40, codec=replace(SMALL.codec, rates=(5, 6, 12)))
@@ -202,16 +210,18 @@ def test_weights_of_another_bitstream_are_refused(corpus, tmp_path):
         ) in str(refused.value)
 
 
-def refuse(sentence):
+def refuse(sentence: str) -> None:
     raise InputError(sentence)
 
 
-def test_what_a_process_refuses_is_one_sentence():
+def test_what_a_process_refuses_is_one_sentence() -> None:
     with pytest.raises(Q2D2Error, match=r"^no good$"):
         launch(partial(refuse, "no good"), 2)
 
 
-def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_path, monkeypatch):
+def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(AdversarialStage, "alone_steps", 2)
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
     path = train(first, SMALL, corpus, stop=after(1))
@@ -232,7 +242,7 @@ def test_adversarial_stage_moves_the_decoder_and_nothing_before_it(corpus, tmp_p
     assert not torch.equal(old.decoder.head.weight, new.decoder.head.weight)
 
 
-def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_discriminator():
+def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_discriminator() -> None:
     stage = AdversarialStage(CodecNet(SMALL))
     alone = stage.alone_steps
     for steps, run, warmed in (
@@ -247,7 +257,7 @@ def test_the_rate_warms_up_again_when_the_decoder_joins_a_new_discriminator():
         assert stage.warmed(run) == warmed
 
 
-def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
+def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale() -> None:
     gains, angles = (torch.randn(2, 5, 3).requires_grad_() for _ in range(2))
     loss = gains.square().sum() + angles.square().sum()
     size = float(torch.cat([2 * gains, 2 * angles]).detach().norm())
@@ -260,8 +270,8 @@ def test_a_pull_gets_its_share_of_the_gradient_whatever_its_scale():
 
 
 def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint(
-    corpus, monkeypatch
-):
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     torch.manual_seed(0)
     stage = AdversarialStage(CodecNet(SMALL), train_encoder=True)
@@ -274,7 +284,8 @@ def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint
         stage.prepare()
         stage.adversarial_weight = share
         stage.backward(clips, np.random.default_rng(1))
-        found.append({name: p.grad.clone() for name, p in stage.net.named_parameters()})
+        gradients = {name: p.grad for name, p in stage.net.named_parameters()}
+        found.append({name: g.clone() for name, g in gradients.items() if g is not None})
     without, heard = found
     assert without["encoder.project_in.weight"].norm() > 0
     for name, gradient in without.items():
@@ -284,7 +295,9 @@ def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint
     assert (without[moved] - heard[moved]).norm() > 0.1 * without[moved].norm()
 
 
-def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_path):
+def test_denoising_stage_trains_a_second_encoder_towards_the_first(
+    corpus: Corpus, tmp_path: Path
+) -> None:
     first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
     path = train(first, SMALL, corpus, stop=after(1))
     third = replace(first, stage=3, init=path, batch=4, learning_rate=2e-3)
@@ -316,7 +329,7 @@ def test_denoising_stage_trains_a_second_encoder_towards_the_first(corpus, tmp_p
         load_denoiser(path, old)
 
 
-def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus):
+def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus: Corpus) -> None:
     rng = np.random.default_rng(0)
     pcm = draw_clips(corpus, 40, 60, rng).pcm
     clean, noisy = add_noise(pcm, rng, corpus, corpus)
@@ -330,7 +343,7 @@ def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus):
     assert -8.5 < float(snr.min()) < 0 < 10 < float(snr.max()) < 30.5
 
 
-def test_turns_of_phase_tell_where_in_the_window_a_pulse_is():
+def test_turns_of_phase_tell_where_in_the_window_a_pulse_is() -> None:
     for at in (20, 100):
         pulse = torch.zeros(256)
         pulse[at] = -0.5  # whatever its sign
@@ -341,7 +354,7 @@ def test_turns_of_phase_tell_where_in_the_window_a_pulse_is():
         assert torch.allclose(turns.norm(dim=-1), torch.tensor(0.25**0.15), atol=1e-4)
 
 
-def test_a_discriminator_learns_to_hear_a_codec_that_hisses(speech):
+def test_a_discriminator_learns_to_hear_a_codec_that_hisses(speech: NDArray[np.float32]) -> None:
     torch.manual_seed(0)
     clean = torch.from_numpy(speech[24_000:57_600].copy())[None]
     rng = np.random.default_rng(0)
@@ -351,7 +364,7 @@ def test_a_discriminator_learns_to_hear_a_codec_that_hisses(speech):
         hissing = clean + 0.01 * torch.randn_like(clean)
         loss = discriminator_loss(*discriminator(hissing, clean, rng))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     fake, real = discriminator(clean + 0.01 * torch.randn_like(clean), clean, rng)
     assert discriminator_loss(fake, real) < 1.0  # 2.0 knows nothing
@@ -360,7 +373,7 @@ def test_a_discriminator_learns_to_hear_a_codec_that_hisses(speech):
     assert feature_matching_loss(real, real) == 0.0
 
 
-def test_muon_turns_a_lopsided_gradient_into_an_even_step():
+def test_muon_turns_a_lopsided_gradient_into_an_even_step() -> None:
     torch.manual_seed(0)
     for shape in ((40, 90), (90, 40)):
         lopsided = torch.randn(shape) @ torch.diag(torch.logspace(0, -1.5, shape[1]))
@@ -375,14 +388,16 @@ def test_muon_turns_a_lopsided_gradient_into_an_even_step():
     assert rms == pytest.approx(0.01 * 0.2, rel=0.3)  # as large as a step of AdamW's
 
 
-def test_a_checkpoint_is_saved_with_its_picture(corpus, tmp_path, monkeypatch):
-    drawn = []
+def test_a_checkpoint_is_saved_with_its_picture(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Path] = []
     monkeypatch.setattr("research.train.trainer.try_curves", drawn.append)
     train(TrainOptions(out=tmp_path, stage=1, minutes=0.0), SMALL, corpus)
     assert drawn == [tmp_path / "stage1.csv"]
 
 
-def test_validation_scores_become_a_curve(tmp_path):
+def test_validation_scores_become_a_curve(tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     for step in (100, 200):
         progress = Progress(stage=1, step=step, audio_seconds=36.0 * step)
@@ -394,14 +409,14 @@ def test_validation_scores_become_a_curve(tmp_path):
     assert table.with_suffix(".png").exists()
 
 
-def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path):
+def test_what_is_no_checkpoint_is_refused_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match="is not a q2d2-stream checkpoint"):
         read_checkpoint(path)
 
 
-def test_a_checkpoint_from_before_noise_shaping_shapes_none(tmp_path):
+def test_a_checkpoint_from_before_noise_shaping_shapes_none(tmp_path: Path) -> None:
     net = CodecNet(SMALL)
     save_checkpoint(tmp_path / "x.pt", net, Average(net), {}, {}, Progress())
     content = torch.load(tmp_path / "x.pt", weights_only=True)
@@ -411,7 +426,7 @@ def test_a_checkpoint_from_before_noise_shaping_shapes_none(tmp_path):
     assert (load_net(tmp_path / "old.pt").quantizer.feedback == 0.0).all()
 
 
-def test_a_log_of_other_losses_is_kept_aside(tmp_path):
+def test_a_log_of_other_losses_is_kept_aside(tmp_path: Path) -> None:
     path = tmp_path / "stage1.csv"
     progress = Progress(stage=1, step=100)
     for losses in ({"mel": 1.0}, {"mel": 2.0}, {"mel": 3.0, "f0": 1.0}):
@@ -422,8 +437,11 @@ def test_a_log_of_other_losses_is_kept_aside(tmp_path):
 
 
 def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
-    corpus, tmp_path, monkeypatch, capsys
-):
+    corpus: Corpus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     first = TrainOptions(out=tmp_path / "a", stage=1, minutes=60, batch=2, frames=60)
     a = train(first, SMALL, corpus, stop=after(1))
@@ -458,12 +476,14 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
         (["--stage", "1", "--whisper"], "--whisper is of stage 2"),
     ],
 )
-def test_options_that_a_stage_would_ignore_are_refused(options, sentence, tmp_path, capsys):
+def test_options_that_a_stage_would_ignore_are_refused(
+    options: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train_main(["--data", str(tmp_path), "--minutes", "1", *options]) == 1
     assert sentence in capsys.readouterr().err
 
 
-def test_sharpening_the_head_is_sharpening_the_gains_it_predicts():
+def test_sharpening_the_head_is_sharpening_the_gains_it_predicts() -> None:
     torch.manual_seed(0)
     decoder = CodecNet(SMALL).decoder.eval()
     points, flags = torch.rand(2, 5, 24) * 2 - 1, torch.zeros(2, 5, 5)
@@ -490,7 +510,7 @@ def test_sharpening_the_head_is_sharpening_the_gains_it_predicts():
             sharpen_harmonics(decoder, amount, width)
 
 
-def test_gradients_are_clipped_by_group_and_dropped_where_they_are_not_finite():
+def test_gradients_are_clipped_by_group_and_dropped_where_they_are_not_finite() -> None:
     small, large, broken, idle = (torch.nn.Parameter(torch.zeros(3, 2)) for _ in range(4))
     small.grad = torch.full((3, 2), 0.01)
     large.grad, broken.grad = torch.full((3, 2), 5.0), torch.full((3, 2), torch.nan)
@@ -502,7 +522,7 @@ def test_gradients_are_clipped_by_group_and_dropped_where_they_are_not_finite():
     assert idle.grad is None
 
 
-def test_clips_drawn_by_other_processes_train_too(corpus, tmp_path):
+def test_clips_drawn_by_other_processes_train_too(corpus: Corpus, tmp_path: Path) -> None:
     options = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60, workers=2)
     path = train(options, SMALL, corpus, noise=corpus, stop=after(3))
     assert read_checkpoint(path)["progress"]["step"] == 3
@@ -515,7 +535,12 @@ def test_clips_drawn_by_other_processes_train_too(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("options", [["--processes", "2"], ["--stage", "3", "--processes", "1"]])
-def test_graphs_are_refused_where_steps_cannot_be_recorded(options, tmp_path, capsys, speech):
+def test_graphs_are_refused_where_steps_cannot_be_recorded(
+    options: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    speech: NDArray[np.float32],
+) -> None:
     soundfile.write(tmp_path / "a.wav", speech, 24_000)
     command = ["--data", str(tmp_path), "--minutes", "1", "--out", str(tmp_path), "--cuda-graphs"]
     assert train_main([*command, *options]) == 1
@@ -523,10 +548,10 @@ def test_graphs_are_refused_where_steps_cannot_be_recorded(options, tmp_path, ca
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_recorded_step_does_what_the_step_does():
+def test_a_recorded_step_does_what_the_step_does() -> None:
     weight = torch.zeros(4, device="cuda")
 
-    def step(inputs, rng):
+    def step(inputs: Sequence[Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
         weight.add_(inputs[0] * float(rng.integers(1, 3)))  # drawn when it is recorded
         return {"sum": weight.sum()}
 
@@ -535,7 +560,7 @@ def test_a_recorded_step_does_what_the_step_does():
     for number in range(20):
         before = weight.clone()
         losses = recorder([torch.full((4,), float(number))], "", rng)
-        moved = (weight - before).unique()
+        moved = torch.unique(weight - before)
         assert len(moved) == 1
         assert float(moved) in (number, 2 * number)
         assert float(losses["sum"]) == pytest.approx(float(weight.sum()))
