@@ -1,10 +1,9 @@
-"""``python -m research.eval``: how good the codec is, beside its peers, as a report."""
+"""``python -m research.eval``: how good the codec is, beside others, as a report."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -12,46 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from q2d2_stream.cli.failures import run_command
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.cache import Cache, default_folder
 from research.eval.clips import load_clips
-from research.eval.codec2 import Codec2
 from research.eval.codecs import CodecUnderTest, Original, StreamCodec
-from research.eval.metrics import METRICS, choose_metrics
+from research.eval.metrics import choose_metrics
 from research.eval.noise import NoiseMix, parse_snrs
-from research.eval.opus import OpusCodec
+from research.eval.options import (
+    QUICK_CLIPS,
+    QUICK_METRICS,
+    make_parser,
+    parse_baseline,
+    parse_rate,
+)
 from research.eval.plot import save_rate_quality_plot
 from research.eval.report import to_json, to_markdown
-from research.eval.runner import MAX_JOBS, Evaluation, evaluate
+from research.eval.results import Evaluation
+from research.eval.runner import evaluate
 from research.eval.samples import make_samples
 
-__all__ = ["main", "parse_peer", "parse_rate"]
-
-_QUICK_CLIPS = 10
-_QUICK_METRICS = "pesq,stoi"
-
-
-def parse_rate(text: str) -> int:
-    """The index of the rate "1.5", "2", "3" or "6"; raises InputError for others."""
-    names = CodecConfig().rate_names
-    if text not in names:
-        raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
-    return names.index(text)
-
-
-def parse_peer(text: str) -> CodecUnderTest:
-    """A peer by its name, "opus6" or "codec2_3200"; raises InputError for unknown ones."""
-    if match := re.fullmatch(r"opus(\d+(?:\.\d+)?)", text):
-        return OpusCodec(float(match.group(1)))
-    if match := re.fullmatch(r"codec2_(\d+)", text):
-        return Codec2(int(match.group(1)))
-    raise InputError(f"the peer is {text!r}, expected opusKBPS (opus6) or codec2_BPS (codec2_3200)")
+__all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the evaluation; returns the exit status, 1 after a deliberate error."""
-    options = _parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     return run_command("research.eval", partial(_run, options))
 
 
@@ -80,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     limit, chosen = options.limit, options.metrics
     if options.quick:
-        limit, chosen = limit or _QUICK_CLIPS, chosen or _QUICK_METRICS
+        limit, chosen = limit or QUICK_CLIPS, chosen or QUICK_METRICS
     metrics = choose_metrics(_split(chosen) if chosen else None)
     codecs: list[CodecUnderTest] = [Original()]
     codecs += [
@@ -90,7 +74,7 @@ def _run(options: argparse.Namespace) -> int:
     ]
     if options.search:
         codecs += _searched(options)
-    codecs += [parse_peer(text) for text in _split(options.peers)]
+    codecs += [parse_baseline(text) for text in _split(options.baselines)]
     evaluation = evaluate(
         codecs,
         load_clips(options.data, limit),
@@ -109,11 +93,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _searched(options: argparse.Namespace) -> list[CodecUnderTest]:
     try:
-        from research.eval.best_effort import SearchedCodec
+        from research.eval.best_effort import BestEffortCodec
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
     rates = [parse_rate(text) for text in _split(options.rates)]
-    return [SearchedCodec(rate, options.engine, options.models) for rate in rates]
+    return [BestEffortCodec(rate, options.engine, options.models) for rate in rates]
 
 
 def _noises(folder: Path | None, snrs: str | None) -> list[NoiseMix]:
@@ -161,103 +145,6 @@ def _show_progress(done: int, total: int, label: str) -> None:
 
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to under 1")
-    return share
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
-    return number
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="research.eval",
-        description="Measure the codec beside its peers on a folder of speech. Metrics and peers "
-        "that are not installed are named and left out. Nothing is fetched.",
-    )
-    parser.add_argument("--data", type=Path, help="folder of speech files")
-    parser.add_argument(
-        "--rates",
-        default=",".join(CodecConfig().rate_names),
-        help="our rates; an empty text for none (default %(default)s)",
-    )
-    parser.add_argument(
-        "--peers",
-        default="opus6,opus8,opus12,codec2_3200,codec2_2400,codec2_1200",
-        help="peers; an empty text for none (default %(default)s)",
-    )
-    parser.add_argument(
-        "--loss", type=_share, default=0.0, help="measure also with this share of packets lost"
-    )
-    parser.add_argument(
-        "--noise",
-        type=Path,
-        metavar="FOLDER",
-        help="measure also with noise from these recordings, at each --snr",
-    )
-    parser.add_argument(
-        "--snr",
-        metavar="DB",
-        help="signal-to-noise ratios in decibels, such as 0,5,10; negative ones as in --snr=-5,0",
-    )
-    parser.add_argument(
-        "--denoise",
-        action="store_true",
-        help="measure also our encoder that leaves out what is not speech",
-    )
-    parser.add_argument(
-        "--search",
-        action="store_true",
-        help="measure also what q2d2 encode --search makes (slow: about as long as the sound)",
-    )
-    parser.add_argument(
-        "--limit", type=_at_least_one, help="at most so many clips, spread over the sources"
-    )
-    parser.add_argument("--metrics", help=f"some of {','.join(METRICS)} (default all)")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"{_QUICK_CLIPS} clips and {_QUICK_METRICS} only, unless told otherwise",
-    )
-    parser.add_argument("--engine", default="auto", help="engine of our codec (default auto)")
-    parser.add_argument(
-        "--models", type=Path, help="folder of exported models (default the shipped ones)"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        choices=range(1, MAX_JOBS + 1),
-        default=1,
-        help="processes (default %(default)s)",
-    )
-    parser.add_argument("--cache", type=Path, help="folder of kept scores (default the user's)")
-    parser.add_argument("--no-cache", action="store_true", help="compute everything anew")
-    parser.add_argument(
-        "--out", type=Path, help="report to write, with a picture beside it (default: print it)"
-    )
-    parser.add_argument(
-        "--samples",
-        type=Path,
-        metavar="FOLDER",
-        help="measure nothing, but write a page of sound examples and spectrograms there",
-    )
-    parser.add_argument("--json", type=Path, help="all scores as JSON")
-    parser.add_argument("--plot", type=Path, help="quality against bitrate as PNG")
-    parser.add_argument(
-        "--from-json",
-        type=Path,
-        metavar="FILE",
-        help="measure nothing, but draw --plot from what --json wrote",
-    )
-    return parser
 
 
 if __name__ == "__main__":

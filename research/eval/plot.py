@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.metrics import METRICS
-from research.eval.published import QUOTED
+from research.eval.published import PUBLISHED
 from research.eval.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["save_rate_quality_plot"]
 
-_QUOTED_LABEL = "quoted, other clips"
+_PUBLISHED_LABEL = "published, other clips"
 _MARKERS = "sD^vP*Xp"
 _TICKS = (1, 2, 3, 6, 12)
 
@@ -35,8 +35,8 @@ class _Codec:
 def save_rate_quality_plot(results: Mapping[str, Any], path: Path) -> None:
     """One panel per metric: kbps on a logarithmic axis, a line per family of codecs.
 
-    Measured means are solid with their 95 % confidence intervals, quoted ones hollow, our targets
-    black bars, the original's score a grey line.
+    Measured means are solid with their 95 % confidence intervals, published ones hollow, our
+    targets black bars, the original's score a grey line.
 
     Args:
         results: what :func:`research.eval.report.to_json` gives, or ``json.load`` of it.
@@ -60,7 +60,7 @@ def save_rate_quality_plot(results: Mapping[str, Any], path: Path) -> None:
     for place, name in enumerate(names, start=1):
         axes = figure.add_subplot(lines, columns, place)
         _draw_measured(axes, name, codecs)
-        _draw_quoted(axes, name)
+        _draw_published(axes, name)
         _draw_targets(axes, name, codecs)
         axes.set_xscale("log")
         axes.set_xticks(_TICKS, labels=[str(tick) for tick in _TICKS])
@@ -121,11 +121,11 @@ def _draw_measured(axes: Axes, name: str, codecs: list[_Codec]) -> None:
         axes.errorbar(kbps, values, widths, marker="o", capsize=2, label=family)
 
 
-def _draw_quoted(axes: Axes, name: str) -> None:
+def _draw_published(axes: Axes, name: str) -> None:
     families: dict[str, list[tuple[float, float]]] = {}
-    for peer in QUOTED:
-        if name in peer.scores:
-            families.setdefault(peer.family, []).append((peer.kbps, peer.scores[name]))
+    for result in PUBLISHED:
+        if name in result.scores:
+            families.setdefault(result.family, []).append((result.kbps, result.scores[name]))
     for marker, (family, points) in zip(_MARKERS, families.items(), strict=False):
         axes.plot(
             *zip(*points, strict=True),
@@ -135,7 +135,7 @@ def _draw_quoted(axes: Axes, name: str) -> None:
             marker=marker,
             markersize=5,
             markerfacecolor="none",
-            label=f"{family} ({_QUOTED_LABEL})",
+            label=f"{family} ({_PUBLISHED_LABEL})",
         )
 
 

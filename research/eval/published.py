@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["QUOTED", "QuotedPeer"]
+__all__ = ["PUBLISHED", "PublishedResult"]
 
 
 @dataclass(frozen=True)
-class QuotedPeer:
-    """Mean scores of a peer on other clips: beside, not against, a measured row.
+class PublishedResult:
+    """Mean scores of a codec on other clips: beside, not against, a measured row.
 
     Attributes:
         family: the codec.
@@ -35,20 +35,20 @@ class QuotedPeer:
 
 def _peers(
     family: str, latency_ms: float, clips: str, *rows: tuple[str, float, float, float, float]
-) -> list[QuotedPeer]:
+) -> list[PublishedResult]:
     """Of rows of setting ("6 kbps"), PESQ-WB, STOI, ViSQOL and DistillMOS."""
-    peers = []
+    results = []
     for setting, *values in rows:
         scores = dict(zip(("pesq", "stoi", "visqol", "distillmos"), values, strict=True))
         kbps = float(setting.split()[0])
-        peers.append(QuotedPeer(family, setting, kbps, latency_ms, clips, scores))
-    return peers
+        results.append(PublishedResult(family, setting, kbps, latency_ms, clips, scores))
+    return results
 
 
 _ENGLISH = "20 English clips"
 _LIBRISPEECH = "10 clips of LibriSpeech"
 
-QUOTED: tuple[QuotedPeer, ...] = (
+PUBLISHED: tuple[PublishedResult, ...] = (
     *_peers(
         "Lyra v2", 20.0, _ENGLISH,
         ("3.2 kbps", 2.31, 0.899, 2.76, 3.49),

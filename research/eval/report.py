@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from research.eval.metrics import Metric
-from research.eval.published import QUOTED
-from research.eval.runner import Evaluation, Row
+from research.eval.published import PUBLISHED
+from research.eval.results import Evaluation, Row
 from research.eval.targets import TARGETS
 
 __all__ = ["to_json", "to_markdown"]
@@ -16,7 +16,7 @@ _OUR_RATE = re.compile(r"q2d2_[\d.]+")  # as it is, not denoised or searched
 
 
 def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
-    """Tables of means with 95 % confidence intervals, per source, token use and quoted peers.
+    """Tables of means with 95 % confidence intervals, per source, token use and published results.
 
     Args:
         evaluation: what was measured.
@@ -44,7 +44,7 @@ def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:
         parts.append("## By source")
         for metric in metrics:
             parts += [f"### {metric.title}", _source_table(evaluation, metric)]
-    parts += ["## Published results, not measured here", _QUOTED_NOTE, _quoted_table(metrics)]
+    parts += ["## Published results, not measured here", _PUBLISHED_NOTE, _published_table(metrics)]
     parts += ["## How it was measured", _method(evaluation)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -188,19 +188,19 @@ def _token_table(rows: Sequence[Row]) -> str:
     return _table([*head, "bits sent per frame", "entropy"], body)
 
 
-def _quoted_table(metrics: Sequence[Metric]) -> str:
-    shown = [metric for metric in metrics if metric.name in QUOTED[0].scores]
+def _published_table(metrics: Sequence[Metric]) -> str:
+    shown = [metric for metric in metrics if metric.name in PUBLISHED[0].scores]
     if not shown:
         return ""
     body = [
         [
-            peer.title,
-            f"{peer.kbps:g}",
-            f"{peer.latency_ms:g}",
-            peer.clips,
-            *(f"{peer.scores[metric.name]:.{metric.decimals}f}" for metric in shown),
+            result.title,
+            f"{result.kbps:g}",
+            f"{result.latency_ms:g}",
+            result.clips,
+            *(f"{result.scores[metric.name]:.{metric.decimals}f}" for metric in shown),
         ]
-        for peer in QUOTED
+        for result in PUBLISHED
     ]
     return _table(["codec", "kbps", "latency ms", "on", *(metric.title for metric in shown)], body)
 
@@ -240,7 +240,7 @@ _NOTES = {
     "wer": "WER: Whisper tiny.en, English clips only, all errors over all words; what was said is "
     "a text beside the clip if there is one, else what the same model hears in the original, so "
     "that the figure is what coding adds.",
-    "surprise": "surprise: nats per token by which the same model, told the words before, does not "
+    "nll": "NLL: nats per token by which the same model, told the words before, does not "
     "expect what was said; less turns on luck than in WER.",
 }
 _PEERS_NOTE = (
@@ -270,7 +270,7 @@ _TOKEN_NOTE = (
     "Entropy of each pair's indices as a share of log2 of its codebook size. The rest to 100 % is "
     "paid for without being used; below 60 % something is wrong."
 )
-_QUOTED_NOTE = (
+_PUBLISHED_NOTE = (
     "These codecs were not run here. The figures are means over other clips, with the same "
     "metrics: good for an order of magnitude only."
 )

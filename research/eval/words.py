@@ -60,7 +60,7 @@ class Recogniser:
         )
         return " ".join(segment.text for segment in segments)
 
-    def surprise(self, pcm: npt.NDArray[np.float32], text: str) -> tuple[float, int]:
+    def nll(self, pcm: npt.NDArray[np.float32], text: str) -> tuple[float, int]:
         """How little is expected that ``text`` is said in ``pcm`` (up to 30 s, as above).
 
         Word errors turn on single choices of the search, and a wrong turn costs a sentence; what

@@ -1,4 +1,4 @@
-"""The peers: aligned, of the right length and rate, better with more bits, concealing loss."""
+"""The baselines: aligned, of the right length and rate, better with more bits, concealing loss."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_the_command_refuses_in_a_sentence(
     places = {"NOISE": str(recordings), "EMPTY": str(tmp_path)}
     for word, place in places.items():
         options = [option.replace(word, place) for option in options]
-    assert main(["--data", str(recordings), "--rates", "", "--peers", "", *options]) == 1
+    assert main(["--data", str(recordings), "--rates", "", "--baselines", "", *options]) == 1
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

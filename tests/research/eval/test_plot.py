@@ -17,7 +17,7 @@ from research.eval.clips import Clip
 from research.eval.metrics import METRICS, Score, choose_metrics
 from research.eval.plot import save_rate_quality_plot
 from research.eval.report import to_json, to_markdown
-from research.eval.runner import Evaluation, Row
+from research.eval.results import Evaluation, Row
 
 
 def _row(
@@ -52,7 +52,7 @@ EVALUATION = Evaluation(
 RESULTS: dict[str, Any] = json.loads(json.dumps(to_json(EVALUATION)))
 
 
-def test_what_is_drawn_is_measured_quoted_and_wanted(
+def test_what_is_drawn_is_measured_published_and_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = pytest.importorskip("matplotlib.figure", reason="the plot needs matplotlib")
@@ -75,11 +75,11 @@ def test_what_is_drawn_is_measured_quoted_and_wanted(
     assert list(handles["q2d2 denoised"].lines[0].get_ydata()) == [2.7]
     assert list(handles["Opus"].lines[0].get_ydata()) == [2.45]  # not the row with loss
     assert list(handles["our target"].get_xydata().ravel()) == [1.5, 2.3, 2.94, 2.8]
-    lyra = handles["Lyra v2 (quoted, other clips)"]
+    lyra = handles["Lyra v2 (published, other clips)"]
     assert lyra.get_markerfacecolor() == "none"
     assert list(lyra.get_xydata()[0]) == [3.2, 2.31]
     for family in ("EVS", "AMR-WB", "HILCodec", "EnCodec"):
-        assert f"{family} (quoted, other clips)" in handles
+        assert f"{family} (published, other clips)" in handles
 
 
 def test_the_report_says_how_much_is_missing() -> None:

@@ -13,14 +13,15 @@ import pytest
 from q2d2_stream.container import Writer
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError, MissingExtra
-from research.eval.__main__ import main, parse_peer, parse_rate
+from research.eval.__main__ import main, parse_baseline, parse_rate
 from research.eval.cache import Cache
 from research.eval.clips import Clip, load_clips, spread
 from research.eval.codecs import CallableCodec, CodecUnderTest, Original, StreamCodec
 from research.eval.metrics import METRICS, Score, Scorer, choose_metrics
 from research.eval.noise import NoiseMix
 from research.eval.report import to_json, to_markdown
-from research.eval.runner import Evaluation, evaluate
+from research.eval.results import Evaluation
+from research.eval.runner import evaluate
 from tests.research.eval.test_signal_metrics import noisy, voice
 
 CLIPS = [Clip("a_en_0", "a_en", voice(0.5)), Clip("b_es_1", "b_es", voice(0.6))]
@@ -39,7 +40,7 @@ def distance(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return score
 
     monkeypatch.setitem(METRICS, "pesq", replace(METRICS["pesq"], load=load))
-    monkeypatch.setattr("research.eval.runner._scorer", lambda name: METRICS[name].load())
+    monkeypatch.setattr("research.eval.scoring._scorer", lambda name: METRICS[name].load())
     return asked
 
 
@@ -149,7 +150,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise MissingExtra("nowhere", "eval", "This metric")
 
     monkeypatch.setitem(METRICS, "stoi", replace(METRICS["stoi"], load=load))
-    monkeypatch.setattr("research.eval.runner._scorer", lambda name: METRICS[name].load())
+    monkeypatch.setattr("research.eval.scoring._scorer", lambda name: METRICS[name].load())
     evaluation = evaluate([Original()], CLIPS, choose_metrics(["stoi"]))
     assert evaluation.metrics == ()
     assert "nowhere" in evaluation.missing[0]
@@ -199,8 +200,15 @@ def test_coded_kbps_are_those_of_a_file(rate: int, speech: np.ndarray) -> None:
 
 def test_names_on_the_command_line() -> None:
     assert [parse_rate(text) for text in ("1.5", "2", "3", "6")] == [0, 1, 2, 3]
-    assert [parse_peer(text).name for text in ("opus6", "codec2_1200")] == ["opus6", "codec2_1200"]
-    for parse, text in ((parse_rate, "4"), (parse_peer, "lyra3"), (parse_peer, "codec2_450")):
+    assert [parse_baseline(text).name for text in ("opus6", "codec2_1200")] == [
+        "opus6",
+        "codec2_1200",
+    ]
+    for parse, text in (
+        (parse_rate, "4"),
+        (parse_baseline, "lyra3"),
+        (parse_baseline, "codec2_450"),
+    ):
         with pytest.raises(InputError):
             parse(text)
     with pytest.raises(InputError, match="mos"):
@@ -212,7 +220,7 @@ def test_command(distance: list[str], tmp_path: Path, capsys: pytest.CaptureFixt
 
     pytest.importorskip("matplotlib", reason="the plot needs matplotlib")
     soundfile.write(tmp_path / "one_en_00.wav", voice(0.5), 24_000)
-    command = ["--data", str(tmp_path), "--rates", "", "--peers", "", "--metrics", "pesq"]
+    command = ["--data", str(tmp_path), "--rates", "", "--baselines", "", "--metrics", "pesq"]
     command += ["--cache", str(tmp_path / "cache"), "--json", str(tmp_path / "q.json")]
     assert main([*command, "--out", str(tmp_path / "out" / "q.md"), "--loss", "0.05"]) == 0
     assert "| Original |" in (tmp_path / "out" / "q.md").read_text()

