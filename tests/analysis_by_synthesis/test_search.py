@@ -23,7 +23,7 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.model.discriminator import Discriminator
 from q2d2_stream.model.net import CodecNet
 from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
-from research.eval.best_effort import SearchedCodec
+from research.eval.best_effort import BestEffortCodec
 from research.eval.codecs import StreamCodec
 
 pytestmark = pytest.mark.train
@@ -117,7 +117,7 @@ def test_q2d2_encode_searches(pcm: Pcm, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_searched_codec_is_evaluated_beside_the_other(pcm: Pcm) -> None:
-    codec = SearchedCodec(0, "onnx", steps=1)
+    codec = BestEffortCodec(0, "onnx", steps=1)
     assert (codec.name, codec.title) == ("q2d2_1.5_search", "q2d2 1.50 kbps, searched")
     assert codec.latency_ms == pytest.approx(7013.3, abs=0.1)
     assert codec.key().endswith(f" rate 0 searched 1 revision {REVISION}")

@@ -13,12 +13,13 @@ import pytest
 from q2d2_stream.container import Writer
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError, MissingExtra
-from research.eval.__main__ import main, parse_baseline, parse_rate
+from research.eval.__main__ import main
 from research.eval.cache import Cache
 from research.eval.clips import Clip, load_clips, spread
 from research.eval.codecs import CallableCodec, CodecUnderTest, Original, StreamCodec
 from research.eval.metrics import METRICS, Score, Scorer, choose_metrics
 from research.eval.noise import NoiseMix
+from research.eval.options import parse_baseline, parse_rate
 from research.eval.report import to_json, to_markdown
 from research.eval.results import Evaluation
 from research.eval.runner import evaluate
