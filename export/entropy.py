@@ -179,10 +179,10 @@ def _run(args: argparse.Namespace) -> int:
     data = tables.to_bytes()
     (args.models / TABLES_FILE).write_bytes(data)
     print(f"{codec.model_id}: tables {tables.checksum:08x}, {len(data)} bytes")
-    for rate in range(len(codec.config.rates)):
-        *first, following = (f"{mode.frame_bits(rate):.2f}" for mode in tables.modes)
+    for rate in codec.config.ladder:
+        *first, following = (f"{mode.frame_bits(rate.index):.2f}" for mode in tables.modes)
         print(
-            f"rate {rate}: {codec.config.bits_per_frame(rate):.2f} bits a frame; coded, the first "
+            f"{rate}: {rate.bits_per_frame:.2f} bits a frame; coded, the first "
             f"of a run {', '.join(first)}, following {following}"
         )
     return 0

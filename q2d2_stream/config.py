@@ -11,7 +11,13 @@ from functools import cached_property, lru_cache
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["REFINEMENT_LEVELS", "CodecConfig", "Rate"]
+__all__ = ["FRAME_SAMPLES", "REFINEMENT_LEVELS", "SAMPLE_RATE", "CodecConfig", "Rate"]
+
+SAMPLE_RATE = 24_000
+"""Samples per second of every model, and of all sound between them and the devices."""
+
+FRAME_SAMPLES = 320
+"""Samples of a frame: 13.3 ms."""
 
 REFINEMENT_LEVELS = (5,) * 6 + (3,) * 12
 """Grid levels of the refinement's components where it is sent at a fixed size: rhombic pairs."""
@@ -111,12 +117,12 @@ class CodecConfig:
             :mod:`q2d2_stream.refinement`, a hop later.
     """
 
-    sample_rate: int = 24_000
-    hop: int = 320
+    sample_rate: int = SAMPLE_RATE
+    hop: int = FRAME_SAMPLES
     lattice: str = "rhombic"
     levels: tuple[int, ...] = (9, 9) + (7, 7) * 11
     rates: tuple[int, ...] = (3, 4, 6, 12)
-    lookahead: int = 320
+    lookahead: int = FRAME_SAMPLES
     refined: bool = False
 
     def __post_init__(self) -> None:
@@ -140,7 +146,7 @@ class CodecConfig:
         return len(self.levels) // 2
 
     @cached_property
-    def codes(self) -> tuple[int, ...]:
+    def codebook_sizes(self) -> tuple[int, ...]:
         """Number of grid points of every pair, shape ``(pairs,)``."""
         return tuple(
             _codes(self.lattice, lx, ly)
@@ -150,7 +156,7 @@ class CodecConfig:
     @cached_property
     def ladder(self) -> tuple[Rate, ...]:
         """All rates of this model, the lowest first; a rate's index is its place here."""
-        sizes = [self.codes[:pairs] for pairs in self.rates]
+        sizes = [self.codebook_sizes[:pairs] for pairs in self.rates]
         if self.refined:
             levels = REFINEMENT_LEVELS
             pairs = zip(levels[::2], levels[1::2], strict=True)
@@ -212,32 +218,19 @@ class CodecConfig:
         """Algorithmic latency in milliseconds: one frame to fill, plus the look-ahead."""
         return 1000.0 * (self.hop + self.lookahead) / self.sample_rate
 
-    def bits_per_frame(self, rate: int) -> float:
-        """log2 of the number of different frames at ``rate``."""
-        self.rate_pairs(rate)
-        return self.ladder[rate].bits_per_frame
+    def index_to_rate(self, index: int) -> Rate:
+        """The rate of a packet, file or hello; raises InputError where the model has none such."""
+        if not 0 <= index < len(self.ladder):
+            raise InputError(f"rate is {index}, expected 0 to {len(self.ladder) - 1}")
+        return self.ladder[index]
 
-    def bitrate_bps(self, rate: int) -> float:
-        """Bits per second at ``rate``, without any packing or framing."""
-        return self.bits_per_frame(rate) * self.frame_rate
-
-    def rate_pairs(self, rate: int) -> int:
-        """Pairs sent at ``rate``; raises InputError for a rate that does not exist."""
-        if not 0 <= rate < len(self.ladder):
-            raise InputError(f"rate is {rate}, expected 0 to {len(self.ladder) - 1}")
-        return self.ladder[rate].pairs
-
-    @cached_property
-    def rate_names(self) -> tuple[str, ...]:
-        """Every rate's name on a command line: kilobits per second to the nearest half, "1.5"."""
-        kbps = (rate.kbps for rate in self.ladder)
-        return tuple(f"{round(2 * rate) / 2:g}" for rate in kbps)
-
-    def rate_of_pairs(self, pairs: int) -> int:
-        """The rate that sends exactly ``pairs`` pairs; raises InputError when there is none."""
-        if pairs not in self.rates:
-            raise InputError(f"a frame has {pairs} pairs, expected one of {self.rates}")
-        return self.rates.index(pairs)
+    def width_to_rate(self, width: int) -> Rate:
+        """The rate whose frames have ``width`` indices; raises InputError where there is none."""
+        for rate in self.ladder:
+            if len(rate.codebook_sizes) == width:
+                return rate
+        known = ", ".join(str(len(rate.codebook_sizes)) for rate in self.ladder)
+        raise InputError(f"a frame has {width} indices, expected one of {known}")
 
     def to_json(self) -> str:
         """Canonical JSON, as stored in model metadata. Models without refinement do not mention

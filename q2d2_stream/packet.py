@@ -122,7 +122,7 @@ class PacketCoder:
             InputError: as :func:`q2d2_stream.packing.pack`, or no frames, or more than 16.
         """
         payload = self.encode_payload(indices)
-        rate = self._config.rate_of_pairs(indices.shape[1])
+        rate = self._config.width_to_rate(indices.shape[1]).index
         return bytes([Toc(rate, len(indices), payload.coded).to_byte()]) + payload.data
 
     def decode(self, packet: bytes) -> NDArray[np.uint8]:

@@ -45,8 +45,7 @@ def packed_bytes(config: CodecConfig, rate: int, frames: int) -> int:
         InputError: no such rate, or a number of frames out of range.
     """
     _check_frames(frames)
-    config.rate_pairs(rate)
-    return config.ladder[rate].packed_bytes(frames)
+    return config.index_to_rate(rate).packed_bytes(frames)
 
 
 def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
@@ -54,7 +53,7 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
 
     Raises:
         InputError: not uint8, not two axes, no such rate, too many frames, or an index that is
-            not below ``config.codes``.
+            not below ``config.codebook_sizes``.
     """
     if indices.dtype != np.uint8 or indices.ndim != 2:
         raise InputError(
@@ -63,7 +62,7 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
         )
     frames, pairs = indices.shape
     _check_frames(frames)
-    rate = config.ladder[config.rate_of_pairs(pairs)]
+    rate = config.width_to_rate(pairs)
     codes = rate.codebook_sizes
     total = 0
     per_frame = _different(codes, 1)
@@ -88,12 +87,12 @@ def unpack(data: bytes, config: CodecConfig, rate: int, frames: int) -> NDArray[
             bytes that :func:`pack` never makes.
     """
     expected = packed_bytes(config, rate, frames)
-    pairs = config.rate_pairs(rate)
+    codes = config.ladder[rate].codebook_sizes
+    pairs = len(codes)
     if len(data) != expected:
         raise InputError(
             f"{len(data)} bytes hold no {frames} frames of {pairs} pairs, expected {expected} bytes"
         )
-    codes = config.ladder[rate].codebook_sizes
     total = int.from_bytes(data, "little")
     if total >= _different(codes, frames):
         raise InputError(

@@ -21,7 +21,7 @@ def test_the_ladder_is_in_order_and_numbered() -> None:
     assert [rate.pairs for rate in ladder] == list(CONFIG.rates)
     assert all(low.kbps < high.kbps for low, high in itertools.pairwise(ladder))
     for rate in ladder:
-        assert rate.codebook_sizes == CONFIG.codes[: rate.pairs]
+        assert rate.codebook_sizes == CONFIG.codebook_sizes[: rate.pairs]
         assert rate.kbps == pytest.approx(CONFIG.frame_rate * rate.bits_per_frame / 1000)
         assert str(rate) == f"{rate.name} kbps"
 

@@ -120,7 +120,7 @@ def test_all_pairs_at_once_equal_each_pair_alone(seed: int) -> None:
 @pytest.mark.parametrize("kind", ["rhombic", "hexagonal", "rectangular"])
 def test_codes_equal_those_of_the_configuration(kind: str) -> None:
     config = CodecConfig(lattice=kind)
-    assert Lattice.of(config).codes == config.codes
+    assert Lattice.of(config).codes == config.codebook_sizes
 
 
 def test_ties_go_to_the_even_step_and_to_the_corner() -> None:

@@ -18,7 +18,7 @@ rates = st.integers(0, len(CONFIG.rates) - 1)
 
 
 def random_indices(rate: int, frames: int, seed: int) -> np.ndarray:
-    codes = CONFIG.codes[: CONFIG.rates[rate]]
+    codes = CONFIG.codebook_sizes[: CONFIG.rates[rate]]
     return np.random.default_rng(seed).integers(0, codes, (frames, len(codes)), dtype=np.uint8)
 
 
@@ -32,7 +32,7 @@ def test_unpack_inverts_pack(rate: int, frames: int, seed: int) -> None:
 
 @given(rates, st.integers(0, MAX_FRAMES))
 def test_no_byte_more_than_the_entropy_needs(rate: int, frames: int) -> None:
-    bits = frames * CONFIG.bits_per_frame(rate)
+    bits = frames * CONFIG.ladder[rate].bits_per_frame
     assert packed_bytes(CONFIG, rate, frames) == math.ceil(bits / 8 - 1e-9)
 
 
@@ -45,7 +45,7 @@ def test_the_layout_is_the_documented_one() -> None:
 
 @pytest.mark.parametrize("rate", [0, 1, 2])
 def test_the_largest_indices_fill_the_number(rate: int) -> None:
-    codes = np.array(CONFIG.codes[: CONFIG.rates[rate]])
+    codes = np.array(CONFIG.codebook_sizes[: CONFIG.rates[rate]])
     largest = np.tile((codes - 1).astype(np.uint8), (7, 1))
     data = pack(largest, CONFIG)
     np.testing.assert_array_equal(unpack(data, CONFIG, rate, 7), largest)
@@ -80,7 +80,7 @@ def test_frames_out_of_range_are_refused(frames: int) -> None:
     [
         (np.zeros((1, 3), np.int64), "int64"),
         (np.zeros(3, np.uint8), r"shape \(3,\)"),
-        (np.zeros((1, 5), np.uint8), "5 pairs"),
+        (np.zeros((1, 5), np.uint8), "5 indices"),
         (np.array([[0, 85, 0]], np.uint8), "pair 1 is 85, expected 0 to 84"),
         (np.zeros((MAX_FRAMES + 1, 3), np.uint8), "cannot be packed"),
     ],

@@ -57,7 +57,7 @@ class PointSearch:
         """
         Args:
             net: with the decoder that will be heard.
-            rate: index into ``net.config.codec.rates``.
+            rate: index into ``net.config.codec.ladder``.
             steps: of gradient descent for each piece.
             discriminator: the decoder's, from stage 2. Without it the search takes nearness for
                 all, and what it finds sounds less natural.
@@ -68,9 +68,9 @@ class PointSearch:
         if steps < 1:
             raise InputError(f"the search takes {steps} steps, expected 1 or more")
         self.net = net.eval().requires_grad_(False)
-        self.steps, self.pairs = steps, codec.rate_pairs(rate)
-        self._flags = torch.eye(len(codec.rates) + 1)[rate]
-        self._hop, self._unsent = codec.hop, 2 * (len(codec.codes) - self.pairs)
+        self.steps, self.pairs = steps, codec.index_to_rate(rate).pairs
+        self._flags = torch.eye(len(codec.ladder) + 1)[rate]
+        self._hop, self._unsent = codec.hop, 2 * (len(codec.codebook_sizes) - self.pairs)
         self._judge, self._discriminator = ReconstructionLoss(codec), discriminator
         self._heard = net.encoder.initial_state()
         self._spoken = net.decoder.initial_state()

@@ -20,15 +20,12 @@ from typing import Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import FRAME_SAMPLES, SAMPLE_RATE
 
 __all__ = ["FRAME_SAMPLES", "SAMPLE_RATE", "Pcm", "Sink", "Source", "StreamStats"]
 
 Pcm: TypeAlias = NDArray[np.float32]
 """Mono samples, shape ``(n,)``, 24 kHz, nominal range -1 to 1."""
-
-SAMPLE_RATE: int = CodecConfig().sample_rate
-FRAME_SAMPLES: int = CodecConfig().hop
 
 
 @dataclass

@@ -15,14 +15,13 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from q2d2_stream.config import FRAME_SAMPLES, SAMPLE_RATE
 from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["LevelDetector", "WebRtcVoiceDetector"]
 
-_RATE_IN = 24_000
 _RATE_VAD = 16_000
 _BLOCK_SAMPLES = 160  # 10 ms, the shortest block that the detector takes
-_FRAME_SAMPLES = 320
 
 _QUIETEST_DB = -75.0
 _SILENT_DB = -65.0
@@ -90,7 +89,7 @@ class WebRtcVoiceDetector:
         self._detector = self._vad(self._mode)
         # "QQ" interpolates without delay; the better filters deliver in lumps of up to 33 ms.
         # It folds 8 to 12 kHz onto 4 to 8 kHz, where the detector does not look.
-        self._resampler = soxr.ResampleStream(_RATE_IN, _RATE_VAD, 1, "float32", quality="QQ")
+        self._resampler = soxr.ResampleStream(SAMPLE_RATE, _RATE_VAD, 1, "float32", quality="QQ")
         self._pending = np.zeros(0, np.float32)
         self._is_voice = False
 
@@ -100,8 +99,8 @@ class WebRtcVoiceDetector:
         A frame is 13.3 ms and a block 10 ms: one or two blocks end within a frame, and one that
         holds voice is enough.
         """
-        if pcm.shape != (_FRAME_SAMPLES,):
-            raise InputError(f"pcm has shape {pcm.shape}, expected ({_FRAME_SAMPLES},)")
+        if pcm.shape != (FRAME_SAMPLES,):
+            raise InputError(f"pcm has shape {pcm.shape}, expected ({FRAME_SAMPLES},)")
         resampled = self._resampler.resample_chunk(pcm.astype(np.float32, copy=False))
         self._pending = np.concatenate([self._pending, resampled])
         votes = []

@@ -142,15 +142,7 @@ class Receiver:
                 self._decoder.use(frames)
                 self._playout.reset()
                 continue
-            self._playout.put(
-                frames.sequence,
-                frames.timestamp,
-                frames.indices,
-                arrival,
-                start=frames.start,
-                end=frames.end,
-                dtx=frames.dtx,
-            )
+            self._playout.put(frames, arrival)
         pcm = self._playout.pull(now, FRAME_SAMPLES)
         self.meter.push(pcm)
         if self._processor is not None:

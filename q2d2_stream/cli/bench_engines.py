@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.engine.choice import Choice, available, model_file
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import MissingExtra, ModelError, Q2D2Error
@@ -123,7 +124,7 @@ def _opus(seconds: float) -> dict[str, Any] | None:
     except (MissingExtra, OSError):
         return None
     pieces = max(3, round(seconds))
-    pcm = synthetic_sound(24_000, 24_000 * pieces)
+    pcm = synthetic_sound(SAMPLE_RATE, SAMPLE_RATE * pieces)
     us = []
     with opus:
         for piece in pcm.reshape(pieces, frames_per_second, OPUS_FRAME_SAMPLES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from q2d2_stream.config import CodecConfig
     from q2d2_stream.engine import Codec
 
 __all__ = ["model_facts", "print_facts"]
@@ -26,7 +27,7 @@ def model_facts(codec: Codec) -> dict[str, str]:
         "training": str(info["training"]),
         "sound": f"{config.sample_rate} Hz mono, frames of {config.frame_ms:.1f} ms",
         "latency": f"{config.latency_ms:.1f} ms (one frame and {config.lookahead} samples)",
-        "lattice": f"{config.lattice}, {config.pairs} pairs of {_codes(config.codes)} points",
+        "lattice": f"{config.lattice}, {config.pairs} pairs of {_points(config)} points",
         "bitrates": f"{', '.join(rates)} kbps",
         "denoising encoder": "yes" if codec.has_denoiser else "none",
         "parameters": _sum(encoder / 1e6, decoder / 1e6, "M"),
@@ -38,8 +39,8 @@ def _sum(encoder: float, decoder: float, unit: str) -> str:
     return f"{encoder + decoder:.2f} {unit} (encoder {encoder:.2f}, decoder {decoder:.2f})"
 
 
-def _codes(codes: tuple[int, ...]) -> str:
-    return " or ".join(str(n) for n in sorted(set(codes), reverse=True))
+def _points(config: CodecConfig) -> str:
+    return " or ".join(str(n) for n in sorted(set(config.codebook_sizes), reverse=True))
 
 
 def print_facts(facts: dict[str, str]) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["OPUS_FRAME_SAMPLES", "OpusStream"]
 
 OPUS_FRAME_SAMPLES = 480  # 20 ms at 24 kHz
-_SAMPLE_RATE = 24_000
 _MAX_PACKET = 1275
 # From opus_defines.h.
 _APPLICATION_VOIP = 2048
@@ -39,8 +39,8 @@ class OpusStream:
     def __init__(self, kbps: float) -> None:
         library = self._library = _load_library()
         self._encoder = self._decoder = 0
-        self._encoder = _create(library.opus_encoder_create, _SAMPLE_RATE, 1, _APPLICATION_VOIP)
-        self._decoder = _create(library.opus_decoder_create, _SAMPLE_RATE, 1)
+        self._encoder = _create(library.opus_encoder_create, SAMPLE_RATE, 1, _APPLICATION_VOIP)
+        self._decoder = _create(library.opus_decoder_create, SAMPLE_RATE, 1)
         self._packet = ctypes.create_string_buffer(_MAX_PACKET)
         for request, value in (
             (_SET_BITRATE, round(kbps * 1000)),

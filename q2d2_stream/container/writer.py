@@ -85,7 +85,7 @@ class Writer:
                 f"the indices are {indices.dtype} of shape {indices.shape}, "
                 "expected uint8 of shape (frames, pairs)"
             )
-        self._config.rate_of_pairs(indices.shape[1])
+        self._config.width_to_rate(indices.shape[1])
         if self.frames + len(indices) > _MAX_FRAMES:
             raise InputError(f"a file holds up to {_MAX_FRAMES} frames, begin another one")
         done = b""
@@ -117,7 +117,7 @@ class Writer:
         if not self._pending:
             return b""
         frames = np.stack(self._pending)
-        rate = self._config.rate_of_pairs(frames.shape[1])
+        rate = self._config.width_to_rate(frames.shape[1]).index
         payload = self._packets.encode_payload(frames)
         block = block_bytes(rate, len(frames), self._written, payload.data, payload.coded)
         self._written += len(frames)

@@ -192,8 +192,7 @@ class Codec:
                 DeprecationWarning,
                 stacklevel=2,
             )
-            self.config.rate_pairs(rate)
-            bitrate = self.config.ladder[rate]
+            bitrate = self.config.index_to_rate(rate)
         wanted = self.config.find_rate(bitrate)
         graph = self._denoiser_graph if denoise else self._encoder_graph
         encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets)

@@ -222,7 +222,7 @@ class StreamDecoder:
                 f"the indices are {kind}, expected an array of shape (pairs,) or (n, pairs)"
             )
         frames = np.atleast_2d(indices)
-        rate = self._config.rate_of_pairs(frames.shape[-1])
+        rate = self._config.width_to_rate(frames.shape[-1]).index
         points = self._lattice.normalised(frames)
         out = np.empty((len(frames), self._config.hop), np.float32)
         is_first = self._last is None

@@ -33,7 +33,7 @@ class IndexCoder:
         self._config = config
         self._tables = tables
         self._coordinates = Coordinates(config)
-        self._codes = np.array(config.codes)
+        self._codes = np.array(config.codebook_sizes)
         self._predictors = [_Predictor(mode, self._coordinates) for mode in tables.modes]
 
     @property
@@ -69,7 +69,7 @@ class IndexCoder:
                 "expected uint8 of shape (frames, pairs)"
             )
         frames, pairs = indices.shape
-        fixed = packed_bytes(self._config, self._config.rate_of_pairs(pairs), frames)
+        fixed = packed_bytes(self._config, self._config.width_to_rate(pairs).index, frames)
         if (indices >= self._codes[:pairs]).any():
             raise InputError(f"an index is out of range, expected below {self._codes[:pairs]}")
         if not frames:
@@ -97,7 +97,7 @@ class IndexCoder:
                 f"{len(data)} coded bytes came for {frames} frames at rate {rate}, "
                 f"expected fewer than the {fixed} of their fixed size"
             )
-        pairs = self._config.rate_pairs(rate)
+        pairs = self._config.index_to_rate(rate).pairs
         decoder = Decoder(data)
         indices = np.empty((frames, pairs), np.uint8)
         last: list[list[int]] = []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 from q2d2_stream.netsim.link import LinkSpec, SimulatedLink, parse_link
 from q2d2_stream.netsim.simulated_call import SimulatedCall, simulate_call
 from q2d2_stream.netsim.transport import SimulatedTransport, simulated
 
 __all__ = [
+    "GilbertElliott",
     "LinkSpec",
     "SimulatedCall",
     "SimulatedLink",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from q2d2_stream.errors import InputError
+from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 
 __all__ = ["LinkCounts", "LinkSpec", "SimulatedLink", "Stall", "parse_link"]
 
@@ -160,6 +161,7 @@ class SimulatedLink:
         self._start: float | None = None
         self._free_at = -np.inf
         self._last_arrival = -np.inf
+        self._losses = GilbertElliott(spec.loss, spec.burst)
         self._is_bad = False
 
     def send(self, message: bytes, now: float) -> None:
@@ -200,10 +202,7 @@ class SimulatedLink:
         return self._queue[0][0] if self._queue else None
 
     def _is_lost(self, draw: float) -> bool:
-        # Gilbert: the bad state loses everything and lasts `burst` messages on average.
-        leave = 1.0 / self.spec.burst
-        enter = min(1.0, self.spec.loss * leave / (1.0 - self.spec.loss))
-        self._is_bad = draw >= leave if self._is_bad else draw < enter
+        self._is_bad = self._losses.next(self._is_bad, draw)
         return self._is_bad
 
     def _after_stalls(self, arrival: float) -> float:

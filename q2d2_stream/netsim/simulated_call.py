@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.config import FRAME_SAMPLES, SAMPLE_RATE
+from q2d2_stream.frames import AudioFrames
 from q2d2_stream.netsim.link import LinkCounts, LinkSpec, SimulatedLink
 from q2d2_stream.playout.options import PlayoutOptions
 from q2d2_stream.playout.playout import Decoder, Playout
@@ -15,8 +17,7 @@ from q2d2_stream.playout.stats import PlayoutStats
 
 __all__ = ["SimulatedCall", "simulate_call"]
 
-_RATE = 24_000
-_FRAME_S = 320 / _RATE
+_FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 _BITS_PER_FRAME = 39.2  # 6 pairs; only the rate limit looks at the size
 
 
@@ -54,7 +55,7 @@ def simulate_call(
     frames_per_message: int = 3,
     drift_ppm: float = 0.0,
     speaker_drift_ppm: float = 0.0,
-    block_samples: int = 320,
+    block_samples: int = FRAME_SAMPLES,
     spurts: Iterable[tuple[int, int]] | None = None,
     tail_s: float = 1.0,
     keep_pcm: bool = True,
@@ -79,7 +80,7 @@ def simulate_call(
     network = SimulatedLink(link)
     messages = _messages(len(indices), frames_per_message, spurts)
     frame_s = _FRAME_S / (1.0 + 1e-6 * drift_ppm)
-    block_s = block_samples / (_RATE * (1.0 + 1e-6 * speaker_drift_ppm))
+    block_s = block_samples / (SAMPLE_RATE * (1.0 + 1e-6 * speaker_drift_ppm))
     end_s = len(indices) * frame_s + tail_s
     pulls = int(end_s / block_s)
     series = np.zeros((pulls, 3))
@@ -96,7 +97,8 @@ def simulate_call(
         while (arrival := network.next_arrival()) is not None and arrival <= now:
             for message in network.receive(arrival):
                 first, stop, seq, starts, ends = messages[int.from_bytes(message[:4], "big")]
-                playout.put(seq, first, indices[first:stop], arrival, start=starts, end=ends)
+                frames = AudioFrames(seq, first, indices[first:stop], start=starts, end=ends)
+                playout.put(frames, arrival)
                 arrivals.append((arrival, 1e3 * (arrival - stop * frame_s)))
         pcm = playout.pull(now, block_samples)
         if keep_pcm:

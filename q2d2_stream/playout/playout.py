@@ -28,7 +28,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.config import FRAME_SAMPLES, SAMPLE_RATE
 from q2d2_stream.errors import InputError
+from q2d2_stream.frames import AudioFrames
 from q2d2_stream.playout.buffer import Frame, JitterBuffer, Unwrapper
 from q2d2_stream.playout.clock import PullClock
 from q2d2_stream.playout.comfort import ComfortNoise
@@ -42,9 +44,7 @@ from q2d2_stream.playout.stretch_control import Steering
 
 __all__ = ["Decoder", "Playout"]
 
-_RATE = 24_000
-_HOP = 320
-_FRAME_S = _HOP / _RATE
+_FRAME_S = FRAME_SAMPLES / SAMPLE_RATE
 _RANGE = 27_000  # frames either way that numbers may jump within a stream: six minutes
 _MIX_SAMPLES = 120  # 5 ms from noise to speech
 _MIN_PAUSE_SAMPLES = 60  # a spurt due within 2.5 ms begins at once
@@ -85,7 +85,7 @@ class Playout:
             start_ms=options.start_delay_ms,
         )
         self._sender_drift, self._speaker_drift = DriftEstimator(), DriftEstimator()
-        self._clock = PullClock(_RATE)
+        self._clock = PullClock(SAMPLE_RATE)
         self._noise = ComfortNoise(options.seed)
         self._delays = DelayHistogram()
         self._fade_after = round(options.fade_after_ms * 1e-3 / _FRAME_S)
@@ -123,48 +123,30 @@ class Playout:
 
     # -- network side ---------------------------------------------------------------------------
 
-    def put(
-        self,
-        seq: int,
-        timestamp_frames: int,
-        indices: NDArray[np.uint8],
-        now: float,
-        *,
-        start: bool = False,
-        end: bool = False,
-        dtx: bool = False,
-    ) -> None:
-        """Takes one message from the network.
-
-        Args:
-            seq: sequence number of its first frame, 0 to 2**32 - 1, wrapping.
-            timestamp_frames: sender time of its first frame, likewise.
-            indices: uint8, shape ``(frames, pairs)``, consecutive frames, at least one.
-            now: arrival time in seconds.
-            start: its first frame begins a talk spurt.
-            end: its last frame ends one; what follows is a pause and no loss.
-            dtx: its frames are a keep-alive inside a pause.
+    def put(self, frames: AudioFrames, now: float) -> None:
+        """Takes one message's frames, at least one, that arrived at ``now`` in seconds.
 
         Raises:
             InputError: for indices of another shape or numbers that do not fit in 32 bits.
         """
+        indices = frames.indices
         if indices.ndim != 2 or not len(indices) or indices.dtype != np.uint8:
             raise InputError(
                 f"indices are {indices.dtype} of shape {indices.shape}, "
                 "expected uint8 of shape (frames, pairs)"
             )
-        if not self._in_stream(seq, len(indices)):
+        if not self._in_stream(frames.sequence, len(indices)):
             return
-        first = self._seqs.unwrap(seq)
-        sent = self._timestamps.unwrap(timestamp_frames)
+        first = self._seqs.unwrap(frames.sequence)
+        sent = self._timestamps.unwrap(frames.timestamp)
         last = len(indices) - 1
-        if not dtx:  # a keep-alive is late by the sender's pre-roll, which is no jitter
-            self._delay.put(sent + last, len(indices), now, start)
+        if not frames.dtx:  # a keep-alive is late by the sender's pre-roll, which is no jitter
+            self._delay.put(sent + last, len(indices), now, frames.start)
             self._sender_drift.put((sent + last) * _FRAME_S, now)
             self._delay.skew = -1e-6 * self._sender_drift.ppm
         for index, frame in enumerate(indices):
-            ends = end and index == last
-            self._buffer.put(first + index, sent + index, frame, now, ends, dtx)
+            ends = frames.end and index == last
+            self._buffer.put(first + index, sent + index, frame, now, ends, frames.dtx)
 
     def _in_stream(self, seq: int, frames: int) -> bool:
         """Whether ``seq`` goes on with the stream; two that agree elsewhere begin a new one."""
@@ -187,10 +169,10 @@ class Playout:
     def pull(self, now: float, samples: int) -> Pcm:
         """The next ``samples`` of sound, float32, shape ``(samples,)``, for playing at ``now``."""
         time = self._clock.pull(now, samples)
-        self._speaker_drift.put(self._pulled / _RATE, now)
+        self._speaker_drift.put(self._pulled / SAMPLE_RATE, now)
         while len(self._output) < samples:
-            self._lead_s = max(len(self._output) / _RATE, self._lead_s * _LEAD_DECAY)
-            self._step(time + len(self._output) / _RATE)
+            self._lead_s = max(len(self._output) / SAMPLE_RATE, self._lead_s * _LEAD_DECAY)
+            self._step(time + len(self._output) / SAMPLE_RATE)
         self._pulled += samples
         return self._output.pull(samples)
 
@@ -247,12 +229,12 @@ class Playout:
         while True:
             first = self._buffer.first()
             if first is None:
-                self._emit_pause(_HOP)
+                self._emit_pause(FRAME_SAMPLES)
                 return False
             delay = self._delay.delay_s(first.timestamp_frames, time)
-            samples = round((self.target_delay_s - delay) * _RATE)
+            samples = round((self.target_delay_s - delay) * SAMPLE_RATE)
             if samples >= _MIN_PAUSE_SAMPLES:
-                self._emit_pause(min(samples, _HOP))
+                self._emit_pause(min(samples, FRAME_SAMPLES))
                 return False
             self._buffer.advance(first.seq)
             self._unsent = first.timestamp_frames - first.seq
@@ -285,7 +267,7 @@ class Playout:
         over = self._gap - self._fade_after
         goal = min(self._gain, min(max(1.0 - over / self._fade_frames, 0.0), 1.0))
         self._concealed += 1
-        self._output.put(self._mixed(self._decode(None), goal, _HOP))
+        self._output.put(self._mixed(self._decode(None), goal, FRAME_SAMPLES))
         if goal == 0.0:
             self._pause(tail=False)
 
@@ -342,7 +324,7 @@ class Playout:
     def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
         """``pcm``, a period shorter or longer if the delay has left its band."""
         target = self.target_delay_s
-        direction = self._steering.direction(self._actual_s - target, target, _HOP)
+        direction = self._steering.direction(self._actual_s - target, target, FRAME_SAMPLES)
         if not direction:
             return pcm
         before = len(pcm)
@@ -401,7 +383,7 @@ class Playout:
             received=counts.received,
             played=self._played,
             concealed=self._concealed,
-            comfort_noise_ms=1e3 * self._noise_samples / _RATE,
+            comfort_noise_ms=1e3 * self._noise_samples / SAMPLE_RATE,
             lost=counts.missing,
             late=counts.late,
             duplicate=counts.duplicate,
@@ -412,8 +394,8 @@ class Playout:
             underruns=self._underruns,
             stalls=self._delay.stalls,
             restarts=self._restarts,
-            accelerated_ms=1e3 * self._accelerated / _RATE,
-            expanded_ms=1e3 * self._expanded / _RATE,
+            accelerated_ms=1e3 * self._accelerated / SAMPLE_RATE,
+            expanded_ms=1e3 * self._expanded / SAMPLE_RATE,
             buffered_frames=len(self._buffer),
             target_delay_ms=1e3 * self.target_delay_s,
             actual_delay_ms=1e3 * self._actual_s,

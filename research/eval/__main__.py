@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.cache import Cache, default_folder
 from research.eval.clips import load_clips
@@ -22,7 +23,6 @@ from research.eval.options import (
     QUICK_METRICS,
     make_parser,
     parse_baseline,
-    parse_rate,
 )
 from research.eval.plot import save_rate_quality_plot
 from research.eval.report import to_json, to_markdown
@@ -66,14 +66,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.quick:
         limit, chosen = limit or QUICK_CLIPS, chosen or QUICK_METRICS
     metrics = choose_metrics(_split(chosen) if chosen else None)
+    rates = _rates(options)
     codecs: list[CodecUnderTest] = [Original()]
     codecs += [
-        StreamCodec(parse_rate(text), options.engine, options.models, denoise)
+        StreamCodec(name, options.engine, options.models, denoise)
         for denoise in ((False, True) if options.denoise else (False,))
-        for text in _split(options.rates)
+        for name in rates
     ]
     if options.search:
-        codecs += _searched(options)
+        codecs += _searched(options, rates)
     codecs += [parse_baseline(text) for text in _split(options.baselines)]
     evaluation = evaluate(
         codecs,
@@ -91,12 +92,21 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _searched(options: argparse.Namespace) -> list[CodecUnderTest]:
+def _rates(options: argparse.Namespace) -> list[str]:
+    """Names of the model's rates that are asked for; raises InputError for one it does not have."""
+    if options.rates == "":
+        return []
+    config = load_codec(options.models, options.engine).config
+    if options.rates is None:
+        return [rate.name for rate in config.ladder]
+    return [config.find_rate(text).name for text in _split(options.rates)]
+
+
+def _searched(options: argparse.Namespace, rates: list[str]) -> list[CodecUnderTest]:
     try:
         from research.eval.best_effort import BestEffortCodec
     except ImportError as error:
         raise MissingExtra("torch", "search", "--search") from error
-    rates = [parse_rate(text) for text in _split(options.rates)]
     return [BestEffortCodec(rate, options.engine, options.models) for rate in rates]
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from q2d2_stream.analysis_by_synthesis.search import AHEAD, PIECE, REVISION, STEPS, PointSearch
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.model.discriminator import Discriminator
 from q2d2_stream.model.net import CodecNet
@@ -42,8 +41,7 @@ class BestEffortCodec(StreamCodec):
     @property
     def latency_ms(self) -> float:
         """A piece and what lies ahead of it: this is for files."""
-        config = CodecConfig()
-        return config.latency_ms + 1000.0 * (PIECE + AHEAD - 1) / config.frame_rate
+        return super().latency_ms + 1000.0 * (PIECE + AHEAD - 1) / self.rate.frame_rate
 
     @cached_property
     def _net(self) -> CodecNet:
@@ -59,5 +57,5 @@ class BestEffortCodec(StreamCodec):
         return f"{super().key()} searched {self.steps} revision {REVISION}"
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        search = PointSearch(self._net, self.rate, self.steps, self._discriminator)
+        search = PointSearch(self._net, self.rate.index, self.steps, self._discriminator)
         return np.concatenate([search.push(frames.reshape(-1)), search.finish()])

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.errors import InputError
 
 __all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "sound_files", "source_name", "spread"]
 
-SAMPLE_RATE = 24_000
 _SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
 
 

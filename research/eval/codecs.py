@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import Rate
 from q2d2_stream.container.writer import BLOCK_FRAMES
 from research.eval.clips import SAMPLE_RATE
 from research.eval.loss import lost_frames
@@ -150,13 +150,13 @@ class StreamCodec:
     """This package's codec through the streaming engine, frame by frame.
 
     Attributes:
-        rate: index into the rate ladder.
+        bitrate: name of one of the model's rates.
         engine: "auto", "onnx" or whatever else ``load_codec`` knows.
         models: folder of exported models; None for the shipped ones.
         denoise: by the encoder that leaves out what is not speech.
     """
 
-    rate: int
+    bitrate: str
     engine: str = "auto"
     models: Path | None = None
     denoise: bool = False
@@ -164,18 +164,22 @@ class StreamCodec:
     @property
     def name(self) -> str:
         """ "q2d2_1.5" or "q2d2_1.5_denoise" and so on."""
-        return f"q2d2_{CodecConfig().rate_names[self.rate]}{'_denoise' if self.denoise else ''}"
+        return f"q2d2_{self.rate.name}{'_denoise' if self.denoise else ''}"
 
     @property
     def title(self) -> str:
         """The exact rate."""
-        kbps = CodecConfig().bitrate_bps(self.rate) / 1000
-        return f"q2d2 {kbps:.2f} kbps{', denoised' if self.denoise else ''}"
+        return f"q2d2 {self.rate.kbps:.2f} kbps{', denoised' if self.denoise else ''}"
 
     @property
     def latency_ms(self) -> float:
         """One frame and the look-ahead."""
-        return CodecConfig().latency_ms
+        return 1000 * (self._codec.config.hop + self.rate.lookahead) / SAMPLE_RATE
+
+    @property
+    def rate(self) -> Rate:
+        """The rate of the loaded model; raises InputError where it has none of that name."""
+        return self._codec.config.find_rate(self.bitrate)
 
     @cached_property
     def _codec(self) -> Codec:
@@ -194,12 +198,12 @@ class StreamCodec:
             ModelError: a model file that is missing or damaged, or two that do not fit together.
         """
         codec = self._codec
-        codec.encoder(codec.config.ladder[self.rate], denoise=self.denoise)
+        codec.encoder(self.rate, denoise=self.denoise)
         engine = f"{codec.engine} {codec.precision}"
         # The model's hash stays what it is when only the denoiser is trained anew.
         denoiser = f" denoiser {codec.denoiser_hash}" if self.denoise else ""
         made = f"q2d2 {codec.model_hash.hex()} {engine} revision {_REVISION}"
-        return f"{made} rate {self.rate}{denoiser}"
+        return f"{made} rate {self.rate.index}{denoiser}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
@@ -220,16 +224,15 @@ class StreamCodec:
         counted = len(pcm) / config.hop
         return Coded(
             fit(np.concatenate(out), delay, len(pcm)),
-            config.bits_per_frame(self.rate) * counted,
+            self.rate.bits_per_frame * counted,
             seconds,
-            token_counts(sent, config.codes),
+            token_counts(sent, config.codebook_sizes),
             self._file_bits(sent) * counted / frames,
         )
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """``(n, 320)`` samples, a frame at a time -> ``(n, pairs)`` indices."""
-        codec = self._codec
-        encoder = codec.encoder(codec.config.ladder[self.rate], denoise=self.denoise)
+        encoder = self._codec.encoder(self.rate, denoise=self.denoise)
         return np.concatenate([encoder.push(frame) for frame in frames])
 
     def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from q2d2_stream.errors import InputError
+from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 from research.eval.clips import SAMPLE_RATE
 
-__all__ = ["PACKET_SAMPLES", "GilbertElliott", "lost_frames"]
+__all__ = ["PACKET_SAMPLES", "PacketLoss", "lost_frames"]
 
 # 40 ms: three of our frames, two of Opus', one or two of Codec2's, so that no codec loses
 # half a frame and all lose the same speech.
@@ -19,10 +19,8 @@ PACKET_SAMPLES = 40 * SAMPLE_RATE // 1000
 
 
 @dataclass(frozen=True)
-class GilbertElliott:
-    """Bursty loss by a two-state Markov chain: good (all arrives) and bad (all is lost).
-
-    Gilbert, "Capacity of a burst-noise channel", 1960.
+class PacketLoss:
+    """Bursts of lost packets, the same for every codec.
 
     Attributes:
         share: mean share of packets lost, 0 to under 1.
@@ -35,23 +33,17 @@ class GilbertElliott:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share < 1:
-            raise InputError(f"the share of lost packets is {self.share}, expected 0 to under 1")
-        if self.burst < 1:
-            raise InputError(f"the mean burst is {self.burst} packets, expected at least 1")
+        GilbertElliott(self.share, self.burst)
 
     def trace(self, samples: int, clip: str) -> npt.NDArray[np.bool_]:
         """True for every packet of 40 ms that is lost, shape ``(ceil(samples / 960),)``."""
         packets = -(-samples // PACKET_SAMPLES)
         draws = np.random.default_rng([self.seed, zlib.crc32(clip.encode())]).random(packets)
-        leave_bad = 1 / self.burst
-        # In the long run bad / good is share / (1 - share) when the two flows balance.
-        leave_good = leave_bad * self.share / (1 - self.share)
+        model = GilbertElliott(self.share, self.burst)
         lost = np.zeros(packets, np.bool_)
         bad = False
         for packet, draw in enumerate(draws):
-            bad = draw >= leave_bad if bad else draw < leave_good
-            lost[packet] = bad
+            lost[packet] = bad = model.next(bad, draw)
         return lost
 
 

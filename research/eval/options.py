@@ -6,7 +6,6 @@ import argparse
 import re
 from pathlib import Path
 
-from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError
 from research.eval.codec2 import Codec2
 from research.eval.codecs import CodecUnderTest
@@ -14,18 +13,10 @@ from research.eval.metrics import METRICS
 from research.eval.opus import OpusCodec
 from research.eval.runner import MAX_JOBS
 
-__all__ = ["QUICK_CLIPS", "QUICK_METRICS", "make_parser", "parse_baseline", "parse_rate"]
+__all__ = ["QUICK_CLIPS", "QUICK_METRICS", "make_parser", "parse_baseline"]
 
 QUICK_CLIPS = 10
 QUICK_METRICS = "pesq,stoi"
-
-
-def parse_rate(text: str) -> int:
-    """The index of the rate "1.5", "2", "3" or "6"; raises InputError for others."""
-    names = CodecConfig().rate_names
-    if text not in names:
-        raise InputError(f"the rate is {text!r}, expected one of {', '.join(names)}")
-    return names.index(text)
 
 
 def parse_baseline(text: str) -> CodecUnderTest:
@@ -63,8 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder of speech files")
     parser.add_argument(
         "--rates",
-        default=",".join(CodecConfig().rate_names),
-        help="our rates; an empty text for none (default %(default)s)",
+        help="our rates; an empty text for none (default: all of the model's)",
     )
     parser.add_argument(
         "--baselines",

@@ -15,7 +15,7 @@ from q2d2_stream.errors import InputError, MissingExtra, ModelError
 from research.eval.cache import Cache, Entry
 from research.eval.clips import Clip
 from research.eval.codecs import CodecUnderTest, Original
-from research.eval.loss import GilbertElliott
+from research.eval.loss import PacketLoss
 from research.eval.metrics import Metric
 from research.eval.noise import NoiseMix
 from research.eval.results import Evaluation, Row
@@ -92,8 +92,8 @@ class _Run:
     noise: NoiseMix | None
 
     @property
-    def channel(self) -> GilbertElliott | None:
-        return GilbertElliott(self.loss) if self.loss else None
+    def channel(self) -> PacketLoss | None:
+        return PacketLoss(self.loss) if self.loss else None
 
     def row(self, entries: tuple[Entry, ...], clips: tuple[Clip, ...]) -> Row:
         is_noise_itself = self.noise is not None and isinstance(self.codec, Original)

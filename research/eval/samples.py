@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.clips import SAMPLE_RATE, Clip, sound_files, source_name
 from research.eval.codec2 import Codec2
 from research.eval.codecs import CodecUnderTest, Original, StreamCodec
 from research.eval.credits import CREDITS, NOISE_CREDITS, Credit
-from research.eval.loss import GilbertElliott
+from research.eval.loss import PacketLoss
 from research.eval.noise import NoiseMix
 from research.eval.opus import OpusCodec
 from research.eval.spectrogram import save_spectrograms
@@ -144,7 +144,7 @@ def fair_trace(samples: int, clip: str, share: float = _LOSS) -> npt.NDArray[np.
 
     In four seconds a trace taken blindly may lose nothing, or three times too much.
     """
-    traces = [GilbertElliott(share, seed=seed).trace(samples, clip) for seed in range(_SEEDS)]
+    traces = [PacketLoss(share, seed=seed).trace(samples, clip) for seed in range(_SEEDS)]
     return min(traces, key=lambda trace: abs(float(trace.mean()) - share))
 
 
@@ -162,14 +162,14 @@ def _versions(
     engine: str, models: Path | None, noise: NoiseMix | None
 ) -> tuple[list[_Version], list[str]]:
     """What is to be heard, best known first, and sentences on what cannot be."""
-    ours = [StreamCodec(rate, engine, models) for rate in range(len(CodecConfig().rates))]
+    ladder = load_codec(models, engine).config.ladder
+    ours = [StreamCodec(rate.name, engine, models) for rate in ladder]
     middle = ours[len(ours) // 2]
     opus = OpusCodec(6)
     wanted = [_Version(Original()), *map(_Version, ours), _Version(middle, _LOSS)]
     wanted += [_Version(opus), _Version(opus, _LOSS), _Version(Codec2(3200))]
     if noise is not None:
-        rate = len(ours) // 2
-        denoised = StreamCodec(rate, engine, models, True)
+        denoised = StreamCodec(ladder[len(ours) // 2].name, engine, models, True)
         heard: list[CodecUnderTest] = [Original(), middle, denoised]
         wanted += [_Version(codec, noise=noise) for codec in heard]
     missing: dict[str, str] = {}

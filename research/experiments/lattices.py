@@ -229,7 +229,7 @@ def grid_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for kind, codec in codecs().items():
-        bits = [codec.bits_per_frame(rate) for rate in range(len(codec.rates))]
+        bits = [rate.bits_per_frame for rate in codec.ladder]
         worth = 20 * math.log10(2) * bits[-1] / len(codec.levels)
         each = [grid_snr_db(codec, sigma) for sigma in (0.8, None)]
         lines.append(
@@ -250,7 +250,7 @@ def result_tables(rows: Sequence[Row]) -> str:
         base = np.stack([r.losses for r in rows if (r.lattice, r.rate) == (_BASELINE, rate)])
         for kind, codec in codecs().items():
             mine = [r for r in rows if (r.lattice, r.rate) == (kind, rate)]
-            values, bits = np.stack([r.losses for r in mine]), codec.bits_per_frame(rate)
+            values, bits = np.stack([r.losses for r in mine]), codec.ladder[rate].bits_per_frame
             entropy = float(np.mean([r.entropy for r in mine]))
             no_grid = float(np.mean([r.no_grid for r in mine]))
             means.append(

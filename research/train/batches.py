@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 from research.train.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 
 __all__ = [
@@ -224,14 +225,15 @@ def augment(
     return pcm
 
 
+_LOSSES = GilbertElliott(share=1 / 11, burst=3.0)
+
+
 def _lost(frames: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """A Gilbert-Elliott drop pattern: bursts of 1 to 9 frames, about 8 % of them lost."""
+    """Which frames are lost: 9 % of them, in bursts of three on average."""
     lost = np.zeros(frames, bool)
-    at = int(rng.geometric(1 / 30))
-    while at < frames:
-        burst = min(int(rng.geometric(1 / 3)), 9)
-        lost[at : at + burst] = True
-        at += burst + int(rng.geometric(1 / 30))
+    bad = False
+    for frame, draw in enumerate(rng.random(frames)):
+        lost[frame] = bad = _LOSSES.next(bad, draw)
     return lost
 
 

@@ -83,7 +83,7 @@ def entropy_bits(net: CodecNet, clips: list[Pcm]) -> NDArray[np.float64]:
     """Entropy of every pair's indices over ``clips``, in bits, ``(pairs,)``."""
     indices = torch.cat([net.encode(_pad(pcm, net.config.codec.hop, 0))[1][0] for pcm in clips])
     entropies = []
-    for column, codes in zip(indices.numpy().T, net.config.codec.codes, strict=True):
+    for column, codes in zip(indices.numpy().T, net.config.codec.codebook_sizes, strict=True):
         share = np.bincount(column, minlength=codes) / len(column)
         share = share[share > 0]
         entropies.append(float(-(share * np.log2(share)).sum()))
@@ -140,7 +140,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.csv is not None:
         progress = Progress(**checkpoint["progress"])
         append_scores(args.csv, progress, kept)
-    share = entropy_bits(net, clips) / np.log2(net.config.codec.codes)
+    share = entropy_bits(net, clips) / np.log2(net.config.codec.codebook_sizes)
     print("entropy over log2 size:", " ".join(f"{x:.2f}" for x in share))
     return 0
 

@@ -81,7 +81,7 @@ def test_short_and_silent_sounds_pass(net: CodecNet, frames: int) -> None:
     found = search.finish()
     assert found.shape == (frames, 12)
     assert len(search.finish()) == 0
-    assert (found < np.array(net.config.codec.codes)).all()
+    assert (found < np.array(net.config.codec.codebook_sizes)).all()
 
 
 def test_models_may_come_without_a_discriminator(tmp_path: Path) -> None:
@@ -117,11 +117,11 @@ def test_q2d2_encode_searches(pcm: Pcm, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_searched_codec_is_evaluated_beside_the_other(pcm: Pcm) -> None:
-    codec = BestEffortCodec(0, "onnx", steps=1)
+    codec = BestEffortCodec("1.5", "onnx", steps=1)
     assert (codec.name, codec.title) == ("q2d2_1.5_search", "q2d2 1.50 kbps, searched")
     assert codec.latency_ms == pytest.approx(7013.3, abs=0.1)
     assert codec.key().endswith(f" rate 0 searched 1 revision {REVISION}")
-    coded, other = codec.roundtrip(pcm), StreamCodec(0, "onnx").roundtrip(pcm)
+    coded, other = codec.roundtrip(pcm), StreamCodec("1.5", "onnx").roundtrip(pcm)
     assert coded.pcm.shape == pcm.shape
     assert coded.bits == other.bits
     assert (coded.pcm != other.pcm).any()

@@ -81,7 +81,7 @@ def test_a_call_is_bit_equal_to_the_offline_codec(tmp_path: Path, rate: int) -> 
         assert_heard(tmp_path / "at_b.wav", callee, offline(said[1], rate))
         assert_heard(tmp_path / "at_a.wav", caller, offline(said[0], rate))
         stats = caller.stats()
-        kbps = codec().config.bitrate_bps(rate) / 1000
+        kbps = codec().config.ladder[rate].kbps
         frames = len(said[1]) // 320 + 1
         assert stats.counters.sent_frames == frames
         nominal = pytest.approx(kbps * frames / 75, rel=0.01)

@@ -25,7 +25,7 @@ HEADER = Header.of(CONFIG, MODEL_ID, MODEL_HASH).to_bytes()
 
 
 def frames_of(rate: int, count: int, seed: int = 0) -> np.ndarray:
-    codes = CONFIG.codes[: CONFIG.rates[rate]]
+    codes = CONFIG.codebook_sizes[: CONFIG.rates[rate]]
     return np.random.default_rng(seed).integers(0, codes, (count, len(codes)), dtype=np.uint8)
 
 
@@ -317,7 +317,7 @@ def test_the_writer_refuses_what_it_cannot_write() -> None:
     writer = Writer(CONFIG, MODEL_ID, MODEL_HASH)
     with pytest.raises(InputError, match="expected uint8"):
         writer.push(np.zeros((1, 3)))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="5 pairs"):
+    with pytest.raises(InputError, match="5 indices"):
         writer.push(np.zeros((1, 5), np.uint8))
     writer.push(np.zeros((2, 3), np.uint8))
     with pytest.raises(InputError, match="take 33 frames, but 2 were written"):

@@ -78,7 +78,7 @@ def test_engines_talk_to_each_other(one: Choice, other: Choice, clip: Pcm) -> No
     if load(one).model_id != load(other).model_id:
         pytest.skip("the model files of these engines are of different checkpoints")
     indices = load(one).encoder(6).push(clip)
-    assert (indices < np.array(load(other).config.codes)).all()
+    assert (indices < np.array(load(other).config.codebook_sizes)).all()
     heard = load(other).decoder().push(indices)
     assert np.isfinite(heard).all()
     assert ratio_db(spectra(load(one).decoder().push(indices)), spectra(heard)) > 8
@@ -235,7 +235,7 @@ def test_types_are_checked(codec: Codec, pcm: object) -> None:
 
 def test_indices_are_checked(codec: Codec) -> None:
     decoder = codec.decoder()
-    with pytest.raises(InputError, match="a frame has 5 pairs"):
+    with pytest.raises(InputError, match="a frame has 5 indices"):
         decoder.push(np.zeros(5, np.uint8))
     with pytest.raises(InputError, match="out of range"):
         decoder.push(np.array([144, 85, 0], np.uint8))

@@ -28,7 +28,7 @@ names = st.sampled_from(sorted(CONFIGS))
 def test_coordinates_are_those_of_the_lattice(name: str) -> None:
     config = CONFIGS[name]
     coordinates, lattice = Coordinates(config), Lattice.of(config)
-    for pair, codes in enumerate(config.codes[: coordinates.pairs]):
+    for pair, codes in enumerate(config.codebook_sizes[: coordinates.pairs]):
         indices = np.zeros((codes, pair + 1), np.uint8)
         indices[:, pair] = np.arange(codes)
         found = coordinates.of(indices)[:, -2:]
@@ -84,7 +84,7 @@ def test_any_bytes_give_legal_indices_or_one_error(
     except InputError:
         return
     assert indices.shape == (frames, config.rates[rate])
-    assert (indices < np.array(config.codes[: config.rates[rate]])).all()
+    assert (indices < np.array(config.codebook_sizes[: config.rates[rate]])).all()
     assert index_coder.encode(indices) == payload
 
 
@@ -99,13 +99,13 @@ def test_damage_gives_legal_indices_or_one_error(data: st.DataObject) -> None:
         got = FITTED.decode(bytes(mangled), 3, 30)
     except InputError:
         return
-    assert (got < np.array(CONFIG.codes)).all()
+    assert (got < np.array(CONFIG.codebook_sizes)).all()
 
 
 def test_bad_input_is_refused_in_a_sentence() -> None:
     with pytest.raises(InputError, match="expected uint8 of shape"):
         FITTED.encode(np.zeros((1, 3), np.int64))
-    with pytest.raises(InputError, match="5 pairs"):
+    with pytest.raises(InputError, match="5 indices"):
         FITTED.encode(np.zeros((1, 5), np.uint8))
     with pytest.raises(InputError, match="an index is out of range"):
         FITTED.encode(np.full((1, 3), 255, np.uint8))

@@ -27,7 +27,7 @@ def test_fitted_tables_are_legal_and_save_bits(name: str) -> None:
     tables.check(config)
     for rate in range(len(config.rates)):
         first, second, following = (mode.frame_bits(rate) for mode in tables.modes)
-        assert 0 < max(second, following) < first < config.bits_per_frame(rate)
+        assert 0 < max(second, following) < first < config.index_to_rate(rate).bits_per_frame
 
 
 def test_what_goes_on_as_it_did_takes_fewer_bits() -> None:

@@ -95,7 +95,7 @@ def test_the_gain_makes_the_level_right(net: CodecNet, tmp_path: Path) -> None:
     for rate in codec.rates:
         heard = codec.decoder().push(codec.encoder(rate).push(clip))[320:]
         power = np.square(heard).sum() / np.square(clip[:-320]).sum()
-        assert abs(10 * np.log10(power)) < 0.1, (str(rate), gains)
+        assert abs(10 * np.log10(power)) < 0.2, (str(rate), gains)
 
 
 @pytest.mark.parametrize("text", ["[0, 0]", "{}", '"loud"', "[0, 0, 0, 99]", "[0, 0, 0, NaN]"])

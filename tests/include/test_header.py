@@ -64,7 +64,7 @@ def floats(values: np.ndarray) -> bytes:
 
 
 def random_indices(rng: np.random.Generator, frames: int, pairs: int) -> np.ndarray:
-    return rng.integers(0, CONFIG.codes[:pairs], (frames, pairs)).astype(np.uint8)
+    return rng.integers(0, CONFIG.codebook_sizes[:pairs], (frames, pairs)).astype(np.uint8)
 
 
 def test_nearest_is_pythons(driver: Driver) -> None:
@@ -118,7 +118,9 @@ def test_noise_shaping_forgets_what_is_not_finite(driver: Driver, bad: float) ->
 
 @pytest.mark.parametrize("divide", [0, 1])
 def test_every_point_is_pythons(driver: Driver, divide: int) -> None:
-    cases = [np.minimum(n, np.array(CONFIG.codes) - 1).astype(np.uint8) for n in range(145)]
+    cases = [
+        np.minimum(n, np.array(CONFIG.codebook_sizes) - 1).astype(np.uint8) for n in range(145)
+    ]
     answers = driver(("point", (divide, 0, 0), case.tobytes()) for case in cases)
     look_up = LATTICE.normalised if divide else LATTICE.point
     for case, answer in zip(cases, answers, strict=True):
@@ -137,7 +139,12 @@ def test_packing_is_pythons(driver: Driver) -> None:
     ]
     blocks += [(r, np.zeros((n, CONFIG.rates[r]), np.uint8)) for r, n in sizes]
     blocks += [
-        (r, np.tile(np.array(CONFIG.codes[: CONFIG.rates[r]], np.uint8) - np.uint8(1), (n, 1)))
+        (
+            r,
+            np.tile(
+                np.array(CONFIG.codebook_sizes[: CONFIG.rates[r]], np.uint8) - np.uint8(1), (n, 1)
+            ),
+        )
         for r, n in sizes
     ]
     expected = [pack(block, CONFIG) for _, block in blocks]

@@ -57,7 +57,7 @@ def random_tables(config: CodecConfig, seed: int = 0) -> Tables:
 
 def random_indices(config: CodecConfig, rate: int, frames: int, seed: int = 0) -> NDArray[np.uint8]:
     """Every index as likely as any other: nothing to be saved."""
-    codes = config.codes[: config.rates[rate]]
+    codes = config.codebook_sizes[: config.rates[rate]]
     random = np.random.default_rng(seed)
     return random.integers(0, codes, (frames, len(codes))).astype(np.uint8)
 

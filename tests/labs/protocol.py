@@ -53,7 +53,7 @@ def frames_of(
 ) -> AudioFrames:
     """Random frames, the timestamp equal to the sequence number."""
     generator = np.random.default_rng(sequence if seed is None else seed)
-    codes = CONFIG.codes[: CONFIG.rate_pairs(rate)]
+    codes = CONFIG.ladder[rate].codebook_sizes
     indices: NDArray[np.uint8] = generator.integers(0, codes, (frames, len(codes))).astype(np.uint8)
     return AudioFrames(sequence, sequence, indices, **flags)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from q2d2_stream.errors import InputError
+from q2d2_stream.frames import AudioFrames
 from q2d2_stream.netsim import LinkSpec, SimulatedCall, parse_link, simulate_call
 from q2d2_stream.playout import Playout, PlayoutOptions
 from tests.labs.playout import ClipDecoder, number, speech, voice
@@ -181,7 +182,10 @@ def test_preroll_burst_is_played_from_its_beginning() -> None:
             else:
                 continue
             for n in batch:
-                playout.put(seq, n, indices[n : n + 1], now, start=n == begin, end=n == stop - 1)
+                playout.put(
+                    AudioFrames(seq, n, indices[n : n + 1], start=n == begin, end=n == stop - 1),
+                    now,
+                )
                 seq += 1
         playout.pull(now, 320)
     stats = playout.stats()
@@ -196,9 +200,13 @@ def test_keepalives_in_a_pause_are_not_played() -> None:
     indices = number(300)
     for tick in range(300):
         if tick < 90:
-            playout.put(tick, tick, indices[tick : tick + 1], tick / 75, end=tick == 89)
+            playout.put(
+                AudioFrames(tick, tick, indices[tick : tick + 1], end=tick == 89), tick / 75
+            )
         elif tick % 30 == 0:
-            playout.put(87 + tick // 30, tick, indices[tick : tick + 1], tick / 75, dtx=True)
+            playout.put(
+                AudioFrames(87 + tick // 30, tick, indices[tick : tick + 1], dtx=True), tick / 75
+            )
         playout.pull(tick / 75, 320)
     stats = playout.stats()
     assert stats.played == 90
@@ -213,7 +221,7 @@ def test_concealment_fades_to_comfort_noise_after_120_ms() -> None:
     pieces = []
     for tick in range(700):
         if tick < 400:
-            playout.put(tick, tick, indices[tick : tick + 1], tick / 75)
+            playout.put(AudioFrames(tick, tick, indices[tick : tick + 1]), tick / 75)
         pieces.append(playout.pull(tick / 75, 320))
     stats = playout.stats()
     assert stats.concealed == 12
@@ -238,7 +246,7 @@ def test_sequence_and_timestamp_wrap_around() -> None:
     indices = number(300)
     for n in range(300):
         at = (2**32 - 150 + n) % 2**32
-        playout.put(at, (at + 77) % 2**32, indices[n : n + 1], n / 75)
+        playout.put(AudioFrames(at, (at + 77) % 2**32, indices[n : n + 1]), n / 75)
         playout.pull(n / 75, 320)
     stats = playout.stats()
     assert stats.lost == stats.concealed == stats.out_of_range == 0
@@ -251,9 +259,9 @@ def test_sender_that_starts_anew_is_followed_and_a_stray_message_is_not() -> Non
     indices = number(600)
     for n in range(600):
         at = 5_000_000 + n if n < 300 else n
-        playout.put(at, at, indices[n : n + 1], n / 75)
+        playout.put(AudioFrames(at, at, indices[n : n + 1]), n / 75)
         if n == 150:
-            playout.put(9, 9, indices[:1], n / 75)
+            playout.put(AudioFrames(9, 9, indices[:1]), n / 75)
         playout.pull(n / 75, 320)
     stats = playout.stats()
     assert stats.restarts == 1
@@ -265,7 +273,7 @@ def test_speaker_that_stands_still_does_not_fill_memory() -> None:
     playout = Playout(FlatDecoder())
     indices = number(3)
     for n in range(4000):
-        playout.put(3 * n, 3 * n, indices, n / 25)
+        playout.put(AudioFrames(3 * n, 3 * n, indices), n / 25)
     assert playout.stats().buffered_frames == 256
     assert playout.stats().overflow == 12_000 - 256
     for n in range(100):
@@ -294,7 +302,7 @@ def test_any_messages_leave_it_running(messages: list[tuple]) -> None:  # type: 
     now = 0.0
     for seq, timestamp, frames, wait, samples, start, end, dtx in messages:
         now += wait
-        playout.put(seq, timestamp, number(frames), now, start=start, end=end, dtx=dtx)
+        playout.put(AudioFrames(seq, timestamp, number(frames), start=start, end=end, dtx=dtx), now)
         pcm = playout.pull(now, samples)
         assert pcm.shape == (samples,)
         assert pcm.dtype == np.float32
@@ -310,7 +318,7 @@ def test_any_messages_leave_it_running(messages: list[tuple]) -> None:  # type: 
 )
 def test_wrong_indices_are_refused(indices: NDArray[np.uint8]) -> None:
     with pytest.raises(InputError, match="expected uint8 of shape"):
-        Playout(FlatDecoder()).put(0, 0, indices, 0.0)
+        Playout(FlatDecoder()).put(AudioFrames(0, 0, indices), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: b
         for event in received:
             assert event.sequence == expected
             sent = frames_of(
-                expected, len(event.indices), CONFIG.rate_of_pairs(event.indices.shape[1])
+                expected, len(event.indices), CONFIG.width_to_rate(event.indices.shape[1]).index
             )
             np.testing.assert_array_equal(event.indices, sent.indices)
             expected += len(event.indices)

@@ -89,7 +89,7 @@ class Sender:
             _, sent = self._returning.popleft()
             self._pings.popleft()
             self._rtt_s = self.now - sent
-        indices = np.zeros(CONFIG.rate_pairs(self._rate), np.uint8)
+        indices = np.zeros(CONFIG.index_to_rate(self._rate).pairs, np.uint8)
         for frame in self.dtx.push(indices, voiced=True):
             self.queue.push(frame)
         pace = self.rate_control.update(

@@ -28,7 +28,7 @@ def use_denoiser(monkeypatch: pytest.MonkeyPatch, digest: str | None) -> None:
 
 
 def test_it_is_named_apart() -> None:
-    plain, denoised = StreamCodec(2), StreamCodec(2, denoise=True)
+    plain, denoised = StreamCodec("3"), StreamCodec("3", denoise=True)
     assert (plain.name, plain.title) == ("q2d2_3", "q2d2 2.94 kbps")
     assert (denoised.name, denoised.title) == ("q2d2_3_denoise", "q2d2 2.94 kbps, denoised")
     assert pickle.loads(pickle.dumps(denoised)) == denoised != plain
@@ -38,8 +38,8 @@ def test_the_key_changes_with_the_denoiser(monkeypatch: pytest.MonkeyPatch) -> N
     keys, plain = [], []
     for digest in (None, "01", "02"):
         use_denoiser(monkeypatch, digest)
-        keys += [StreamCodec(rate, denoise=True).key() for rate in (0, 2)]
-        plain.append(StreamCodec(2).key())
+        keys += [StreamCodec(rate, denoise=True).key() for rate in ("1.5", "3")]
+        plain.append(StreamCodec("3").key())
     assert len({*keys, *plain}) == 7
     assert plain[0].endswith(" rate 2")  # as scores were kept before there was a denoiser
 
@@ -48,8 +48,8 @@ def test_the_denoiser_is_what_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
     use_denoiser(monkeypatch, None)
     pcm = steps(20 * CONFIG.hop)
     for codec, expected in (
-        (StreamCodec(2), pcm),
-        (StreamCodec(2, denoise=True), pcm * (abs(pcm) == 1)),
+        (StreamCodec("3"), pcm),
+        (StreamCodec("3", denoise=True), pcm * (abs(pcm) == 1)),
     ):
         for used in (codec, pickle.loads(pickle.dumps(codec))):
             np.testing.assert_allclose(used.roundtrip(pcm).pcm, expected, atol=1e-4)
@@ -58,6 +58,6 @@ def test_the_denoiser_is_what_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_without_one_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: Codec(level_graph))
     clips = [Clip("a_en_0", "a_en", steps(3200))]
-    evaluation = evaluate([StreamCodec(2), StreamCodec(2, denoise=True)], clips, [])
+    evaluation = evaluate([StreamCodec("3"), StreamCodec("3", denoise=True)], clips, [])
     assert [row.name for row in evaluation.rows] == ["q2d2_3"]
     assert "q2d2 2.94 kbps, denoised: the model file" in evaluation.missing[0]

@@ -21,7 +21,7 @@ SMALL = ModelConfig(encoder_dim=16, encoder_blocks=1, decoder_dim=16, decoder_bl
 def test_bits_are_equal_at_every_rate() -> None:
     codecs = lattices.codecs()
     for rate in range(3):
-        bits = [codec.bits_per_frame(rate) for codec in codecs.values()]
+        bits = [codec.ladder[rate].bits_per_frame for codec in codecs.values()]
         assert max(bits) - min(bits) < 0.1
 
 
