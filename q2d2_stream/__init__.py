@@ -5,7 +5,9 @@
     packet = encoder.encode(pcm)     # float32 (320 * n,), 24 kHz mono -> bytes
     pcm = decoder.decode(packet)     # or decoder.decode(None) for a packet that was lost
 
-A call from a program::
+A file, and a call from a program::
+
+    q2d2_stream.encode_file("speech.wav", "speech.q2d2", bitrate="3")
 
     async with q2d2_stream.connect("host:9000", secret=secret) as call:
         await call.send(pcm)
@@ -28,6 +30,8 @@ from q2d2_stream.packing import pack, packed_bytes, unpack
 
 if TYPE_CHECKING:
     from q2d2_stream.call.live import connect, serve
+    from q2d2_stream.files.decode import decode_file
+    from q2d2_stream.files.encode import encode_file
 
 __all__ = [
     "CallError",
@@ -39,6 +43,8 @@ __all__ = [
     "StreamEncoder",
     "__version__",
     "connect",
+    "decode_file",
+    "encode_file",
     "load_codec",
     "pack",
     "packed_bytes",
@@ -49,7 +55,12 @@ __all__ = [
 __version__ = "0.1.0"
 
 # What draws in more than numpy is imported when it is first used.
-_LATER = {"connect": "q2d2_stream.call.live", "serve": "q2d2_stream.call.live"}
+_LATER = {
+    "connect": "q2d2_stream.call.live",
+    "decode_file": "q2d2_stream.files.decode",
+    "encode_file": "q2d2_stream.files.encode",
+    "serve": "q2d2_stream.call.live",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -99,7 +99,7 @@ class Tokens:
                 f"the model here is {model_id} ({model_hash.hex()}): decode them with that one"
             )
         try:
-            rate = config.ladder[config.rate_of_pairs(self.indices.shape[1])]
+            rate = config.width_to_rate(self.indices.shape[1])
         except InputError as error:
             raise FormatError(f"these tokens make no sense: {error}") from error
         held = max(0, len(self.indices) * config.hop - config.lookahead)
