@@ -15,7 +15,7 @@ from research.eval.alignment import residual_delay_ms
 from research.eval.cache import Cache, Entry
 from research.eval.clips import Clip
 from research.eval.codecs import CodecUnderTest
-from research.eval.loss import GilbertElliott
+from research.eval.loss import PacketLoss
 from research.eval.metrics import METRICS, Score, Scorer
 
 __all__ = ["Outcome", "Task", "measure"]
@@ -26,7 +26,7 @@ class Task:
     """A codec, a clip, what befalls its packets, and the metrics that are wanted."""
 
     codec: CodecUnderTest
-    loss: GilbertElliott | None
+    loss: PacketLoss | None
     clip: Clip
     metrics: tuple[str, ...]
     # What the codec is given instead of the clip, which stays what its output is compared with.
