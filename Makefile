@@ -19,7 +19,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 	touch $@
 
 demo: $(VENV)/.runtime
-	$(BIN)/python apps/demo.py
+	$(BIN)/python -m apps.demo
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
