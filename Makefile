@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 # The tests of no mark: no torch, no sound card, no sockets, nothing slow. With lint under a minute
 # on two idle cores.
 check: lint
-	$(BIN)/python -m pytest -n auto -m "not (slow or sound or net or train)"
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n auto -m "not (slow or sound or net or train)"
 
 test: lint
 	$(BIN)/python -m pytest

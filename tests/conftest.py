@@ -14,14 +14,16 @@ from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from q2d2_stream.engine.codec import MODELS
+from tests.labs.jack import missing
 from tests.labs.paths import SPEECH
 from tests.labs.skips import SkipPolicy
 
 # A busy machine is slow: no example fails for the time it takes. CI repeats the same examples;
-# HYPOTHESIS_PROFILE=thorough looks for new ones, for an hour if need be.
+# HYPOTHESIS_PROFILE=quick tries a few (make check), =thorough looks for new ones for an hour.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("default", _PATIENT)
 settings.register_profile("ci", _PATIENT, derandomize=True, print_blob=True)
+settings.register_profile("quick", _PATIENT, max_examples=20)
 settings.register_profile("thorough", _PATIENT, max_examples=5_000)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
@@ -36,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Hold skips against the list."""
     config.pluginmanager.register(SkipPolicy(config.getini("expected_skips")), "skip-policy")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``sound`` where there can be no virtual sound card."""
+    if item.get_closest_marker("sound") and (why := missing()):
+        pytest.skip(f"no virtual sound card: {why}")
 
 
 @pytest.fixture(autouse=True)

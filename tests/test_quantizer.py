@@ -112,6 +112,7 @@ def test_torch_shapes_as_the_engine_does() -> None:
         np.testing.assert_allclose(mine[same], LATTICE.normalised(expected[same]), atol=1e-6)
 
 
+@pytest.mark.train
 def test_gradients_of_shaping() -> None:
     """The latents' goes straight through, the feedback's is what each error would do."""
     torch = pytest.importorskip("torch")

@@ -10,16 +10,13 @@ import pytest
 import soxr
 from scipy.signal import butter, sosfiltfilt
 
-import tests.labs.jack as jack_lab
 from q2d2_stream.audio import DeviceSink, DeviceSource, list_devices
 from q2d2_stream.audio.devices import probe_devices
 from q2d2_stream.errors import DeviceError
 from tests.labs.audio import level_db, speech
 from tests.labs.jack import JackLab
 
-pytestmark = pytest.mark.skipif(
-    jack_lab.missing() is not None, reason=f"no virtual sound card: {jack_lab.missing()}"
-)
+pytestmark = pytest.mark.sound
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.protocol import Closed, Reason
 from tests.labs.call import SECRET, codec, free_port, speech_file, start_command
 
+pytestmark = pytest.mark.net
+
 
 def test_a_call_of_two_commands(tmp_path: Path) -> None:
     codec()

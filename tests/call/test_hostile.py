@@ -18,6 +18,8 @@ from q2d2_stream.protocol import Call, Closed, Reason, Role, Session, State
 from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run_in_real_time, until
 from tests.labs.protocol import frames_of
 
+pytestmark = pytest.mark.net
+
 MIB = 1 << 20
 
 

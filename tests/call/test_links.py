@@ -116,6 +116,7 @@ def test_a_call_ends_when_nobody_comes_back() -> None:
     run(main())
 
 
+@pytest.mark.net
 def test_a_killed_peer_is_called_again_when_it_is_back(tmp_path: Path) -> None:
     speech_file(tmp_path / "said.wav", 60.0)
     port = free_port()
@@ -150,6 +151,7 @@ def test_a_killed_peer_is_called_again_when_it_is_back(tmp_path: Path) -> None:
     run(main(), 90.0)
 
 
+@pytest.mark.slow
 def test_a_link_of_8_kbps_carries_speech(tmp_path: Path) -> None:
     speech_file(tmp_path / "said.wav", 60.0)
 

@@ -11,7 +11,6 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-import tests.labs.jack as jack_lab
 from q2d2_stream.audio import DeviceSink, DeviceSource, NullSink, SilenceSource
 from q2d2_stream.call import CallOptions, CallSession
 from q2d2_stream.call.echo import EchoConnector
@@ -20,9 +19,7 @@ from q2d2_stream.protocol import Reason
 from tests.labs.call import EXACT, SPEECH, codec, dial, endpoint, listen, until
 from tests.labs.jack import JackLab
 
-pytestmark = pytest.mark.skipif(
-    jack_lab.missing() is not None, reason=f"no virtual sound card: {jack_lab.missing()}"
-)
+pytestmark = pytest.mark.sound
 
 TRIES = 3
 

@@ -18,6 +18,7 @@ def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_engines, "_ROUNDS", 1)
 
 
+@pytest.mark.slow
 def test_every_engine_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--all", "--seconds", "0.5", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)

@@ -210,6 +210,7 @@ def test_hostile_bytes_are_refused_or_reported(start: bytes, rest: bytes, cuts: 
     assert lost <= 4500 + len(data)
 
 
+@pytest.mark.slow
 def test_memory_stays_bounded_whatever_the_bytes() -> None:
     worst = (SYNC + bytes((0, 75, 0, 0, 0, 0, 0, 16))) * 100  # each claims 4096 bytes to come
     reader = Reader()

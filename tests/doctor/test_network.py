@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from q2d2_stream.doctor import Verdict
 from q2d2_stream.doctor.network import check_peer
+
+pytestmark = pytest.mark.net
 
 
 @contextmanager

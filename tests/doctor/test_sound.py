@@ -8,7 +8,7 @@ from q2d2_stream.audio import DeviceInfo, StreamStats
 from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE
 from q2d2_stream.doctor import Verdict, sound
 from q2d2_stream.errors import DeviceError
-from tests.labs.jack import JackLab, missing
+from tests.labs.jack import JackLab
 
 USB = DeviceInfo(0, "USB card", "ALSA", 1, 2, 48_000, True, True)
 HEADSET = DeviceInfo(1, "headset", "ALSA", 1, 1, 8_000)
@@ -39,7 +39,7 @@ def test_a_missing_sound_system_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     assert finding.verdict is Verdict.RED
 
 
-@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+@pytest.mark.sound
 def test_a_virtual_card_streams_both_ways() -> None:
     with JackLab() as lab:
         streaming, clock = sound.check_streaming(lab.MIC, lab.SPEAKER, seconds=2.0)

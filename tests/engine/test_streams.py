@@ -336,6 +336,7 @@ def test_a_constant_offset_makes_no_burst(codec: Codec, bitrate: str, offset: fl
         decoder.reset()
 
 
+@pytest.mark.slow
 def test_the_codec_keeps_the_level(codec: Codec) -> None:
     """Decoded speech is as loud as the original: 0.3 dB off at most, mean of the bundled clips."""
     for rate in codec.rates:

@@ -124,6 +124,7 @@ def test_reordering_is_put_right() -> None:
     assert result.stats.concealed < 0.01 * 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sender", "speaker"), [(200.0, 0.0), (-100.0, 100.0)])
 def test_drift_for_an_hour(sender: float, speaker: float) -> None:
     result = call(

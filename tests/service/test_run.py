@@ -17,7 +17,10 @@ import pytest
 from q2d2_stream.doctor import Verdict
 from q2d2_stream.doctor.network import check_peer
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd is Linux's")
+pytestmark = [
+    pytest.mark.net,
+    pytest.mark.skipif(sys.platform == "win32", reason="systemd is Linux's"),
+]
 _PATIENCE_S = 60.0
 
 

