@@ -19,11 +19,12 @@ from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.engine.codec import MODELS, TABLES_FILE
-from q2d2_stream.entropy import Mode, Tables
+from q2d2_stream.entropy import Mode, RefinementTables, Tables
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.entropy.tables import HISTORY, SHIFT
 from q2d2_stream.errors import InputError
+from q2d2_stream.refinement import STEPS, SYMBOLS, RefinementCode
 
 __all__ = ["encoded_clips", "fit"]
 
@@ -34,15 +35,22 @@ _GAIN_DB = (-9.0, 3.0)  # calls are not levelled as corpora are
 _RIDGE = 1e-3  # of a coordinate that never changes
 _NEIGHBOUR = 0.5  # what a neighbouring bin's count is worth
 _PRIOR = 0.03  # count of what never came
+_COARSER = 0.02  # share of the frames for which each of the larger steps is kept ready
 
 
-def fit(clips: Sequence[NDArray[np.uint8]], config: CodecConfig, model_hash: bytes) -> Tables:
+def fit(
+    clips: Sequence[NDArray[np.uint8]],
+    config: CodecConfig,
+    model_hash: bytes,
+    refinement: tuple[RefinementCode, NDArray[np.float32]] | None = None,
+) -> Tables:
     """Tables for the indices of ``clips``.
 
     Args:
-        clips: runs of frames at the highest rate, uint8 ``(frames, pairs)``; three frames or more.
+        clips: runs of frames, uint8 ``(frames, pairs)``, all pairs; three frames or more.
         config: that they are of.
         model_hash: 8 bytes.
+        refinement: of a model with refinement, how errors are sent and some, ``(frames, 40)``.
 
     Raises InputError where there is nothing to fit to.
     """
@@ -57,7 +65,30 @@ def fit(clips: Sequence[NDArray[np.uint8]], config: CodecConfig, model_hash: byt
     modes = [
         _fit_mode(last[:, :history], points, config, coordinates) for history in range(HISTORY + 1)
     ]
-    return Tables(model_hash, tuple(modes))
+    if refinement is None:
+        return Tables(model_hash, tuple(modes))
+    tables, bits = _fit_refinement(*refinement)
+    for mode in modes:
+        mode.bits[-1] = mode.bits[-2] + round(100 * bits)
+    return Tables(model_hash, tuple(modes), tables)
+
+
+def _fit_refinement(
+    code: RefinementCode, errors: NDArray[np.float32]
+) -> tuple[RefinementTables, float]:
+    """Tables of refinement, and bits of a frame on average at the smallest step."""
+    sizes = []
+    for step in range(len(STEPS)):
+        symbols = code.symbols(errors, step)
+        count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
+        sizes.append(_slots(count.astype(np.float64), apart=True))
+        if step == 0:
+            bits = float((count * np.log2(TOTAL / sizes[0])).sum() / len(errors))
+    spare = len(STEPS) - 1
+    steps = np.full((1, len(STEPS)), round(TOTAL * _COARSER), np.uint16)
+    steps[0, 0] = TOTAL - spare * steps[0, 1]
+    bits += float(np.log2(TOTAL / steps[0, 0]))
+    return RefinementTables(steps, np.concatenate(sizes)), bits
 
 
 def _fit_mode(last: Points, points: Points, config: CodecConfig, coordinates: Coordinates) -> Mode:
@@ -85,7 +116,7 @@ def _fit_mode(last: Points, points: Points, config: CodecConfig, coordinates: Co
         _rounded(scale * within, np.int16),
         _rounded(scale * bias + (1 << SHIFT - 1), np.int32),
         (),
-        np.zeros(len(config.rates), np.uint16),
+        np.zeros(len(config.ladder), np.uint16),
     )
     highest = np.array(coordinates.highest)
     bins = mode.bins(last, points).clip(0, 2 * highest)
@@ -116,11 +147,13 @@ def _rounded(
     return np.rint(values).clip(limits.min, limits.max).astype(kind)
 
 
-def _slots(count: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Counts ``(bins, symbols)`` to slots: rows of TOTAL, none 0."""
+def _slots(count: NDArray[np.float64], apart: bool = False) -> NDArray[np.uint16]:
+    """Counts ``(bins, symbols)`` to slots: rows of TOTAL, none 0. Bins learn from their neighbours
+    unless they have nothing to do with each other."""
     smooth = count + _PRIOR
-    smooth[1:] += _NEIGHBOUR * count[:-1]
-    smooth[:-1] += _NEIGHBOUR * count[1:]
+    if not apart:
+        smooth[1:] += _NEIGHBOUR * count[:-1]
+        smooth[:-1] += _NEIGHBOUR * count[1:]
     spare = TOTAL - count.shape[1]
     slots = 1 + np.floor(spare * smooth / smooth.sum(axis=1, keepdims=True)).astype(np.int64)
     slots[np.arange(len(slots)), smooth.argmax(axis=1)] += TOTAL - slots.sum(axis=1)
@@ -130,8 +163,9 @@ def _slots(count: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def encoded_clips(
     codec: Codec, data: Path, cache: Path, frames: int, seed: int = 0
-) -> Iterator[NDArray[np.uint8]]:
-    """Indices ``(600, pairs)`` of clips drawn as the trainer draws them, ``frames`` in all.
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Clips drawn as the trainer draws them, ``frames`` in all: indices ``(600, pairs)``, and with
+    refinement the errors of their windows ``(600, 40)``, else ``(0, 40)``.
 
     Args:
         codec: encodes, at its highest rate.
@@ -156,7 +190,7 @@ def encoded_clips(
         gain = 10 ** (random.uniform(*_GAIN_DB) / 20)
         pcm = np.clip(gain * pcm[: len(pcm) // config.hop * config.hop], -1.0, 1.0)
         encoder.reset()
-        yield encoder.push(pcm.astype(np.float32))
+        yield encoder.measure(pcm.astype(np.float32))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -173,8 +207,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     codec = load_codec(args.models, args.engine)
-    clips = list(encoded_clips(codec, args.data, args.cache, args.frames))
-    tables = fit(clips, codec.config, codec.model_hash)
+    measured = encoded_clips(codec, args.data, args.cache, args.frames)
+    clips, errors = zip(*measured, strict=True)
+    code = codec.refinement_code
+    refinement = None if code is None else (code, np.concatenate(errors))
+    tables = fit(clips, codec.config, codec.model_hash, refinement)
     tables.check(codec.config)
     data = tables.to_bytes()
     (args.models / TABLES_FILE).write_bytes(data)

@@ -21,7 +21,11 @@ from q2d2_stream.audio.resample import StreamResampler, to_mono
 from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from q2d2_stream.model import Decoder
     from q2d2_stream.model.net import CodecNet
+    from q2d2_stream.model.refinement import Refinement
 
 __all__ = ["add_level_argument", "gains_of", "measure_gain_db"]
 
@@ -68,7 +72,17 @@ def measure_gain_db(net: CodecNet, clips: Sequence[NDArray[np.float32]]) -> list
             sent = points * (torch.arange(points.shape[-1]) < 2 * rate.pairs)
             flags = torch.eye(len(config.ladder) + 1)[rate.index].expand(1, points.shape[1], -1)
             heard, _ = net.decoder(sent, flags, net.decoder.initial_state())
-            power = heard[:, rate.lookahead :].square().sum()
-            original = pcm[:, : pcm.shape[1] - rate.lookahead].square().sum()
+            if rate.refined and net.refinement is not None:
+                heard = _refined(net.refinement, net.decoder, pcm, heard)
+            power = heard[:, config.lookahead :].square().sum()
+            original = pcm[:, : heard.shape[1] - config.lookahead].square().sum()
             row[rate.index] = 10 * torch.log10(original / power)
     return [round(float(gain), 2) for gain in missing.mean(axis=0)]
+
+
+def _refined(refinement: Refinement, decoder: Decoder, pcm: Tensor, heard: Tensor) -> Tensor:
+    """Decoded samples ``(1, samples)`` as a receiver refines them, a frame fewer."""
+    original, decoded = (each.view(1, -1, decoder.hop) for each in (pcm, heard))
+    error, _ = refinement.errors(decoder, original, decoded)
+    coded = refinement.error(refinement.symbols(error))
+    return refinement.refine(decoder, decoded, coded).flatten(1)

@@ -98,6 +98,8 @@ def metadata(
         "q2d2.model_hash": digest[:16],
         "q2d2.info": json.dumps(info, sort_keys=True),
     }
+    if net.refinement is not None:
+        common["q2d2.refinement"] = net.refinement.code().to_json()
     said = {role: common | {"q2d2.role": role} for role in ("encoder", "decoder")}
     if denoiser is not None:
         own = {"q2d2.role": "denoiser", "q2d2.denoiser_hash": _digest(denoiser)[:16]}

@@ -11,7 +11,14 @@ from functools import cached_property, lru_cache
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["FRAME_SAMPLES", "REFINEMENT_LEVELS", "SAMPLE_RATE", "CodecConfig", "Rate"]
+__all__ = [
+    "FRAME_SAMPLES",
+    "REFINEMENT_LEVELS",
+    "REFINEMENT_SYMBOLS",
+    "SAMPLE_RATE",
+    "CodecConfig",
+    "Rate",
+]
 
 SAMPLE_RATE = 24_000
 """Samples per second of every model, and of all sound between them and the devices."""
@@ -21,6 +28,9 @@ FRAME_SAMPLES = 320
 
 REFINEMENT_LEVELS = (5,) * 6 + (3,) * 12
 """Grid levels of the refinement's components where it is sent at a fixed size: rhombic pairs."""
+
+REFINEMENT_SYMBOLS = 1 + 40
+"""Numbers of the refinement in a frame where it is entropy coded: the step and 40 components."""
 
 _DEFAULT_KBPS = 3.0
 _LATTICES = ("rhombic", "hexagonal", "rectangular")
@@ -90,6 +100,11 @@ class Rate:
     def kbps(self) -> float:
         """Nominal kilobits per second: neither entropy coding nor any header counted."""
         return self.bits_per_frame * self.frame_rate / 1000
+
+    def most_bytes(self, frames: int) -> int:
+        """Bytes that ``frames`` frames take at most, coded or not. The coded form of refinement
+        has no fixed size of its own: a sender takes larger steps where it would be longer."""
+        return self.packed_bytes(frames) * (2 if self.refined else 1)
 
     def packed_bytes(self, frames: int) -> int:
         """Bytes of the indices of ``frames`` frames without entropy coding, and so at most."""
@@ -224,13 +239,23 @@ class CodecConfig:
             raise InputError(f"rate is {index}, expected 0 to {len(self.ladder) - 1}")
         return self.ladder[index]
 
+    @cached_property
+    def _widths(self) -> dict[int, Rate]:
+        widths = {len(rate.codebook_sizes): rate for rate in self.ladder}
+        if self.refined:
+            widths[self.rates[-1] + REFINEMENT_SYMBOLS] = self.ladder[-1]
+        return widths
+
     def width_to_rate(self, width: int) -> Rate:
-        """The rate whose frames have ``width`` indices; raises InputError where there is none."""
-        for rate in self.ladder:
-            if len(rate.codebook_sizes) == width:
-                return rate
-        known = ", ".join(str(len(rate.codebook_sizes)) for rate in self.ladder)
-        raise InputError(f"a frame has {width} indices, expected one of {known}")
+        """The rate whose frames have ``width`` numbers; raises InputError where there is none.
+
+        With refinement a frame has the refinement's numbers after the indices of its pairs: nine
+        more indices (the fixed form), or a step and 40 symbols (the coded form).
+        """
+        if width not in self._widths:
+            known = ", ".join(map(str, self._widths))
+            raise InputError(f"a frame has {width} indices, expected one of {known}")
+        return self._widths[width]
 
     def to_json(self) -> str:
         """Canonical JSON, as stored in model metadata. Models without refinement do not mention

@@ -113,7 +113,7 @@ class PacketCoder:
                 "packets cannot tell more"
             )
         self._config = config
-        self._coder = coder
+        self.coder = coder
 
     def encode(self, indices: NDArray[np.uint8]) -> bytes:
         """The packet of indices ``(frames, pairs)``, 1 to 16 frames.
@@ -140,7 +140,7 @@ class PacketCoder:
         Raises:
             InputError: as :func:`q2d2_stream.packing.pack`.
         """
-        coded = self._coder.encode(indices) if self._coder is not None else None
+        coded = self.coder.encode(indices) if self.coder is not None else None
         if coded is not None:
             return Payload(coded, True)
         return Payload(pack(indices, self._config), False)
@@ -154,11 +154,11 @@ class PacketCoder:
         try:
             if not payload.coded:
                 return unpack(payload.data, self._config, rate, frames)
-            if self._coder is None:
+            if self.coder is None:
                 raise FormatError(
                     "the indices are entropy coded and their tables are not here: "
                     "use a model folder that has them, or send packed indices"
                 )
-            return self._coder.decode(payload.data, rate, frames)
+            return self.coder.decode(payload.data, rate, frames)
         except InputError as error:
             raise FormatError(f"the indices make no sense: {error}") from error

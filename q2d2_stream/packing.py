@@ -64,6 +64,11 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
     _check_frames(frames)
     rate = config.width_to_rate(pairs)
     codes = rate.codebook_sizes
+    if pairs != len(codes):
+        raise InputError(
+            f"frames of {pairs} numbers have no fixed size, expected {len(codes)} at this rate: "
+            "refinement in steps and symbols is for entropy coding"
+        )
     total = 0
     per_frame = _different(codes, 1)
     for frame in reversed(indices.tolist()):

@@ -52,7 +52,7 @@ class Writer:
         """
         if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
             raise InputError(f"a block has {block_frames} frames, expected 1 to {MAX_BLOCK_FRAMES}")
-        if config.ladder[-1].packed_bytes(block_frames) > MAX_PAYLOAD_BYTES:
+        if config.ladder[-1].most_bytes(block_frames) > MAX_PAYLOAD_BYTES:
             raise InputError(
                 f"a block of {block_frames} frames is over {MAX_PAYLOAD_BYTES} bytes, "
                 "expected fewer frames"

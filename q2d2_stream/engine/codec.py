@@ -21,12 +21,14 @@ from q2d2_stream.engine.choice import (
     runnable,
 )
 from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.sender_loop import SenderLoop
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import PacketCoder
 from q2d2_stream.quantizer import NoiseShaper
+from q2d2_stream.refinement import RefinementCode
 
 __all__ = ["MODEL_FORMAT", "TABLES_FILE", "Codec", "load_codec", "load_codecs"]
 
@@ -59,6 +61,7 @@ class Codec:
             macs_per_frame_decoder, training.
         engine, precision: what runs the models: "onnx" or "tflite", "fp32" or "int8".
         has_denoiser: whether there is a file for ``encoder(denoise=True)``, of any engine.
+        refinement_code: how the rate with refinement sends errors; None where there is none.
     """
 
     def __init__(
@@ -81,6 +84,11 @@ class Codec:
         self._lattice = Lattice.of(self.config)
         self._feedback = json.loads(metadata.get("q2d2.feedback", "null"))
         self._gain_db = _gains(metadata.get("q2d2.gain_db"), len(self.config.ladder))
+        self.refinement_code = (
+            RefinementCode.from_json(metadata.get("q2d2.refinement", ""))
+            if self.config.refined
+            else None
+        )
         self._shaper()  # what is wrong with it shall be said now
 
     def _shaper(self) -> NoiseShaper:
@@ -195,14 +203,23 @@ class Codec:
             bitrate = self.config.index_to_rate(rate)
         wanted = self.config.find_rate(bitrate)
         graph = self._denoiser_graph if denoise else self._encoder_graph
-        encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets)
+        refinement = None
+        if self.refinement_code is not None:
+            loop = SenderLoop(self._decoder_graph, self.config, self._lattice)
+            refinement = self.refinement_code, loop
+        encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets, refinement)
         encoder.rate = wanted
         return encoder
 
     def decoder(self) -> StreamDecoder:
         """A new decoder."""
         return StreamDecoder(
-            self._decoder_graph, self.config, self._lattice, self.packets, self._gain_db
+            self._decoder_graph,
+            self.config,
+            self._lattice,
+            self.packets,
+            self._gain_db,
+            self.refinement_code,
         )
 
 

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import CodecConfig, Rate
+from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig, Rate
+from q2d2_stream.engine.points import DecoderInputs
 from q2d2_stream.engine.runner import Array, Graph
+from q2d2_stream.engine.sender_loop import SenderLoop
 from q2d2_stream.engine.start_offset import StartOffset
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder, Toc
 from q2d2_stream.quantizer import NoiseShaper
+from q2d2_stream.refinement import BANDS, STEPS, SYMBOLS, RefinementCode, Refiner
 
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
 _LOUDEST = 4.0  # twice the worst clipping a float pipeline makes; beyond it the unit is wrong
-_PRIMING_FRAMES = 4  # until the decoder's state is one that sound leads to: 2 will do, 1 will not
 
 
 def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
@@ -38,12 +40,26 @@ def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
 
 
 class StreamEncoder:
-    """PCM to packets or indices, frame by frame. Not thread-safe; one per direction of a call."""
+    """PCM to packets or indices, frame by frame. Not thread-safe; one per direction of a call.
+
+    Args:
+        graph: the encoder's.
+        config: of the model.
+        shaper: snaps latents to their grids.
+        packets: what encodes packets.
+        refinement: how errors are sent, and the loop that finds them, of a model with refinement.
+    """
 
     def __init__(
-        self, graph: Graph, config: CodecConfig, shaper: NoiseShaper, packets: PacketCoder
+        self,
+        graph: Graph,
+        config: CodecConfig,
+        shaper: NoiseShaper,
+        packets: PacketCoder,
+        refinement: tuple[RefinementCode, SenderLoop] | None = None,
     ) -> None:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
+        self._refinement = refinement
         self._rate = config.default_rate
         self._state = graph.initial_state()
         self._offset = StartOffset(config.sample_rate)
@@ -70,6 +86,8 @@ class StreamEncoder:
         self._state = self._graph.initial_state()
         self._shaper.reset()
         self._offset = StartOffset(self._config.sample_rate)
+        if self._refinement is not None:
+            self._refinement[1].reset()
 
     def encode(self, pcm: NDArray[np.float32]) -> bytes:
         """Encode whole frames to one packet (:mod:`q2d2_stream.packet`).
@@ -100,18 +118,58 @@ class StreamEncoder:
             pcm: float32 ``(320 * n,)``, 24 kHz mono, nominally -1 to 1.
 
         Returns:
-            Indices, uint8 ``(n, pairs)``, with as many pairs as the rate sends.
+            Indices, uint8 ``(n, pairs)``, with as many pairs as the rate sends; at the rate with
+            refinement followed by its numbers, see
+            :meth:`q2d2_stream.config.CodecConfig.width_to_rate`.
 
         Raises:
             InputError: wrong type, length or range, or samples that are NaN or infinite.
         """
-        return self.snap(self.latents(pcm))
+        indices, errors = self.measure(pcm)
+        return self._refined(indices, errors) if self._rate.refined else indices
+
+    def measure(self, pcm: NDArray[np.float32]) -> tuple[NDArray[np.uint8], Array]:
+        """What :meth:`push` finds out before errors become numbers.
+
+        Args and raises as there.
+
+        Returns:
+            Indices ``(n, pairs)``; and at the rate with refinement the log errors of as many
+            windows of what a receiver decodes, nepers, ``(n, 40)``, at others ``(0, 40)``.
+        """
+        check_frames(pcm, self._config.hop)
+        pcm = self._offset.remove(pcm, self._config.hop)
+        indices = self.snap(self._latents(pcm))
+        errors: list[Array] = []
+        if self._refinement is not None:
+            loop = self._refinement[1]
+            for frame, pairs in zip(pcm.reshape(len(indices), -1), indices, strict=True):
+                if self._rate.refined:
+                    errors.append(loop.error(frame, pairs, self._rate))
+                else:
+                    loop.skip(frame, pairs, self._rate)
+        return indices, np.array(errors, np.float32).reshape(-1, BANDS)
+
+    def _refined(self, indices: NDArray[np.uint8], errors: Array) -> NDArray[np.uint8]:
+        """Indices and, behind them, errors: coded with the smallest step that keeps to the limit,
+        or of fixed size where there are no tables."""
+        assert self._refinement is not None
+        code = self._refinement[0]
+        coder = self._packets.coder
+        for step in range(len(STEPS)) if coder is not None else ():
+            told = np.full((len(indices), 1), step, np.uint8)
+            numbers = np.concatenate([indices, told, code.symbols(errors, step)], axis=1)
+            if coder is not None and coder.encode(numbers) is not None:
+                return numbers
+        return np.concatenate([indices, code.indices(errors)], axis=1)
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
         """The first half of :meth:`push`: samples -> latents in grid units, ``(n, 24)``."""
+        check_frames(pcm, self._config.hop)
+        return self._latents(self._offset.remove(pcm, self._config.hop))
+
+    def _latents(self, pcm: NDArray[np.float32]) -> Array:
         hop = self._config.hop
-        check_frames(pcm, hop)
-        pcm = self._offset.remove(pcm, hop)
         latents = np.empty((len(pcm) // hop, 2 * self._config.pairs), np.float32)
         for n in range(len(latents)):
             frame = pcm[None, n * hop : (n + 1) * hop]
@@ -139,6 +197,10 @@ class StreamDecoder:
         lattice: the grids of all pairs.
         packets: what decodes packets.
         gain_db: what the graph's output is multiplied by, in dB, one number per rate.
+        code: how errors come, of a model with refinement.
+
+    From the first frame with refinement on the output is one frame later, at all rates, until
+    :meth:`reset`: a change of rate then changes no delay.
 
     Attributes:
         held_frames: how many of a loss sound as the one before: 40 ms.
@@ -155,11 +217,13 @@ class StreamDecoder:
         lattice: Lattice,
         packets: PacketCoder,
         gain_db: Sequence[float],
+        code: RefinementCode | None = None,
     ) -> None:
-        self._graph, self._config, self._lattice, self._packets = graph, config, lattice, packets
+        self._graph, self._config, self._packets = graph, config, packets
+        self._inputs = DecoderInputs(config, lattice)
         self._gains = np.float32(10.0) ** (np.array(gain_db, np.float32) / 20)
-        self._flags = np.eye(len(config.ladder) + 1, dtype=np.float32)[:, None, None]
-        self._nothing = np.zeros((1, 1, 2 * config.pairs), np.float32)
+        self._code = code
+        self._refiner = Refiner(config.sample_rate, config.hop, code.sharpening if code else 0.0)
         self.reset()
 
     @property
@@ -169,8 +233,9 @@ class StreamDecoder:
 
     @property
     def delay_samples(self) -> int:
-        """By how much the output trails the encoder's input, in samples."""
-        return self._config.lookahead
+        """By how much the output trails the encoder's input, in samples: a frame more from the
+        first frame with refinement on."""
+        return self._config.lookahead + (self._config.hop if self._is_late else 0)
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first of a stream."""
@@ -179,6 +244,9 @@ class StreamDecoder:
         self._to_hold = 0
         self._packet_frames = 1
         self._gain: np.float32 | None = None
+        self._is_late = False
+        self._to_mute = 0
+        self._refined = self._refiner.initial_state()
 
     def decode(self, packet: bytes | None) -> Array:
         """Decode one packet.
@@ -204,8 +272,9 @@ class StreamDecoder:
         """Decode one frame of indices, or several of the same rate.
 
         Args:
-            indices: integers ``(pairs,)`` or ``(n, pairs)``; the number of pairs says the rate.
-                ``None`` for one lost frame: the decoder carries on from what it knows.
+            indices: integers ``(pairs,)`` or ``(n, pairs)``; the number of pairs says the rate,
+                see :meth:`q2d2_stream.config.CodecConfig.width_to_rate`. ``None`` for one lost
+                frame: the decoder carries on from what it knows.
 
         Returns:
             PCM, float32 ``(320 * n,)``, -1 to 1.
@@ -222,30 +291,34 @@ class StreamDecoder:
                 f"the indices are {kind}, expected an array of shape (pairs,) or (n, pairs)"
             )
         frames = np.atleast_2d(indices)
-        rate = self._config.width_to_rate(frames.shape[-1]).index
-        points = self._lattice.normalised(frames)
+        rate = self._config.width_to_rate(frames.shape[-1])
+        points = self._inputs.points(frames[:, : rate.pairs])
+        errors = self._errors(frames[:, rate.pairs :]) if rate.refined else None
         out = np.empty((len(frames), self._config.hop), np.float32)
-        is_first = self._last is None
-        if is_first:
-            self._prime(rate)
-        for n, point in enumerate(points):
-            given = self._nothing.copy()
-            given[0, 0, : len(point)] = point
-            self._last, self._to_hold = (given, rate), self.held_frames
-            out[n] = self._step(given, rate, self._gains[rate])
-        pcm: Array = out.reshape(-1)
-        if is_first:  # what comes before the first sample that was encoded
-            pcm[: self._config.lookahead] = 0
-        return pcm
+        if self._last is None:
+            self._state = self._inputs.primed(self._graph, rate.index)
+            self._is_late = rate.refined
+            # what comes before the first sample that was encoded
+            self._to_mute = self.delay_samples // self._config.hop
+        for n, given in enumerate(points):
+            self._last, self._to_hold = (given, rate.index), self.held_frames
+            error = None if errors is None else errors[n]
+            out[n] = self._step(given, rate.index, self._gains[rate.index], error)
+        return out.reshape(-1)
 
-    def _prime(self, rate: int) -> None:
-        """Lead the state to what it is amid a sound.
-
-        No sound leads to the network's zero state, and from it anything but the encoder's own
-        first frame of silence begins with 25 ms of noise at full scale.
-        """
-        for _ in range(_PRIMING_FRAMES):
-            _, self._state = self._graph.step((self._nothing, self._flags[rate]), self._state)
+    def _errors(self, numbers: NDArray[np.uint8]) -> Array:
+        """What the refinement's numbers ``(n, 9)`` or ``(n, 41)`` say, ``(n, 40)``."""
+        assert self._code is not None
+        if numbers.shape[1] != REFINEMENT_SYMBOLS:
+            return self._code.indices_to_error(numbers)
+        steps, symbols = numbers[:, 0], numbers[:, 1:]
+        if steps.max() >= len(STEPS) or symbols.max() >= SYMBOLS:
+            raise InputError(
+                f"the refinement has steps up to {steps.max()} and symbols up to {symbols.max()}, "
+                f"expected below {len(STEPS)} and {SYMBOLS}"
+            )
+        told = zip(symbols, steps.tolist(), strict=True)
+        return np.stack([self._code.symbols_to_error(symbol, step) for symbol, step in told])
 
     def _conceal(self) -> Array:
         if self._last is None:
@@ -253,15 +326,42 @@ class StreamDecoder:
         points, rate = self._last
         if self._to_hold:
             self._to_hold -= 1
-            return self._step(points, rate, self._gains[rate])
-        return self._step(self._nothing, len(self._config.ladder), self._gains[rate])
+            return self._step(points, rate, self._gains[rate], lost=True)
+        return self._step(self._inputs.nothing, self._inputs.lost, self._gains[rate], lost=True)
 
-    def _step(self, points: Array, flag: int, gain: np.float32) -> Array:
-        pcm, self._state = self._graph.step((points, self._flags[flag]), self._state)
+    def _step(
+        self,
+        points: Array,
+        flag: int,
+        gain: np.float32,
+        error: Array | None = None,
+        lost: bool = False,
+    ) -> Array:
+        pcm, self._state = self._inputs.step(self._graph, points, flag, self._state)
+        if self._is_late or error is not None:
+            pcm = self._refine(pcm, error, lost)
+        else:  # for the day when refinement begins
+            self._refined = self._refined._replace(decoded=pcm)
         before, self._gain = self._gain, gain
         if before is None or before == gain:
-            scaled = pcm[0] * gain
+            scaled = pcm * gain
         else:  # a change of rate makes no step
-            scaled = pcm[0] * np.linspace(before, gain, len(pcm[0]), dtype=np.float32)
+            scaled = pcm * np.linspace(before, gain, len(pcm), dtype=np.float32)
+        if self._to_mute:
+            self._to_mute -= 1
+            return np.zeros_like(scaled)
         clipped: Array = np.clip(scaled, -1.0, 1.0)
         return clipped
+
+    def _refine(self, decoded: Array, error: Array | None, lost: bool) -> Array:
+        """The frame before ``decoded``, refined. Where refinement begins amid a sound, that frame
+        is heard again; the sound fades from what would follow into it."""
+        begins, self._is_late = not self._is_late, True
+        if begins:  # the window before was never analysed
+            once = self._refined.decoded
+            refined, self._refined = self._refiner.step(decoded, error, self._refined)
+            refined = refined + once * self._refiner.fall
+            rise = np.linspace(0.0, 1.0, len(decoded), dtype=np.float32)
+            return decoded + (refined - decoded) * rise
+        refined, self._refined = self._refiner.step(decoded, error, self._refined, lost)
+        return refined

@@ -6,6 +6,6 @@ See docs/reference/file_format.md.
 from __future__ import annotations
 
 from q2d2_stream.entropy.indices import IndexCoder
-from q2d2_stream.entropy.tables import Mode, Tables
+from q2d2_stream.entropy.tables import Mode, RefinementTables, Tables
 
-__all__ = ["IndexCoder", "Mode", "Tables"]
+__all__ = ["IndexCoder", "Mode", "RefinementTables", "Tables"]

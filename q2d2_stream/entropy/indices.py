@@ -8,12 +8,13 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig
 from q2d2_stream.entropy.coder import Decoder, encode
 from q2d2_stream.entropy.coordinates import Coordinates
-from q2d2_stream.entropy.tables import HISTORY, SHIFT, Mode, Tables
+from q2d2_stream.entropy.tables import HISTORY, SHIFT, Mode, RefinementTables, Tables
 from q2d2_stream.errors import InputError
 from q2d2_stream.packing import packed_bytes
+from q2d2_stream.refinement import BANDS, STEPS, SYMBOLS
 
 __all__ = ["IndexCoder"]
 
@@ -25,40 +26,47 @@ class IndexCoder:
         config: whose indices are coded.
         tables: fitted to them.
 
+    Attributes:
+        tables: these.
+
     Raises InputError when the tables do not fit ``config``.
     """
 
     def __init__(self, config: CodecConfig, tables: Tables) -> None:
         tables.check(config)
         self._config = config
-        self._tables = tables
+        self.tables = tables
         self._coordinates = Coordinates(config)
         self._codes = np.array(config.codebook_sizes)
         self._predictors = [_Predictor(mode, self._coordinates) for mode in tables.modes]
+        self._refinement = _RefinementCoder(tables.refinement) if tables.refinement else None
 
     @property
     def checksum(self) -> int:
         """Tells the tables from any others; 1 to 2**32 - 1."""
-        return self._tables.checksum
+        return self.tables.checksum
 
     def typical_bytes(self, rate: int, frames: int) -> int:
         """Bytes that ``frames`` frames of speech take at ``rate`` on average, rounded up.
 
         Raises InputError for a rate or a number of frames out of range.
         """
-        fixed = packed_bytes(self._config, rate, frames)
-        return min(fixed, math.ceil(self.typical_bits(rate, frames) / 8))
+        packed_bytes(self._config, rate, frames)  # is there such a rate?
+        most = self._config.ladder[rate].most_bytes(frames)
+        return min(most, math.ceil(self.typical_bits(rate, frames) / 8))
 
     def typical_bits(self, rate: int, frames: int) -> float:
         """As :meth:`typical_bytes`, in bits and not rounded."""
-        *first, following = (mode.frame_bits(rate) for mode in self._tables.modes)
+        *first, following = (mode.frame_bits(rate) for mode in self.tables.modes)
         return sum(first[:frames]) + following * max(0, frames - len(first))
 
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
 
         Returns:
-            None where they would not be fewer than :func:`q2d2_stream.packing.pack` makes.
+            None where they would not be fewer than :func:`q2d2_stream.packing.pack` makes, or with
+            refinement than :meth:`q2d2_stream.config.Rate.most_bytes`. The fixed form of
+            refinement is not coded.
 
         Raises:
             InputError: as :func:`q2d2_stream.packing.pack`.
@@ -68,21 +76,27 @@ class IndexCoder:
                 f"the indices are {indices.dtype} of shape {indices.shape}, "
                 "expected uint8 of shape (frames, pairs)"
             )
-        frames, pairs = indices.shape
-        fixed = packed_bytes(self._config, self._config.width_to_rate(pairs).index, frames)
-        if (indices >= self._codes[:pairs]).any():
-            raise InputError(f"an index is out of range, expected below {self._codes[:pairs]}")
-        if not frames:
+        frames, width = indices.shape
+        rate = self._config.width_to_rate(width)
+        packed_bytes(self._config, rate.index, frames)  # are these not too many frames?
+        limit = rate.most_bytes(frames)
+        pairs, refined = indices[:, : rate.pairs], indices[:, rate.pairs :]
+        codes = self._codes[: rate.pairs]
+        if (pairs >= codes).any():
+            raise InputError(f"an index is out of range, expected below {codes}")
+        if not frames or (rate.refined and refined.shape[1] != REFINEMENT_SYMBOLS):
             return None
-        points = self._coordinates.of(indices).tolist()
+        points = self._coordinates.of(pairs).tolist()
         symbols: list[tuple[int, int]] = []
         last: list[list[int]] = []
-        for point in points:
+        for point, numbers in zip(points, refined.tolist(), strict=True):
             self._predictors[len(last)].put(symbols, last, point)
             last = [point, *last][:HISTORY]
+            if self._refinement is not None and numbers:
+                self._refinement.put(symbols, numbers)
         starts, sizes = zip(*symbols, strict=True)
         data = encode(starts, sizes)
-        return data if len(data) < fixed else None
+        return data if len(data) < limit else None
 
     def decode(self, data: bytes, rate: int, frames: int) -> NDArray[np.uint8]:
         """The indices ``(frames, pairs)`` that :meth:`encode` made ``data`` of.
@@ -91,19 +105,22 @@ class IndexCoder:
             InputError: no such rate, a number of frames out of range, as many bytes as the fixed
                 size or more, or bytes that :meth:`encode` never makes.
         """
-        fixed = packed_bytes(self._config, rate, frames)
-        if len(data) >= fixed:
+        packed_bytes(self._config, rate, frames)  # is there such a rate?
+        step = self._config.ladder[rate]
+        limit, pairs = step.most_bytes(frames), step.pairs
+        if len(data) >= limit:
             raise InputError(
                 f"{len(data)} coded bytes came for {frames} frames at rate {rate}, "
-                f"expected fewer than the {fixed} of their fixed size"
+                f"expected fewer than the {limit} that they take at most"
             )
-        pairs = self._config.index_to_rate(rate).pairs
         decoder = Decoder(data)
-        indices = np.empty((frames, pairs), np.uint8)
+        indices = np.empty((frames, pairs + REFINEMENT_SYMBOLS * step.refined), np.uint8)
         last: list[list[int]] = []
         for row in indices:
-            row[:], point = self._predictors[len(last)].take(decoder, last, 2 * pairs)
+            row[:pairs], point = self._predictors[len(last)].take(decoder, last, 2 * pairs)
             last = [point, *last][:HISTORY]
+            if self._refinement is not None and step.refined:
+                row[pairs:] = self._refinement.take(decoder)
         decoder.finish()
         return indices
 
@@ -163,6 +180,33 @@ class _Predictor:
         bin_: int = (sums[k] + sum(map(mul, self._within[k], point))) >> SHIFT
         row = min(max(bin_, 0), self._last_bin[k])
         return self._tables[alphabet][row]
+
+
+class _RefinementCoder:
+    """Steps and symbols, each from a table of its own."""
+
+    def __init__(self, tables: RefinementTables) -> None:
+        self._steps = _edges(tables.steps)[0]
+        rows = _edges(tables.sizes)
+        self._symbols = [rows[at : at + BANDS] for at in range(0, len(rows), BANDS)]
+
+    def put(self, symbols: list[tuple[int, int]], numbers: list[int]) -> None:
+        """Append first slot and slots of a step and 40 symbols; raises InputError out of range."""
+        step, *components = numbers
+        if step >= len(STEPS) or max(components) >= SYMBOLS:
+            raise InputError(
+                f"refinement of step {step} and symbols up to {max(components)} came, expected "
+                f"below {len(STEPS)} and {SYMBOLS}"
+            )
+        for edges, symbol in zip(
+            [self._steps, *self._symbols[step]], [step, *components], strict=True
+        ):
+            symbols.append((edges[symbol], edges[symbol + 1] - edges[symbol]))
+
+    def take(self, decoder: Decoder) -> list[int]:
+        """The next step and its symbols."""
+        step = decoder.take(self._steps)
+        return [step, *(decoder.take(edges) for edges in self._symbols[step])]
 
 
 def _edges(sizes: NDArray[np.uint16]) -> list[tuple[int, ...]]:

@@ -24,8 +24,9 @@ from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.errors import InputError, ModelError
+from q2d2_stream.refinement import BANDS, STEPS, SYMBOLS
 
-__all__ = ["HISTORY", "SHIFT", "Mode", "Tables"]
+__all__ = ["HISTORY", "SHIFT", "Mode", "RefinementTables", "Tables"]
 
 HISTORY = 2
 """How many frames back a prediction looks, where its message or block has so many."""
@@ -89,16 +90,37 @@ class Mode:
 
 
 @dataclass(frozen=True, eq=False)
+class RefinementTables:
+    """Slots of the refinement's numbers, uint16; every row sums to TOTAL, none is 0. A window knows
+    of no other, and its components hardly of each other: what is around one tells 2 % of it.
+
+    Attributes:
+        steps: of the number of the step, ``(1, 4)``.
+        sizes: of the symbols of every component at every step, ``(4 * 40, 61)``.
+    """
+
+    steps: NDArray[np.uint16]
+    sizes: NDArray[np.uint16]
+
+    def arrays(self) -> Iterator[NDArray[np.generic]]:
+        """All arrays, in the order of the file."""
+        yield self.steps
+        yield self.sizes
+
+
+@dataclass(frozen=True, eq=False)
 class Tables:
     """The modes of one model.
 
     Attributes:
         model_hash: 8 bytes, of the weights that make such indices.
         modes: for a frame with 0, 1 and at least HISTORY frames before it.
+        refinement: of a model with refinement, else None.
     """
 
     model_hash: bytes
     modes: tuple[Mode, ...]
+    refinement: RefinementTables | None = None
 
     @cached_property
     def checksum(self) -> int:
@@ -125,6 +147,7 @@ class Tables:
                 f"the entropy tables are of version {version}, this package reads {_VERSION}"
             )
         shapes = [shape for history in range(HISTORY + 1) for shape in _shapes(config, history)]
+        shapes += _refinement_shapes(config)
         wanted = sum(kind.itemsize * int(np.prod(shape)) for kind, shape in shapes)
         stream = zlib.decompressobj()
         try:
@@ -142,12 +165,16 @@ class Tables:
             array = np.frombuffer(content, kind, int(np.prod(shape)), at).reshape(shape)
             at += array.nbytes
             arrays.append(array)
+        refinement = None
+        if config.refined:
+            *arrays, steps, symbols = arrays
+            refinement = RefinementTables(steps, symbols)
         count = len(arrays) // (HISTORY + 1)  # of a mode
         modes = []
         for start in range(0, len(arrays), count):
             before, within, bias, bits, *sizes = arrays[start : start + count]
             modes.append(Mode(before, within, bias, tuple(sizes), bits))
-        tables = cls(model_hash, tuple(modes))
+        tables = cls(model_hash, tuple(modes), refinement)
         if _CRC.unpack_from(data, _HEADER.size)[0] != tables.checksum:
             raise ModelError("the entropy tables are damaged: their checksum is wrong")
         try:
@@ -174,11 +201,22 @@ class Tables:
                 if sizes.min() < 1 or (sizes.sum(axis=1, dtype=np.int64) != TOTAL).any():
                     raise InputError(f"a row of the entropy tables does not sum to {TOTAL}")
 
+        refinement = self.refinement
+        rows = [] if refinement is None else [refinement.steps, refinement.sizes]
+        if [(array.dtype, array.shape) for array in rows] != _refinement_shapes(config):
+            raise InputError("the entropy tables do not have the shapes of this refinement")
+        for sizes in rows:
+            if sizes.min() < 1 or (sizes.sum(axis=1, dtype=np.int64) != TOTAL).any():
+                raise InputError(f"a row of the entropy tables does not sum to {TOTAL}")
+
     def _header(self) -> bytes:
         return _HEADER.pack(_MAGIC, _VERSION, self.model_hash)
 
     def _content(self) -> bytes:
-        return b"".join(array.tobytes() for mode in self.modes for array in mode.arrays())
+        arrays = [array for mode in self.modes for array in mode.arrays()]
+        if self.refinement is not None:
+            arrays += self.refinement.arrays()
+        return b"".join(array.tobytes() for array in arrays)
 
 
 def _shapes(
@@ -191,8 +229,16 @@ def _shapes(
     yield half, (dims, history, dims)
     yield half, (dims, dims)
     yield whole, (dims,)
-    yield unsigned, (len(config.rates),)
+    yield unsigned, (len(config.ladder),)
     for pair, (x, *y) in enumerate(coordinates.symbols):
         yield unsigned, (2 * coordinates.highest[2 * pair] + 1, x)
         for steps in y:
             yield unsigned, (2 * coordinates.highest[2 * pair + 1] + 1, steps)
+
+
+def _refinement_shapes(config: CodecConfig) -> list[tuple[np.dtype[np.generic], tuple[int, ...]]]:
+    """Type and shape of both arrays; nothing for a model without refinement."""
+    if not config.refined:
+        return []
+    unsigned = np.dtype("<u2")
+    return [(unsigned, (1, len(STEPS))), (unsigned, (len(STEPS) * BANDS, SYMBOLS))]

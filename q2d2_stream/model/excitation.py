@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from q2d2_stream.refinement.noise import INCREMENT, MODULUS, MULTIPLIER, noise_seeds
+
 __all__ = ["NoisePhase", "PulseTrain"]
 
 
@@ -90,19 +92,6 @@ class PulseTrain(nn.Module):
         return torch.gather(offsets, 1, last)
 
 
-def _scattered(count: int, modulus: int) -> Tensor:
-    """``count`` integers below ``modulus`` without any order, by the finalizer of SplitMix64
-    (Steele, Lea and Flood 2014): the same on every machine and in every version."""
-    mask = (1 << 64) - 1
-    numbers = []
-    for n in range(1, count + 1):
-        z = n * 0x9E3779B97F4A7C15 & mask
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
-        z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
-        numbers.append(float((z ^ z >> 31) >> 40) % modulus)
-    return torch.tensor(numbers)
-
-
 class NoisePhase(nn.Module):
     """Random phases, one per bin and frame, from integer generators held exactly in floats.
 
@@ -112,12 +101,13 @@ class NoisePhase(nn.Module):
     over the bins is no noise but a click.
     """
 
-    MULTIPLIER, INCREMENT, MODULUS = 1229, 2531, 4096
+    MULTIPLIER, INCREMENT, MODULUS = MULTIPLIER, INCREMENT, MODULUS
     seeds: Tensor
 
     def __init__(self, bins: int) -> None:
         super().__init__()
-        self.register_buffer("seeds", _scattered(bins, self.MODULUS), persistent=False)
+        seeds = torch.tensor(noise_seeds(bins).tolist(), dtype=torch.float32)
+        self.register_buffer("seeds", seeds, persistent=False)
         self.kept: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def _jumps(self, frames: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from q2d2_stream.config import REFINEMENT_LEVELS
 from q2d2_stream.model.decoder import Decoder
 from q2d2_stream.model.transform import bin_order
 from q2d2_stream.refinement.bands import BANDS, FLOOR, LIMIT, band_bank
-from q2d2_stream.refinement.code import DEAD, SYMBOL_ZERO, SYMBOLS
+from q2d2_stream.refinement.code import DEAD, SYMBOL_ZERO, SYMBOLS, RefinementCode
 from q2d2_stream.refinement.windows import HELD_FRAMES, HELD_SHARE
 
 __all__ = ["Refinement", "hold_gains"]
@@ -25,6 +26,8 @@ class Refinement(nn.Module):
         mean: of the errors, ``(40,)``, nepers.
         basis: their Karhunen-Loeve transform, columns in falling order of variance, ``(40, 40)``.
         step: of the uniform quantizer behind it, nepers.
+        unit: nepers to a grid unit of the fixed form, ``(18,)``.
+        sharpening: of the refined spectrum. Training uses neither of these two.
     """
 
     bank: Tensor
@@ -46,6 +49,19 @@ class Refinement(nn.Module):
         self.mean = nn.Parameter(torch.zeros(BANDS), **still)
         self.basis = nn.Parameter(torch.eye(BANDS), **still)
         self.step = nn.Parameter(torch.tensor(0.7), **still)
+        self.unit = nn.Parameter(torch.ones(len(REFINEMENT_LEVELS)), **still)
+        self.sharpening = nn.Parameter(torch.tensor(0.0), **still)
+
+    def code(self) -> RefinementCode:
+        """The same in numpy."""
+        mean, basis, unit = (each.detach().numpy() for each in (self.mean, self.basis, self.unit))
+        return RefinementCode(mean, basis, float(self.step), unit, float(self.sharpening))
+
+    @torch.no_grad()
+    def load_code(self, code: RefinementCode) -> None:
+        """Take over what a model file says."""
+        for name in ("mean", "basis", "step", "unit", "sharpening"):
+            getattr(self, name).copy_(torch.as_tensor(getattr(code, name)))
 
     def levels(self, spectrum: tuple[Tensor, Tensor]) -> Tensor:
         """Real and imaginary parts ``(..., bins)`` -> log levels ``(..., 40)``, nepers."""
@@ -67,6 +83,25 @@ class Refinement(nn.Module):
         """Errors ``(..., 40)`` -> factors of the spectrum ``(..., bins)``."""
         factors: Tensor = torch.exp(error.clamp(-LIMIT, LIMIT) @ self.share)
         return factors
+
+    def errors(self, decoder: Decoder, original: Tensor, decoded: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sender finds.
+
+        Args:
+            decoder: knows the windows.
+            original: frames as they were encoded, ``(batch, frames, 320)``.
+            decoded: what the decoder makes of them, one frame behind.
+
+        Returns:
+            The log errors of all windows, nepers, and the original's levels there, both
+            ``(batch, frames, 40)``.
+        """
+        nothing = torch.zeros_like(original[:, :1])
+        late = torch.cat([nothing, original[:, :-1]], 1)
+        wanted, got = (
+            self.levels(decoder.spectrum(frames, nothing[:, 0])) for frames in (late, decoded)
+        )
+        return wanted - got, wanted
 
     def refine(self, decoder: Decoder, frames: Tensor, error: Tensor) -> Tensor:
         """Decoded speech ``(batch, frames, 320)`` and the errors of its windows ``(batch, frames,

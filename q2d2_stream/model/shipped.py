@@ -13,6 +13,7 @@ from q2d2_stream.errors import MissingExtra, ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.discriminator import Discriminator
 from q2d2_stream.model.net import CodecNet
+from q2d2_stream.refinement import RefinementCode
 
 __all__ = [
     "DISCRIMINATOR_FILE",
@@ -67,6 +68,10 @@ def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
         weights["quantizer.feedback"] = torch.tensor(json.loads(said["q2d2.feedback"]))
     else:  # exported before there was any
         weights["quantizer.feedback"] = net.quantizer.feedback.detach()
+    if net.refinement is not None:
+        net.refinement.load_code(RefinementCode.from_json(said.get("q2d2.refinement", "")))
+        own = {f"refinement.{name}": p.detach() for name, p in net.refinement.named_parameters()}
+        weights |= own
     missing = [name for name, _ in net.named_parameters() if name not in weights]
     if missing:
         raise ModelError(f"{folder} lacks {len(missing)} parameters, {missing[0]} the first")

@@ -76,6 +76,8 @@ class Refiner:
 
     def __init__(self, sample_rate: int, hop: int, sharpening: float = 0.0) -> None:
         self._bands, self._hop, self._sharpening = Bands(sample_rate, hop), hop, sharpening
+        self.fall: Array = np.square(self._bands.window[hop:])
+        """What a window keeps of its second half where nothing is changed, ``(hop,)``."""
 
     def initial_state(self) -> RefinerState:
         """The state before the first frame."""
@@ -103,7 +105,7 @@ class Refiner:
             error = state.error * np.float32(HELD_SHARE if held else 0.0)
         bands, hop = self._bands, self._hop
         spectrum = bands.spectrum(np.concatenate([state.decoded, decoded])) * bands.gains(error)
-        if self._sharpening:
+        if self._sharpening and error.any():
             spectrum *= np.exp(self._sharpening * _away_from_mean(spectrum))
         samples = bands.samples(spectrum)
         after = RefinerState(decoded, samples[hop:], error, max(0, to_hold))

@@ -78,7 +78,10 @@ class ClosedLoop(nn.Module):
                 self._at_sender(batch, row, said, pitch) if lost[row].any() else got[row]
                 for row in range(rows)
             ]
-            error, active = self._errors(batch.pcm[:rows], torch.stack(spoken))
+            original = batch.pcm[:rows].reshape(got.shape)
+            error, levels = self.refinement.errors(self.net.decoder, original, torch.stack(spoken))
+            loudest = levels.amax(-1)
+            active = loudest > loudest.amax(-1, keepdim=True) - _SILENCE_DB / _DECIBELS
             coarser = batch.step[:rows, None, None]
             symbols = self.refinement.symbols(error, coarser)
             coded = self.refinement.error(symbols, coarser)
@@ -90,20 +93,6 @@ class ClosedLoop(nn.Module):
             }
         better = self.refinement.refine(self.net.decoder, got, known)
         return torch.cat([better, frames[rows:, :-1]]), told
-
-    def _errors(self, pcm: Tensor, spoken: Tensor) -> tuple[Tensor, Tensor]:
-        """Original ``(rows, samples)`` and what the sender decodes ``(rows, frames, 320)`` -> log
-        errors of all windows ``(rows, frames, 40)``, and in which there is speech."""
-        original = pcm.reshape(len(pcm), -1, self.net.decoder.hop)
-        nothing = torch.zeros_like(original[:, :1])
-        original = torch.cat([nothing, original[:, :-1]], 1)  # as late as what is decoded
-        said, decoded = (
-            self.refinement.levels(self.net.decoder.spectrum(each, nothing[:, 0]))
-            for each in (original, spoken)
-        )
-        loudest = said.amax(-1)
-        active = loudest > loudest.amax(-1, keepdim=True) - _SILENCE_DB / _DECIBELS
-        return said - decoded, active
 
     def _at_sender(self, batch: Batch, row: int, said: Predicted, pitch: Pitch) -> Tensor:
         """What the sender decodes of a clip, ``(frames, 320)``."""

@@ -55,9 +55,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     net = regraded(load_net(args.checkpoint))
     assert net.refinement is not None
-    found = np.load(args.statistics)
+    found = dict(np.load(args.statistics))
+    found["unit"] = (found["spread"][:18].reshape(9, 2) / found["scale"][:, None]).ravel()
     with torch.no_grad():
-        for name in ("mean", "basis", "step"):
+        for name in ("mean", "basis", "step", "unit"):
             getattr(net.refinement, name).copy_(torch.from_numpy(np.asarray(found[name])))
     save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
     return 0

@@ -62,18 +62,14 @@ def roundtrip_with_symbols(
     out, _ = net.decoder.synthesize(filters, f0, state, blocks)
     sent = np.zeros((0, 40), np.int64)
     if config.ladder[rate].refined:
-        refinement, decoder = net.refinement, net.decoder
-        assert refinement is not None
-        frames = out.view(1, -1, config.hop)
-        clean = given.view(1, -1, config.hop)
-        wanted = torch.cat([torch.zeros_like(clean[:, :1]), clean[:, :-1]], 1)
-        nothing = torch.zeros_like(clean[:, 0])
-        levels = [refinement.levels(decoder.spectrum(x, nothing)) for x in (wanted, frames)]
-        symbols = refinement.symbols(levels[0] - levels[1])
-        loud = levels[0].amax(-1)
-        sent = symbols[loud > loud.max() - 4.6].long().numpy()
-        # the first refined frame is one of silence before the clip: the refined frames lag by two
-        out = refinement.refine(decoder, frames, refinement.error(symbols)).flatten(1)
+        assert net.refinement is not None
+        original, decoded = (each.view(1, -1, config.hop) for each in (given, out))
+        error, levels = net.refinement.errors(net.decoder, original, decoded)
+        symbols = net.refinement.symbols(error)
+        loudest = levels.amax(-1)
+        sent = symbols[loudest > loudest.max() - 4.6].long().numpy()
+        refined = net.refinement.refine(net.decoder, decoded, net.refinement.error(symbols))
+        out = refined.flatten(1)
     result: Pcm = out[0, config.lookahead :][: len(pcm)].clamp(-1, 1).numpy()
     return result, sent
 

@@ -221,7 +221,7 @@ def test_a_file_tells_its_length_in_its_header(tmp_path: Path) -> None:
 def test_entropy_coding_changes_the_size_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "t.tables").write_bytes(replace(coder()._tables, model_hash=b"level---").to_bytes())
+    (tmp_path / "t.tables").write_bytes(replace(coder().tables, model_hash=b"level---").to_bytes())
     codec = Codec(Level, tables=tmp_path / "t.tables")
     assert codec.coder is not None
     monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: codec)

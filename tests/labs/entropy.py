@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.entropy import IndexCoder, Mode, Tables
+from q2d2_stream.entropy import IndexCoder, Mode, RefinementTables, Tables
 from q2d2_stream.entropy.coder import TOTAL
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.entropy.tables import HISTORY
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.refinement import BANDS, STEPS, SYMBOL_ZERO, SYMBOLS
 
-__all__ = ["CONFIGS", "HASH", "coder", "random_indices", "random_tables", "smooth_indices"]
+__all__ = [
+    "CONFIGS",
+    "HASH",
+    "REFINED",
+    "coder",
+    "random_indices",
+    "random_tables",
+    "refinement_tables",
+    "smooth_indices",
+]
 
 HASH = bytes(range(8))
 CONFIGS = {
@@ -21,6 +33,7 @@ CONFIGS = {
     "rectangular": CodecConfig(lattice="rectangular", levels=(16, 16, 2, 5, 3, 4), rates=(2, 3)),
     "not all pairs sent": CodecConfig(levels=(5, 3) * 4, rates=(1, 3)),
 }
+REFINED = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(2, 3, 4, 6), refined=True)
 
 
 def random_tables(config: CodecConfig, seed: int = 0) -> Tables:
@@ -49,10 +62,23 @@ def random_tables(config: CodecConfig, seed: int = 0) -> Tables:
             np.tril(within, -1).astype(np.int16),
             random.integers(-(1 << 30), 1 << 30, dims).astype(np.int32),
             tuple(sizes),
-            np.full(len(config.rates), 100, np.uint16),
+            np.full(len(config.ladder), 100, np.uint16),
         )
 
-    return Tables(HASH, tuple(mode(history) for history in range(HISTORY + 1)))
+    refinement = refinement_tables() if config.refined else None
+    return Tables(HASH, tuple(mode(history) for history in range(HISTORY + 1)), refinement)
+
+
+def refinement_tables() -> RefinementTables:
+    """Zero is likely, the more so the later a component and the larger the step."""
+    away = np.abs(np.arange(SYMBOLS) - SYMBOL_ZERO)
+    rates = np.outer(STEPS, np.linspace(0.4, 1.2, BANDS)).reshape(-1, 1)
+    share = np.exp(-rates * away)
+    share /= share.sum(1, keepdims=True)
+    sizes = 1 + np.floor((TOTAL - SYMBOLS) * share).astype(np.int64)
+    sizes[:, SYMBOL_ZERO] += TOTAL - sizes.sum(1)
+    steps = np.array([[TOTAL - 300, 100, 100, 100]], np.uint16)
+    return RefinementTables(steps, sizes.astype(np.uint16))
 
 
 def random_indices(config: CodecConfig, rate: int, frames: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -78,4 +104,7 @@ def coder(config: CodecConfig | None = None) -> IndexCoder:
 
     config = config or CodecConfig()
     clips = [smooth_indices(config, 400, seed) for seed in range(4)]
-    return IndexCoder(config, fit(clips, config, HASH))
+    tables = fit(clips, config, HASH)
+    if config.refined:
+        tables = replace(tables, refinement=refinement_tables())
+    return IndexCoder(config, tables)

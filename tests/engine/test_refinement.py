@@ -1,0 +1,186 @@
+"""The rate with refinement through encoder and decoder, with an untrained network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the network of these tests is torch's")
+pytest.importorskip("onnx", reason="its metadata is the exporter's")
+
+from q2d2_stream.engine import Codec  # noqa: E402
+from q2d2_stream.errors import InputError, ModelError  # noqa: E402
+from q2d2_stream.model import decoder as decoder_module  # noqa: E402
+from q2d2_stream.model.net import CodecNet  # noqa: E402
+from q2d2_stream.packet import Toc  # noqa: E402
+from q2d2_stream.refinement import STEPS, Bands  # noqa: E402
+from tests.labs.networks import codec_of, small_net  # noqa: E402
+
+HOP, FRAMES = 320, 60
+
+
+@pytest.fixture(scope="module")
+def net() -> CodecNet:
+    return small_net()
+
+
+@pytest.fixture(scope="module")
+def codec(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> Codec:
+    return codec_of(net, tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def clip(speech: np.ndarray) -> np.ndarray:
+    return speech[100 * HOP : (100 + FRAMES) * HOP]
+
+
+def level_error(got: np.ndarray, wanted: np.ndarray) -> float:
+    """Of 40 levels, rms in nepers, where there is sound."""
+    bands, view = Bands(24_000, HOP), np.lib.stride_tricks.sliding_window_view
+    a, b = (
+        np.stack([bands.levels(bands.spectrum(window)) for window in view(pcm, 640)[::HOP]])
+        for pcm in (got, wanted)
+    )
+    return float(np.sqrt(np.square(a - b)[b > b.max() - 4].mean()))
+
+
+def test_ladder_and_delay(codec: Codec) -> None:
+    assert [rate.name for rate in codec.rates] == ["1", "1.5", "2", "3", "6"]
+    decoder = codec.decoder()
+    assert decoder.delay_samples == 320
+    decoder.decode(codec.encoder("6").encode(np.zeros(3 * HOP, np.float32)))
+    assert decoder.delay_samples == codec.rates[-1].lookahead == 640
+
+
+@pytest.mark.parametrize("with_tables", [True, False])
+def test_refined_speech_has_the_levels_of_the_original(
+    net: CodecNet, codec: Codec, clip: np.ndarray, with_tables: bool
+) -> None:
+    used = codec if with_tables else codec_of(net)
+    heard = {}
+    for name in ("3", "6"):
+        encoder, decoder = used.encoder(name), used.decoder()
+        sent = [encoder.encode(clip[n : n + 3 * HOP]) for n in range(0, len(clip), 3 * HOP)]
+        pcm = np.concatenate([decoder.decode(packet) for packet in sent])
+        delay = decoder.delay_samples
+        heard[name] = level_error(pcm[delay:], clip[: len(clip) - delay])
+        if name == "6":
+            assert {Toc.from_packet(packet).coded for packet in sent} == {with_tables}
+    assert heard["6"] < 0.6 * heard["3"]
+
+
+def test_frame_by_frame_is_all_at_once(codec: Codec, clip: np.ndarray) -> None:
+    one, other = codec.encoder("6"), codec.encoder("6")
+    whole = one.measure(clip)
+    parts = [other.measure(clip[n : n + HOP]) for n in range(0, len(clip), HOP)]
+    np.testing.assert_array_equal(whole[0], np.concatenate([each[0] for each in parts]))
+    np.testing.assert_allclose(whole[1], np.concatenate([each[1] for each in parts]), atol=1e-5)
+    numbers = codec.encoder("6").push(clip)
+    single, several = codec.decoder(), codec.decoder()
+    np.testing.assert_allclose(
+        several.push(numbers),
+        np.concatenate([single.push(frame) for frame in numbers]),
+        atol=1e-6,
+    )
+
+
+def test_the_sender_hears_what_the_receiver_hears(net: CodecNet, clip: np.ndarray) -> None:
+    """Gains of the error itself, not rounded, leave next to none of it."""
+    used = codec_of(net)
+    code = used.refinement_code
+    assert code is not None
+    encoder, decoder = used.encoder("6"), used.decoder()
+    numbers = encoder.push(clip)
+    errors = code.indices_to_error(numbers[:, 6:])
+    exact = used.encoder("6").measure(clip)[1]
+    assert np.abs(code.indices_to_error(code.indices(exact)) - errors).max() < 1e-5
+    plain = used.decoder().push(numbers[:, :6])  # the same network, told of the other rate
+    assert np.abs(plain).max() > 0
+    assert decoder.push(numbers).shape == plain.shape
+
+
+def test_a_rate_that_begins_again_finds_the_receiver_where_it_is(
+    net: CodecNet, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder_module, "UNHEARD", 0.3)  # of many frames, so that phases meet
+    used = codec_of(net)
+    encoder, always = used.encoder("3"), used.encoder("3")
+    encoder.push(clip[: 40 * HOP])
+    always.push(clip[:HOP])
+    always.rate = used.rates[-1]
+    always.push(clip[HOP : 40 * HOP])
+    encoder.rate = used.rates[-1]
+    switched, steady = (each.measure(clip[40 * HOP :])[1] for each in (encoder, always))
+    # the flags of the frames before differ, so the two are near, not the same
+    assert np.sqrt(np.square(switched - steady).mean()) < 0.1 * np.sqrt(np.square(steady).mean())
+
+
+@pytest.mark.parametrize("at", [1, 20])
+def test_when_refinement_begins_amid_a_sound_there_is_no_click(
+    codec: Codec, clip: np.ndarray, at: int
+) -> None:
+    encoder, decoder = codec.encoder("3"), codec.decoder()
+    out = [decoder.push(encoder.push(clip[: at * HOP]))]
+    encoder.rate = codec.rates[-1]
+    out.append(decoder.push(encoder.push(clip[at * HOP : 40 * HOP])))
+    encoder.rate = codec.rates[0]
+    out.append(decoder.push(encoder.push(clip[40 * HOP :])))
+    pcm = np.concatenate(out)
+    assert len(pcm) == len(clip)
+    assert decoder.delay_samples == 640  # and stays, though the rate is a lower one again
+    steps = np.abs(np.diff(pcm))
+    seams = [at * HOP - 1, (at + 1) * HOP - 1, 40 * HOP - 1, 41 * HOP - 1]
+    assert steps[seams].max() <= steps.max()
+    assert steps[seams].max() < 4 * np.percentile(steps, 99)
+
+
+def test_lost_packets_are_concealed(codec: Codec, clip: np.ndarray) -> None:
+    encoder, decoder = codec.encoder("6"), codec.decoder()
+    packets = [encoder.encode(clip[n : n + 3 * HOP]) for n in range(0, len(clip), 3 * HOP)]
+    out = [decoder.decode(None if n % 5 == 3 else p) for n, p in enumerate(packets)]
+    pcm = np.concatenate(out)
+    assert len(pcm) == len(clip)
+    assert np.isfinite(pcm).all()
+    whole_decoder = codec.decoder()
+    whole = np.concatenate([whole_decoder.decode(packet) for packet in packets])
+    np.testing.assert_array_equal(pcm[: 9 * HOP], whole[: 9 * HOP])
+    assert not np.array_equal(pcm[9 * HOP : 12 * HOP], whole[9 * HOP : 12 * HOP])
+
+
+def test_a_burst_takes_larger_steps_before_it_takes_the_fixed_form(
+    codec: Codec, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = codec.encoder("6")
+    usual = encoder.push(clip[: 30 * HOP])
+    assert set(usual[:, 6]) == {0}
+    assert codec.coder is not None
+    room = len(codec.coder.encode(usual[:3]) or b"")
+    monkeypatch.setattr(type(codec.rates[-1]), "most_bytes", lambda _, frames: int(room * 0.95))
+    encoder.reset()
+    tight = encoder.push(clip[: 3 * HOP])
+    assert tight.shape[1] == 15 or 0 < tight[0, 6] < len(STEPS)
+    monkeypatch.setattr(type(codec.rates[-1]), "most_bytes", lambda _, frames: 2)
+    encoder.reset()
+    assert encoder.push(clip[: 3 * HOP]).shape[1] == 15
+
+
+def test_bad_numbers_are_refused_in_a_sentence(codec: Codec, clip: np.ndarray) -> None:
+    numbers = codec.encoder("6").push(clip[: 2 * HOP])
+    for column, value in ((6, 4), (8, 61), (0, 200)):
+        wrong = numbers.copy()
+        wrong[1, column] = value
+        with pytest.raises(InputError):
+            codec.decoder().push(wrong)
+    with pytest.raises(InputError, match="a frame has 16 indices"):
+        codec.decoder().push(np.zeros((1, 16), np.uint8))
+
+
+def test_a_model_without_its_statistics_is_refused(net: CodecNet) -> None:
+    from export.graphs import DecoderGraph
+    from export.onnx import metadata
+    from tests.labs.networks import TorchRunner
+
+    said = metadata(net, "none")["decoder"]
+    del said["q2d2.refinement"]
+    with pytest.raises(ModelError, match="refinement statistics are damaged"):
+        Codec(lambda _: TorchRunner(DecoderGraph(net.decoder), said))
