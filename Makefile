@@ -54,8 +54,11 @@ arm64: $(VENV)/.dev
 systemd: $(VENV)/.dev
 	$(BIN)/python tools/systemd/prove.py build/systemd
 
+# Built, installed in a fresh environment, used.
 wheel: $(VENV)/.dev
+	rm -rf dist
 	$(BIN)/python -m build --wheel
+	$(BIN)/python tools/smoke_wheel.py dist/*.whl
 
 clean:
 	rm -rf $(VENV) build dist demo_out *.egg-info
