@@ -1,7 +1,7 @@
 """Install a wheel in a fresh environment and use it: `python tools/smoke_wheel.py dist/*.whl`.
 
-Fetches what the wheel depends on. Says how large the wheel is, how many lines of Python it holds and
-how long importing takes; fails where a command does.
+Fetches what the wheel depends on. Says how large the wheel is, how many lines of Python it holds
+and how long importing takes; fails where a command does.
 """
 
 from __future__ import annotations
