@@ -219,10 +219,6 @@ class CallSettings:
         for one, other in (("listen", "peer"), ("ns", "denoise"), ("secret", "secret_file")):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(f"{one} and {other} are both given, expected one of them")
-        if self.keep_listening and (self.output or "").lower().endswith(".wav"):
-            raise InputError(
-                "keep_listening would write the next call over this one's output: use record"
-            )
 
     @classmethod
     def options(cls) -> Iterator[Option]:

@@ -94,10 +94,15 @@ class Receiver:
 
     def finish(self) -> None:
         """Play what is buffered, for 3 seconds at most, then let :meth:`run` end."""
-        self._drain_until = time.monotonic() + _DRAIN_S
+        if self._drain_until is None:
+            self._drain_until = time.monotonic() + _DRAIN_S
+
+    def stop(self) -> None:
+        """Let :meth:`run` end now, whatever is buffered."""
+        self._drain_until = time.monotonic()
 
     async def run(self) -> None:
-        """Play until :meth:`finish`."""
+        """Play until :meth:`finish` or :meth:`stop`."""
         while not self._is_drained():
             await self._sink.ready()
             pcm = await self._thread.run(self._pull, time.monotonic())
@@ -108,11 +113,13 @@ class Receiver:
     def _is_drained(self) -> bool:
         if self._drain_until is None:
             return False
+        if time.monotonic() >= self._drain_until:
+            return True
         if self._inbox or self.stats.buffered_frames:
             self._after = 0
         else:
             self._after += 1
-        return self._after > _AFTER_FRAMES or time.monotonic() > self._drain_until
+        return self._after > _AFTER_FRAMES
 
     def report(self, sequence: int, received: int) -> ReceiverReport:
         """What to tell the peer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from q2d2_stream.audio.stream import FRAME_SAMPLES, SAMPLE_RATE
 from q2d2_stream.call.stats import CallStats
 from q2d2_stream.playout import DelayParts, PlayoutStats
 
@@ -27,8 +28,10 @@ def report_lines(stats: CallStats) -> list[str]:
     facts["heard"] = _heard(playout)
     facts["network"] = _network(stats)
     if (report := stats.peer_report) is not None:
+        heard_s = report.received * FRAME_SAMPLES / SAMPLE_RATE
         facts["the peer"] = (
-            f"missed {report.lost} frames, jitter {report.jitter_ms:.0f} ms, "
+            f"received {report.received} of {stats.counters.sent_frames} frames "
+            f"({heard_s:.1f} s), missed {report.lost}, jitter {report.jitter_ms:.0f} ms, "
             f"delay {report.delay_ms:.0f} ms"
         )
     if sound := _sound(stats):

@@ -97,6 +97,7 @@ class CallSession:
         self._peer = ""
         self._peer_notices = PeerNotices(self._notify, time.monotonic())
         self._hang_up = asyncio.Event()
+        self._connected = asyncio.Event()
         self.established = asyncio.Event()
         self._wall_s = time.monotonic()
         self._cpu_s = time.process_time()
@@ -120,7 +121,10 @@ class CallSession:
         return self._connection is not None and self._connection.send(Text(text))
 
     def hang_up(self) -> None:
-        """End the call, or the waiting for it; :meth:`run` then returns."""
+        """End the call, or the waiting for it; :meth:`run` then returns, when what has arrived has
+        been heard. A second call does not wait for that."""
+        if self._hang_up.is_set():
+            self._receiver.stop()
         self._hang_up.set()
 
     async def run(self) -> Closed:
@@ -220,6 +224,9 @@ class CallSession:
             await self._sender.run()
             if self._options.hangup_at_end:
                 await asyncio.sleep(self._options.linger_s)
+                # A peer that is gone before it has heard all may come back yet: if it does not,
+                # the call was lost, and has not ended.
+                await self._connected.wait()
                 self.hang_up()
         except Exception:
             self.hang_up()
@@ -274,6 +281,7 @@ class CallSession:
                 connection.close()
             self._sender.detach()
             self._connection = None
+            self._connected.clear()
             if not _may_return(closed):
                 return closed
             self._state = CallState.RECONNECTING
@@ -293,6 +301,7 @@ class CallSession:
         if self._begun_s is None:
             self._begun_s = time.monotonic()
         self._connection = connection
+        self._connected.set()
         self._peer = connection.remote
         self._state = CallState.TALKING
         self._traffic.attach(connection)

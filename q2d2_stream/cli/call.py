@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 async def _call(settings: CallSettings) -> int:
     from q2d2_stream.files.file_source import FileSource
 
+    call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
     display = make_display(KEYS)
     async with AsyncExitStack() as stack:
@@ -82,6 +83,7 @@ async def _call(settings: CallSettings) -> int:
                     recorder=recorder,
                     hangup_at_end=hangup,
                     begun_s=process_start_s() if settings.peer else None,
+                    numbered=settings.keep_listening,
                 )
                 closed = await hold(session, settings, display, interrupts)
             finally:
@@ -100,6 +102,7 @@ def check(settings: CallSettings) -> None:
     from q2d2_stream.call import parse_address
     from q2d2_stream.netsim import parse_link
 
+    call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
     codecs[0].config.find_rate(settings.rate)
     call_parts.endpoint_of(settings, codecs, _secret(settings))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
+
+from q2d2_stream.cli.terminal import is_foreground
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,7 +36,13 @@ class Display(Protocol):
 
 def make_display(keys: str) -> Display:
     """A live display when stderr is a terminal, lines otherwise; ``keys`` explains the keys."""
-    return _LiveDisplay(keys) if sys.stderr.isatty() else _LineDisplay()
+    return _LiveDisplay(keys) if is_foreground(sys.stderr) else _LineDisplay()
+
+
+def _say(sentence: str) -> None:
+    # A call goes on when nobody reads what it says.
+    with suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def _rtt(stats: CallStats) -> str:
@@ -45,7 +54,7 @@ class _LineDisplay:
         self._next = 0.0
 
     def notify(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)
+        _say(sentence)
 
     def show(self, stats: CallStats) -> None:
         now = time.monotonic()
@@ -53,14 +62,12 @@ class _LineDisplay:
             return
         self._next = now + _LINE_S
         playout = stats.playout
-        print(
+        _say(
             f"{stats.seconds:.0f} s: sent {stats.sent.codec_kbps:.2f} kbps "
             f"({stats.sent.wire_kbps:.1f} on the wire), received {stats.received.codec_kbps:.2f} "
             f"({stats.received.wire_kbps:.1f}), rtt {_rtt(stats)}, jitter "
             f"{playout.jitter_ms:.0f} ms, delay {playout.actual_delay_ms:.0f} ms, "
-            f"{playout.concealed} concealed, {stats.dropped_frames} dropped",
-            file=sys.stderr,
-            flush=True,
+            f"{playout.concealed} concealed, {stats.dropped_frames} dropped"
         )
 
     def close(self) -> None:

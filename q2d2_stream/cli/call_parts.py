@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from q2d2_stream.protocol import Endpoint, Secret
     from q2d2_stream.settings import CallSettings
 
-__all__ = ["endpoint_of", "recorder_of", "session_of", "source_of"]
+__all__ = ["endpoint_of", "recorder_of", "require_distinct_files", "session_of", "source_of"]
+
+
+def require_distinct_files(settings: CallSettings) -> None:
+    """Raise InputError where the call would write over something that it reads."""
+    from q2d2_stream.files.same_file import require_distinct
+
+    read = ("input", "secret_file", "tls_cert", "tls_key", "ca")
+    written = ("output", "stats_json")
+    require_distinct(
+        {f"--{name.replace('_', '-')}": getattr(settings, name) for name in read},
+        {f"--{name.replace('_', '-')}": getattr(settings, name) for name in written},
+    )
 
 
 def endpoint_of(
@@ -38,11 +50,13 @@ def session_of(
     hangup_at_end: bool = False,
     linger_s: float = 0.0,
     begun_s: float | None = None,
+    numbered: bool = False,
 ) -> CallSession:
     """One side of a call, not begun; see :class:`q2d2_stream.call.CallSession`.
 
     ``source`` is what ``--input`` means, where the caller has made it already, and ``recorder``
     what ``--record`` asks for: whoever makes that must close it, whatever comes of the call.
+    ``numbered``: a file that ``--output`` names is never replaced, since more calls may follow.
 
     Raises InputError, MissingExtra.
     """
@@ -53,7 +67,7 @@ def session_of(
         codecs,
         line,
         source if source is not None else source_of(settings, notify),
-        make_sink(settings.output, notify=notify),
+        make_sink(settings.output, numbered=numbered, notify=notify),
         _options_of(settings, codecs[0], hangup_at_end, linger_s),
         processor=_processor_of(settings),
         recorder=recorder,

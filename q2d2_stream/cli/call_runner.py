@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, TextIO
+from contextlib import AsyncExitStack, closing, suppress
+from typing import TYPE_CHECKING
 
 from q2d2_stream.cli.call_display import Display
 from q2d2_stream.cli.exit_codes import ExitCode
+from q2d2_stream.cli.failures import leave_pipe
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
+from q2d2_stream.cli.stats_lines import StatsLines
 
 if TYPE_CHECKING:
-    from q2d2_stream.call import CallSession, CallStats
+    from q2d2_stream.call import CallSession
     from q2d2_stream.protocol import Closed
     from q2d2_stream.settings import CallSettings
 
@@ -59,24 +60,34 @@ async def hold(
             await server.start()
             stack.push_async_callback(server.close)
             display.notify(f"metrics at http://127.0.0.1:{server.port}/metrics")
-        json_lines = stack.enter_context(_JsonLines(settings.stats_json))
+        json_lines = stack.enter_context(closing(StatsLines(settings.stats_json, display.notify)))
         stack.enter_context(key_presses(on_key))
         stack.callback(display.close)
         if settings.mute:
             session.set_mute(True)
         watching = asyncio.create_task(_watch(session, display, json_lines))
         try:
-            closed = await session.run()
+            return await session.run()
         finally:
             watching.cancel()
-        json_lines.write(session.stats())
-    if session.was_established:
-        for line in report_lines(session.stats()):
-            print(line, flush=True)
-    return closed
+            json_lines.write(session.stats())
+            display.close()
+            if session.was_established:
+                _print_report(report_lines(session.stats()))
 
 
-async def _watch(session: CallSession, display: Display, json_lines: _JsonLines) -> None:
+def _print_report(lines: list[str]) -> None:
+    """To stdout or, where nobody reads that, to stderr: a report is never lost."""
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        print(text, end="", flush=True)
+    except OSError:
+        leave_pipe()
+        with suppress(OSError):
+            print(text, end="", file=sys.stderr, flush=True)
+
+
+async def _watch(session: CallSession, display: Display, json_lines: StatsLines) -> None:
     step = 0
     while True:
         await asyncio.sleep(_SHOW_S)
@@ -85,25 +96,3 @@ async def _watch(session: CallSession, display: Display, json_lines: _JsonLines)
         step += 1
         if step % round(_JSON_S / _SHOW_S) == 0:
             json_lines.write(stats)
-
-
-class _JsonLines:
-    def __init__(self, path: str | None) -> None:
-        self._path = path
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> _JsonLines:
-        if self._path == "-":
-            self._file = sys.stdout
-        elif self._path is not None:
-            self._file = open(self._path, "w", encoding="utf-8")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None and self._path != "-":
-            self._file.close()
-
-    def write(self, stats: CallStats) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(stats.to_dict()) + "\n")
-            self._file.flush()

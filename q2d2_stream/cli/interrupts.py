@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for commands that hold calls."""
+"""Ctrl-C, SIGTERM and SIGHUP for commands that hold calls."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from q2d2_stream.cli.signals import TERMINATING
+
 __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Takes Ctrl-C and SIGTERM for as long as it is entered, in a running event loop.
+    """Takes Ctrl-C, SIGTERM and SIGHUP for as long as it is entered, in a running event loop.
 
     A command enters it before it says that it is ready: from then on an interruption ends what is
     under way in good order. One that comes between two calls ends the next as it begins.
@@ -24,9 +26,13 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *TERMINATING):
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN and number != signal.SIGINT:
+                continue  # whoever started us wants it so: nohup
             with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
                 loop.add_signal_handler(number, self._interrupt)
+                self._handlers.callback(signal.signal, number, before)
                 self._handlers.callback(loop.remove_signal_handler, number)
         return self
 

@@ -49,6 +49,7 @@ async def _loopback(settings: CallSettings, network: LinkSpec) -> int:
     from q2d2_stream.call.echo import EchoConnector
     from q2d2_stream.netsim import simulated
 
+    call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
     # The echo of the last word is still under way when the input ends.
     linger_s = 0.5 + 1e-3 * (network.delay_ms + network.jitter_ms)

@@ -60,6 +60,7 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
 
     # A peer that is still starting up is dialled until it answers.
     settings = replace(config, wait=math.inf)
+    call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
     async with AsyncExitStack() as stack:
         watchdog = await stack.enter_async_context(Watchdog(notifier))
@@ -71,10 +72,15 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         display.notify(f"engine {first.engine} {first.precision}, model {first.model_id}")
         notifier.ready()
         while True:
-            session = call_parts.session_of(settings, codecs, line, display.notify)
-            async with AsyncExitStack() as button:
+            async with AsyncExitStack() as of_call:
+                recorder = call_parts.recorder_of(settings)
+                if recorder is not None:
+                    of_call.push_async_callback(asyncio.to_thread, recorder.close)
+                session = call_parts.session_of(
+                    settings, codecs, line, display.notify, recorder=recorder, numbered=True
+                )
                 if config.push_to_talk is not None:
-                    button.enter_context(push_to_talk(config.push_to_talk, session.set_mute))
+                    of_call.enter_context(push_to_talk(config.push_to_talk, session.set_mute))
                     # hold() begins with what the option says, not with the button.
                     settings = replace(settings, mute=session.muted)
                 closed = await hold(session, settings, display, interrupts)
