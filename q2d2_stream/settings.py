@@ -99,6 +99,11 @@ class CallSettings:
         group="peer",
         metavar="SECONDS",
     )
+    proxy: bool = option(
+        True,
+        help="call through the proxy that http_proxy, https_proxy or all_proxy name (default)",
+        group="peer",
+    )
     keep_listening: bool = option(False, help="wait for another call after each", group="peer")
     hangup_at_end: bool | None = option(
         help="hang up when the input file is over (default: the caller does, a listener stays)",

@@ -7,10 +7,10 @@ import random
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Literal
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.errors import InputError
 from q2d2_stream.protocol import (
     DEFAULT_HOLD_S,
     MAX_MESSAGE_BYTES,
@@ -24,6 +24,8 @@ from q2d2_stream.protocol import (
 from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.base import Wrap
+from q2d2_stream.transport.proxy import ProxyRoute, proxy_for
+from q2d2_stream.transport.tls import untrusted
 from q2d2_stream.transport.websocket import WebSocketTransport
 
 __all__ = ["CallClient", "ClientOptions"]
@@ -40,6 +42,8 @@ class ClientOptions:
         open_s: for TCP, TLS and the websocket's handshake of one try.
         backoff_s, backoff_max_s: pause after the first try and the longest one; each is twice
             the one before, give or take a fifth, so that many callers do not come back at once.
+        use_proxy: call through the proxy that the environment asks for
+            (:mod:`q2d2_stream.transport.proxy`).
     """
 
     wait_s: float = 0.0
@@ -47,6 +51,7 @@ class ClientOptions:
     open_s: float = 5.0
     backoff_s: float = 0.25
     backoff_max_s: float = 4.0
+    use_proxy: bool = True
 
 
 class CallClient(Connector):
@@ -58,6 +63,8 @@ class CallClient(Connector):
         ssl_context: for ``wss://``, see :func:`q2d2_stream.transport.tls.client_context`.
         wrap: puts something around every transport, such as a simulated network.
         options: patience.
+
+    Raises InputError for port 0.
     """
 
     def __init__(
@@ -69,6 +76,8 @@ class CallClient(Connector):
         wrap: Wrap | None = None,
         options: ClientOptions | None = None,
     ) -> None:
+        if not address.port:
+            raise InputError(f"{address} has port 0, where nobody listens: expected 1 to 65535")
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context
@@ -136,13 +145,12 @@ class CallClient(Connector):
         from websockets.asyncio.client import connect
         from websockets.exceptions import InvalidHandshake
 
+        route = proxy_for(self._address) if self._options.use_proxy else None
         try:
-            # A proxy from the environment is for the world outside, not for this machine.
-            proxy: Literal[True] | None = None if self._address.is_loopback else True
             websocket = await connect(
                 self._address.uri,
                 ssl=self._ssl if self._address.secure else None,
-                proxy=proxy,
+                proxy=route.url if route is not None else None,
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=self._options.open_s,
@@ -150,17 +158,24 @@ class CallClient(Connector):
                 ping_interval=None,
             )
         except ssl.SSLCertVerificationError as error:
-            text = (
-                f"the certificate of {self._address} is not trusted ({error.verify_message}): "
-                "give its authority, or the certificate itself when it is self-signed, with --ca"
-            )
-            return Closed(Reason.OTHER, text, by_peer=False)
+            return Closed(Reason.OTHER, untrusted(self._address, error), by_peer=False)
         except TimeoutError:
-            return self._unreachable(f"no answer within {self._options.open_s:g} seconds")
-        except (OSError, InvalidHandshake, EOFError) as error:
-            return self._unreachable(str(error) or type(error).__name__)
+            return self._unreachable(f"no answer within {self._options.open_s:g} seconds", route)
+        except (ssl.SSLError, ConnectionResetError, EOFError) as error:
+            why = str(error) or type(error).__name__
+            if self._address.secure and route is None:
+                why = "the other side does not speak TLS there"
+            return self._unreachable(why, route)
+        except (OSError, InvalidHandshake) as error:
+            return self._unreachable(str(error) or type(error).__name__, route)
         return WebSocketTransport(websocket)
 
-    def _unreachable(self, why: str) -> Closed:
-        text = f"{self._address} cannot be reached ({why}): is the other side listening there?"
+    def _unreachable(self, why: str, route: ProxyRoute | None) -> Closed:
+        if route is not None:
+            text = (
+                f"{self._address} cannot be reached through the proxy {route} ({why}): is the "
+                "proxy right, and the other side listening? --no-proxy calls without it"
+            )
+        else:
+            text = f"{self._address} cannot be reached ({why}): is the other side listening there?"
         return Closed(Reason.LOST, text, by_peer=False)

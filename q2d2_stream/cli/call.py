@@ -9,7 +9,6 @@ import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from q2d2_stream.cli import call_parts
@@ -126,7 +125,7 @@ async def open_connector(
     address = parse_address(settings.address)
     context = _tls(settings, secure=address.secure)
     if settings.peer:
-        options = ClientOptions(wait_s=settings.wait)
+        options = ClientOptions(wait_s=settings.wait, use_proxy=settings.proxy)
         return CallClient(address, endpoint, ssl_context=context, wrap=wrap, options=options)
     listener = CallServer(address, endpoint, ssl_context=context, wrap=wrap, is_open=settings.open)
     await listener.start()
@@ -136,11 +135,12 @@ async def open_connector(
 
 
 def _secret(settings: CallSettings) -> Secret | None:
+    from q2d2_stream.files.secret_file import read_secret_file
     from q2d2_stream.protocol import Secret
 
     text = settings.secret
     if settings.secret_file is not None:
-        text = Path(settings.secret_file).read_text(encoding="utf-8").strip()
+        text = read_secret_file(settings.secret_file)
     if text is None:
         text = os.environ.get("Q2D2_SECRET")
     return Secret(text) if text is not None else None

@@ -7,8 +7,9 @@ import socket
 import time
 
 from q2d2_stream.doctor.finding import Finding, Verdict
-from q2d2_stream.errors import Q2D2Error
+from q2d2_stream.errors import InputError, Q2D2Error
 from q2d2_stream.transport.address import parse_address
+from q2d2_stream.transport.proxy import proxy_for
 from q2d2_stream.transport.tls import client_context
 
 __all__ = ["check_peer"]
@@ -35,7 +36,12 @@ async def _check(peer: str, ca: str | None) -> list[Finding]:
     from websockets.exceptions import WebSocketException
 
     address = parse_address(peer)
+    if not address.port:
+        raise InputError(f"{address} has port 0, where nobody listens: expected 1 to 65535")
     context = client_context(ca) if address.secure else None
+    if (route := proxy_for(address)) is not None:
+        advice = "the time of a way through a proxy is not measured; --no-proxy calls without it"
+        return [Finding("peer", Verdict.YELLOW, f"{address} is called through {route}", advice)]
     start = time.monotonic()
     try:
         async with asyncio.timeout(_OPEN_S):

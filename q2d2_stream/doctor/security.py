@@ -6,10 +6,10 @@ import os
 import ssl
 import stat
 import time
-from pathlib import Path
 
 from q2d2_stream.doctor.finding import Finding, Verdict
 from q2d2_stream.errors import InputError
+from q2d2_stream.files.secret_file import read_secret_file
 from q2d2_stream.protocol import Secret
 from q2d2_stream.transport.tls import client_context, server_context
 
@@ -22,11 +22,13 @@ def check_secret(path: str) -> list[Finding]:
     """The secret's file: readable by its owner alone, and long enough."""
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        text = Path(path).read_text(encoding="utf-8").strip()
+        text = read_secret_file(path)
     except FileNotFoundError:
         advice = f"make one: (umask 077; openssl rand -base64 24 > {path})"
         return [Finding("secret", Verdict.RED, f"{path} does not exist", advice)]
-    except (OSError, UnicodeDecodeError) as error:
+    except InputError as error:
+        return [Finding("secret", Verdict.RED, str(error))]
+    except OSError as error:
         advice = "run this as the user who calls"
         return [Finding("secret", Verdict.RED, f"{path} cannot be read ({error})", advice)]
     facts = {"mode": f"{mode:04o}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from q2d2_stream.errors import InputError
 from q2d2_stream.protocol.code_phrase import make_code_phrase, tidy_code_phrase
+from q2d2_stream.protocol.secret_text import secret_bytes
 
 __all__ = ["MIN_SECRET_BYTES", "Secret"]
 
@@ -17,7 +18,8 @@ class Secret:
     connection, and none offline (:mod:`q2d2_stream.protocol.key_exchange`).
 
     Args:
-        text: at least 8 bytes of UTF-8. A code is the same secret however it is typed.
+        text: at least 8 bytes of UTF-8, in normalization form C. A code is the same secret however
+            it is typed.
 
     Raises InputError when it is shorter.
     """
@@ -25,7 +27,7 @@ class Secret:
     __slots__ = ("password",)
 
     def __init__(self, text: str) -> None:
-        self.password = tidy_code_phrase(text).encode()
+        self.password = secret_bytes(tidy_code_phrase(text))
         if len(self.password) < MIN_SECRET_BYTES:
             raise InputError(
                 f"the secret has {len(self.password)} bytes, expected at least "

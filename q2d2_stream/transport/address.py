@@ -62,6 +62,20 @@ def parse_address(text: str) -> Address:
     bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
     if parts.scheme not in ("ws", "wss") or not parts.hostname or not bare:
         raise InputError(f"{text!r} is not an address, {expected}")
+    _check_name(text, parts.hostname)
     return Address(
         parts.hostname, DEFAULT_PORT if port is None else port, secure=parts.scheme == "wss"
     )
+
+
+def _check_name(text: str, host: str) -> None:
+    """Raise InputError for names that no host can have: the resolver would raise UnicodeError."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise InputError(
+            f"{text!r} is not an address: the name has a part that is empty or longer than 63 "
+            "characters, expected host:port"
+        ) from error
+    if any(letter.isspace() or not letter.isprintable() for letter in host):
+        raise InputError(f"{text!r} is not an address: there is a space in it, expected host:port")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["client_context", "server_context"]
+__all__ = ["client_context", "server_context", "untrusted"]
+
+# Of X509_V_ERR_...: openssl/x509_vfy.h
+_EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_NUMBER = 10, 9, 62, 64
 
 
 def server_context(cert: str | Path, key: str | Path | None = None) -> ssl.SSLContext:
@@ -48,3 +51,15 @@ def client_context(ca: str | Path | None = None) -> ssl.SSLContext:
         raise InputError(
             f"{ca} cannot be used as a certificate authority ({error}), expected a PEM file"
         ) from error
+
+
+def untrusted(address: object, error: ssl.SSLCertVerificationError) -> str:
+    """Why the certificate at ``address`` is not trusted, and what to do about it."""
+    why = f"the certificate of {address} is not trusted ({error.verify_message.rstrip('.')})"
+    if error.verify_code == _EXPIRED:
+        return f"{why}: the other side needs a new one"
+    if error.verify_code == _NOT_YET:
+        return f"{why}: look at the clocks of both sides"
+    if error.verify_code in (_OTHER_NAME, _OTHER_NUMBER):
+        return f"{why}: call the host by a name that the certificate has"
+    return f"{why}: give its authority, or the certificate itself when it is self-signed, with --ca"

@@ -144,7 +144,6 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--listen", "127.0.0.1:0", "--ca", "x.pem"], "--tls-cert"),
         (["--listen", "127.0.0.1:0", "--tls-key", "x.pem"], "--tls-cert"),
         (["--listen", "wss://127.0.0.1:0"], "--tls-cert"),
-        (["--listen", "127.0.0.1:0", "--keep-listening", "--output", "x.wav"], "use record"),
         (["--listen", "127.0.0.1:0", "--output", "x.flac"], ".wav only"),
         (["--listen", "127.0.0.1:0", "--secret-file", "missing"], "missing: No such file"),
         (["--peer", "127.0.0.1:1", "--ca", "x.pem"], "wss://"),

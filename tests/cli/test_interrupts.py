@@ -47,10 +47,13 @@ def test_between_calls_ends_the_next_one_only() -> None:
 
 
 def test_handlers_are_given_back() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
     async def run() -> None:
+        before = [signal.getsignal(number) for number in numbers]
         with Interrupts():
-            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            for number, handler in zip(numbers, before, strict=True):
+                assert signal.getsignal(number) is not handler
+        assert [signal.getsignal(number) for number in numbers] == before
 
     asyncio.run(run())
