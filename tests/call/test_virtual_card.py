@@ -17,11 +17,9 @@ from q2d2_stream.call.echo import EchoConnector
 from q2d2_stream.engine import StreamEncoder
 from q2d2_stream.protocol import Reason
 from tests.labs.call import EXACT, SPEECH, codec, dial, endpoint, listen, until
-from tests.labs.jack import JackLab
+from tests.labs.jack import JackLab, missing_frames
 
 pytestmark = pytest.mark.sound
-
-TRIES = 3
 
 
 @pytest.fixture
@@ -44,19 +42,6 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[NDArray[np.float3
     return frames
 
 
-def frames_found(expected: NDArray[np.float32], heard: NDArray[np.float32]) -> float:
-    """Share of the expected frames of 320 samples that were heard, bit for bit and in order."""
-    place, found = 0, 0
-    frames = expected.reshape(-1, 320)
-    for frame in frames:
-        starts = place + np.flatnonzero(heard[place : len(heard) - 319] == frame[0])
-        for start in starts.tolist():
-            if np.array_equal(heard[start : start + 320], frame):
-                found, place = found + 1, start + 320
-                break
-    return found / len(frames)
-
-
 def offline_of(encoded: dict[int, list[NDArray[np.float32]]]) -> NDArray[np.float32]:
     """What the codec makes of all that an encoder got, but the end, which nobody waited for."""
     said = np.concatenate(max(encoded.values(), key=len))
@@ -73,13 +58,25 @@ async def say_and_hear(lab: JackLab, side: CallSession) -> None:
     await asyncio.sleep(2.5)  # the playout holds 1.5 s back
 
 
-def judge(share: float, side: CallSession, lab: JackLab) -> bool:
-    """Whether all was heard; fails when less was heard than the troubles explain."""
+def hold(
+    lab: JackLab,
+    encoded: dict[int, list[NDArray[np.float32]]],
+    main: Callable[[], Coroutine[Any, Any, CallSession]],
+) -> None:
+    """Hold a call: every frame is heard bit for bit, but for what the card itself skipped.
+
+    The card runs in real time. Where the machine is too busy for it, JACK skips cycles and the
+    loudspeaker runs dry; both are counted, and each costs the frames around it and no more.
+    """
+    side = asyncio.run(asyncio.wait_for(main(), 40.0))
+    expected = offline_of(encoded)
+    assert np.abs(expected).max() > 0.01
     stats = side.stats()
     troubles = stats.sink.underruns + stats.sink.xruns + stats.source.xruns + lab.server_xruns
-    troubles += stats.source.dropped_samples + stats.playout.concealed + stats.dropped_frames
-    assert share == 1.0 or troubles, f"only {share:.1%} of the frames were heard, and no trouble"
-    return share == 1.0
+    troubles += stats.source.dropped_samples // 320 + stats.playout.concealed + stats.dropped_frames
+    missed = missing_frames(expected, lab.heard())
+    assert missed <= 8 * troubles, f"{missed} frames were not heard, after {troubles} troubles"
+    assert missed < len(expected) // 640
 
 
 def test_loopback_is_bit_equal_from_microphone_to_loudspeaker(
@@ -99,7 +96,7 @@ def test_loopback_is_bit_equal_from_microphone_to_loudspeaker(
         assert (await task).reason is Reason.ENDED
         return side
 
-    judge_tries(lab, encoded, main)
+    hold(lab, encoded, main)
 
 
 def test_a_call_is_bit_equal_from_microphone_to_loudspeaker(
@@ -127,22 +124,4 @@ def test_a_call_is_bit_equal_from_microphone_to_loudspeaker(
             assert [end.reason for end in ends] == [Reason.ENDED, Reason.ENDED]
             return callee
 
-    judge_tries(lab, encoded, main)
-
-
-def judge_tries(
-    lab: JackLab,
-    encoded: dict[int, list[NDArray[np.float32]]],
-    main: Callable[[], Coroutine[Any, Any, CallSession]],
-) -> None:
-    """Hold calls until one is heard bit for bit; a busy machine is given up on, a bug is not."""
-    shares = []
-    for _ in range(TRIES):
-        heard_before = len(lab.heard())
-        side = asyncio.run(asyncio.wait_for(main(), 40.0))
-        expected = offline_of(encoded)
-        shares.append(frames_found(expected, lab.heard()[heard_before:]))
-        if judge(shares[-1], side, lab):
-            assert np.abs(expected).max() > 0.01
-            return
-    pytest.skip(f"too busy for a bit-exact try; shares of frames heard: {shares}")
+    hold(lab, encoded, main)

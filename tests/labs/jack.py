@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["JackLab", "missing"]
+__all__ = ["JackLab", "missing", "missing_frames"]
 
 
 def missing() -> str | None:
@@ -39,6 +39,18 @@ def missing() -> str | None:
         if importlib.util.find_spec(module) is None:
             return f"the Python package {package} is not installed (pip install {package})"
     return None
+
+
+def missing_frames(expected: NDArray[np.float32], heard: NDArray[np.float32]) -> int:
+    """How many of the expected frames of 320 samples were not heard, bit for bit and in order."""
+    place, missed = 0, 0
+    for frame in expected[: len(expected) // 320 * 320].reshape(-1, 320):
+        starts = place + np.flatnonzero(heard[place : len(heard) - 319] == frame[0])
+        fits = (at for at in starts.tolist() if np.array_equal(heard[at : at + 320], frame))
+        at = next(fits, None)
+        missed += at is None
+        place = place if at is None else at + 320
+    return missed
 
 
 class JackLab:
