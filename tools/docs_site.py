@@ -3,7 +3,8 @@
 Some documents live outside docs/: the research log lies beside the code that made it, and the
 changelog where everybody looks for it. The site shows them too. Links are written for the
 repository; here they become links of the site, and links to other files become plain code. Links to
-sounds become players, and the page of commands gets what each command says to ``--help``.
+sounds become players, a line that is a link to a program becomes the program, and the page of
+commands gets what each command says to ``--help``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _OUTSIDE = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 _LOG = "research/log"
 _LINK = re.compile(r"\[([^\]]*)\]\(((?!\w+:|#)[^)\s#]*)(#[^)\s]*)?\)")
 _SOUND = re.compile(r"\[listen\]\(([^)\s]+\.ogg)\)")
+_PROGRAM = re.compile(r"^\[(apps/\w+\.py)\]\(\S+\)$", re.MULTILINE)
 _HELP = "<!-- command help -->"
 
 
@@ -51,6 +53,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
             return text if text.startswith("`") else f"{text} (`{path}`)"
         return match[0]  # mkdocs says that it is missing
 
+    markdown = _PROGRAM.sub(_program, markdown)
     if _HELP in markdown:
         markdown = markdown.replace(_HELP, _command_help())
     return _LINK.sub(target, _SOUND.sub(_player, markdown))
@@ -59,6 +62,11 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 def _player(match: re.Match[str]) -> str:
     """A link to a sound as something to play it with, in the page."""
     return f'<audio controls preload="none" src="{match[1]}" aria-label="{match[1]}"></audio>'
+
+
+def _program(match: re.Match[str]) -> str:
+    """A link to a program as the program."""
+    return f"```python\n{(_ROOT / match[1]).read_text()}```"
 
 
 def _command_help() -> str:

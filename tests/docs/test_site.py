@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -76,3 +77,14 @@ def test_the_reference_has_the_api_and_the_commands(site: Path) -> None:
     commands = (site / "reference" / "cli.html").read_text()
     for name in ("call", "loopback", "encode", "decode", "info", "doctor", "serve", "bench"):
         assert f"usage: q2d2 {name}" in commands, name
+
+
+def test_programs_are_shown_whole(site: Path) -> None:
+    page = re.sub(r"<[^>]+>", "", (site / "guides" / "programs.html").read_text())
+    shown = html.unescape(page)
+    programs = re.findall(
+        r"\(../../(apps/\w+\.py)\)", (ROOT / "docs/guides/programs.md").read_text()
+    )
+    assert len(programs) >= 6
+    for program in programs:
+        assert (ROOT / program).read_text().strip() in shown, program
