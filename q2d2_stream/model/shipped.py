@@ -96,9 +96,8 @@ def read_discriminator(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{path} holds no discriminator ({error}), write it with export.discriminator"
         ) from error
-    found = {
-        name.replace("discriminator.", _PREFIX): value for name, value in found.items()
-    }  # before 0.1.0
+    # as it was called before 0.1.0
+    found = {name.replace("critic.", _PREFIX): value for name, value in found.items()}
     expected = Discriminator().state_dict()
     wanted = {f"{_PREFIX}{name}": value.shape for name, value in expected.items()}
     wanted["steps"] = torch.Size(())

@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from q2d2_stream.cli.failures import run_command
 from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["main"]
-
-_STAGE0_SHARE = 0.2  # of the budget, when both stages run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,34 +69,6 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--student is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
-def _work(args: argparse.Namespace) -> None:
-    """What every process does; the corpus is cached already."""
-    from q2d2_stream.model import ModelConfig
-    from research.train.checkpoint import read_config
-    from research.train.corpus import open_corpus
-    from research.train.options import TrainOptions
-    from research.train.trainer import train
-
-    cache = args.cache or args.out.parent / "cache"
-    corpus = open_corpus(args.data, cache)
-    noise = open_corpus(args.noise, cache) if args.noise else None
-    options = TrainOptions(
-        out=args.out, stage=0, minutes=args.minutes, hours=args.hours, average=args.average,
-        init=args.init, student=args.student, batch=args.batch, frames=args.frames,
-        learning_rate=args.lr, train_encoder=args.train_encoder, whisper=args.whisper,
-        compile=args.compile, bf16=args.bf16, cuda_graphs=args.cuda_graphs, workers=args.workers,
-        seed=args.seed,
-    )  # fmt: skip
-    known = [p for p in (args.out / f"stage{args.stage}.pt", args.init) if p and p.exists()]
-    config = read_config(known[0]) if known else ModelConfig()
-    if args.stage != "auto":
-        train(replace(options, stage=int(args.stage)), config, corpus, noise)
-        return
-    first = train(replace(options, minutes=args.minutes * _STAGE0_SHARE), config, corpus, noise)
-    rest = args.minutes * (1.0 - _STAGE0_SHARE)
-    train(replace(options, stage=1, minutes=rest, init=first), config, corpus, noise)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = _parser().parse_args(argv)
@@ -114,6 +83,7 @@ def _run(args: argparse.Namespace) -> int:
 
         from research.train.corpus import open_corpus
         from research.train.processes import join, launch
+        from research.train.run import work
     except ImportError as error:
         raise MissingExtra("torch", "train", "training") from error
     cache = args.cache or args.out.parent / "cache"
@@ -128,12 +98,12 @@ def _run(args: argparse.Namespace) -> int:
             "--cuda-graphs needs a GPU and one process, expected --processes 1 with it"
         )
     if torch.distributed.is_torchelastic_launched():  # torchrun -m research.train ...
-        if (refusal := join(partial(_work, args))) is not None:
+        if (refusal := join(partial(work, args))) is not None:
             raise InputError(refusal)
     elif processes > 1:
-        launch(partial(_work, args), processes)
+        launch(partial(work, args), processes)
     else:
-        _work(args)
+        work(args)
     return 0
 
 

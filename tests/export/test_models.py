@@ -245,8 +245,8 @@ def test_discriminator_is_kept_and_put_back(
 ) -> None:
     import torch
 
-    from export.discriminator import main
-    from q2d2_stream.model.shipped import read_discriminator
+    from export.discriminator import DISCRIMINATOR, main
+    from q2d2_stream.model.shipped import read_discriminator, shipped_discriminator
     from research.train.checkpoint import Average, Progress, save_checkpoint
     from research.train.stages import AdversarialStage
 
@@ -269,5 +269,6 @@ def test_discriminator_is_kept_and_put_back(
     kept.write_bytes(kept.read_bytes()[:40])
     with pytest.raises(ModelError, match="holds no discriminator"):
         read_discriminator(kept)
+    assert shipped_discriminator(DISCRIMINATOR.parent) is not None
     with pytest.raises(ModelError, match="no discriminator is kept"):
         read_discriminator(tmp_path / "nothing.npz")
