@@ -1,4 +1,4 @@
-"""Draws the block diagrams of the documents: ``docs/pictures/{system,encoder,decoder,layers}.svg``.
+"""Draws the block diagrams of the documents: ``docs/pictures/*.svg``.
 
 Boxes on a grid, joined by arrows; nothing but text, so that a change of the code is one line here.
 
@@ -198,6 +198,38 @@ def _decoder() -> Diagram:
     return d
 
 
+def _refinement() -> Diagram:
+    d = Diagram(900, 330)
+    d.frame(10, 8, 880, 170, "sender", below=True)
+    d.box(26, 24, "original\n24 kHz mono", "world", width=112)
+    d.box(200, 24, "encoder\nfirst pairs", "learned", width=122)
+    d.box(200, 104, "decoder\nas the receiver's", "learned", width=122)
+    d.box(402, 104, "levels\nof 40 bands", "fixed", width=106)
+    d.box(402, 24, "levels\nof 40 bands", "fixed", width=106)
+    d.box(556, 64, "difference", "fixed", width=92)
+    d.box(700, 64, "quantize\ncoded or fixed", "fixed", width=122)
+    d.arrow((138, 48), (200, 48))
+    d.arrow((261, 72), (261, 104), label="pairs")
+    d.arrow((322, 128), (402, 128))
+    d.arrow((82, 24), (82, 16), (455, 16), (455, 24))
+    d.arrow((508, 48), (602, 48), (602, 64))
+    d.arrow((508, 128), (602, 128), (602, 112))
+    d.arrow((648, 88), (700, 88))
+    d.frame(10, 212, 880, 110, "receiver", below=True)
+    d.box(200, 234, "decoder", "learned", width=122)
+    d.box(402, 234, "window, DFT\n640 samples", "fixed", width=106)
+    d.box(556, 234, "x gains", "fixed", width=92)
+    d.box(700, 234, "overlap-add\none frame later", "world", width=122)
+    d.arrow((322, 258), (402, 258))
+    d.arrow((508, 258), (556, 258))
+    d.arrow((648, 258), (700, 258))
+    d.arrow((261, 88), (180, 88), (180, 258), (200, 258))
+    d.text(172, 196, "pairs", anchor="end", size=11, colour="#616161")
+    d.arrow((761, 112), (761, 196), (602, 196), (602, 234))
+    d.text(754, 191, "refinement", anchor="end", size=11, colour="#616161")
+    return d
+
+
 _DOES = {
     "cli": "commands: options, display",
     "service": "calls without anybody there",
@@ -262,7 +294,13 @@ def _layers() -> Diagram:
     return d
 
 
-DIAGRAMS = {"system": _system, "encoder": _encoder, "decoder": _decoder, "layers": _layers}
+DIAGRAMS = {
+    "system": _system,
+    "encoder": _encoder,
+    "decoder": _decoder,
+    "refinement": _refinement,
+    "layers": _layers,
+}
 
 
 def main(names: Iterable[str] = DIAGRAMS) -> int:
