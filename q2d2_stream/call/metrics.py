@@ -1,36 +1,81 @@
-"""A call's numbers for Prometheus: its text format, over a minimal HTTP server."""
+"""A call's numbers for Prometheus, served on this machine only."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import inspect
+import re
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from q2d2_stream.call.stats import CallStats
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    StateSetMetricFamily,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from q2d2_stream.call.stats import CallState, CallStats
 from q2d2_stream.errors import DeviceError
+from q2d2_stream.transport.address import is_loopback_host
 
 __all__ = ["MetricsServer", "prometheus_text"]
 
 _REQUEST_BYTES = 8192
 _REQUEST_S = 5.0
 _CONNECTIONS = 8
+# Whole numbers that stand for the moment; all others count what has happened since the beginning.
+_MOMENTARY = ("unsent_frames", "buffered_frames", "frames_per_message", "steps_down")
+_ATTRIBUTES = re.compile(r"^    ([a-z0-9_]+(?:, [a-z0-9_]+)*): (.+(?:\n        .+)*)", re.MULTILINE)
+
+
+class _CallCollector(Collector):
+    """Every number of a call's statistics, named by its path; the texts are the classes'."""
+
+    def __init__(self, stats: CallStats) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client."""
+        states = {state.value: state is self._stats.state for state in CallState}
+        yield StateSetMetricFamily("q2d2_call", "how the call stands", value=states)
+        yield from _metrics("q2d2", self._stats)
+
+
+def _metrics(prefix: str, stats: Any) -> Iterator[Metric]:
+    kinds = typing.get_type_hints(type(stats))
+    texts = _documentation(type(stats))
+    for field in dataclasses.fields(stats):
+        value, path = getattr(stats, field.name), f"{prefix}_{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _metrics(path, value)
+        elif isinstance(value, bool | int | float):
+            text = texts.get(field.name, field.name.replace("_", " "))
+            counts = kinds[field.name] is int and field.name not in _MOMENTARY
+            family = CounterMetricFamily if counts else GaugeMetricFamily
+            yield family(path, text, value=float(value))
+
+
+def _documentation(cls: type) -> dict[str, str]:
+    """What a class's docstring says of its attributes."""
+    return {
+        name: " ".join(text.split())
+        for names, text in _ATTRIBUTES.findall(inspect.getdoc(cls) or "")
+        for name in names.split(", ")
+    }
 
 
 def prometheus_text(stats: CallStats) -> str:
-    """Every number of ``stats`` as a gauge named ``q2d2_`` and its path."""
-    lines = []
-    for name, value in _numbers("q2d2", stats.to_dict()):
-        lines += [f"# TYPE {name} gauge", f"{name} {value}"]
-    return "\n".join(lines) + "\n"
-
-
-def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _numbers(f"{name}_{key}", inner)
-    elif isinstance(value, bool | int | float):
-        yield name, float(value)
+    """The numbers of ``stats`` in Prometheus's text format, with types and explanations."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_CallCollector(stats))
+    return generate_latest(registry).decode()
 
 
 class MetricsServer:
@@ -88,12 +133,19 @@ class MetricsServer:
                 await writer.wait_closed()
 
     def _answer(self, request: bytes) -> bytes:
-        target = request.split(b" ", 2)[1:2]
-        if not request.startswith(b"GET ") or target != [b"/metrics"]:
-            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        body = prometheus_text(self._stats()).encode()
-        head = (
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        return head.encode() + body
+        line, *headers = request.decode("latin-1").split("\r\n")
+        hosts = [h.partition(":")[2].strip() for h in headers if h.lower().startswith("host:")]
+        # A web page may have its own name point to this machine; what it asks for names it.
+        if hosts and not is_loopback_host(hosts[0]):
+            return _response("421 Misdirected Request")
+        if not line.startswith("GET ") or line.split(" ")[1:2] != ["/metrics"]:
+            return _response("404 Not Found")
+        return _response("200 OK", prometheus_text(self._stats()).encode())
+
+
+def _response(status: str, body: bytes = b"") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {CONTENT_TYPE_LATEST}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -7,7 +7,8 @@ import functools
 import logging
 import ssl
 import time
-from collections import Counter
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from q2d2_stream.call.connection import Connection
@@ -25,15 +26,19 @@ from q2d2_stream.protocol import (
     Session,
 )
 from q2d2_stream.sending import Link
-from q2d2_stream.transport.address import Address
-from q2d2_stream.transport.base import Wrap
+from q2d2_stream.transport.address import Address, is_loopback_host
+from q2d2_stream.transport.base import Transport, Wrap
+from q2d2_stream.transport.handshake_queue import HandshakeQueue
+from q2d2_stream.transport.limiter import ConnectionLimiter, Place, Progress
 from q2d2_stream.transport.limits import ConnectionLimits
+from q2d2_stream.transport.listening_socket import BACKLOG, LimitedSocket, listening_sockets
 from q2d2_stream.transport.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
+    from websockets.http11 import Request, Response
 
-    from q2d2_stream.transport.limiter import LimitedConnection
+    from q2d2_stream.transport.limited_connection import LimitedConnection
 
 __all__ = ["CallServer"]
 
@@ -49,10 +54,10 @@ class CallServer(Connector):
         limits: what strangers may do.
         session_limits: what a session's peer may do.
         is_open: whether to listen without a secret where others than this machine can connect.
+        notify: called with a sentence when strangers do what a user should know.
 
     Attributes:
         limits: as given.
-        refused: connections that were cut off because of a limit.
 
     Raises InputError when it would be open to everybody and ``is_open`` does not ask for that.
     """
@@ -67,13 +72,15 @@ class CallServer(Connector):
         limits: ConnectionLimits | None = None,
         session_limits: Limits | None = None,
         is_open: bool = False,
+        notify: Callable[[str], None] | None = None,
     ) -> None:
         if endpoint.secret is None and not (address.is_loopback or is_open):
             raise InputError(
                 f"listening on {address} without a secret lets anybody call: give --secret, "
                 "or --open if that is meant"
             )
-        self.refused = 0
+        self._notify = notify or (lambda sentence: None)
+        self._said: set[str] = set()
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context
@@ -81,65 +88,78 @@ class CallServer(Connector):
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
         self._registry = CallRegistry(hold_s=self.limits.hold_s)
-        self._from: Counter[str] = Counter()
-        self._server: Server | None = None
+        self._limiter = ConnectionLimiter(self.limits, time.monotonic())
+        self._handshakes = HandshakeQueue(self.limits.guesses, self._notify)
+        self._sockets: list[LimitedSocket] = []
+        self._servers: list[Server] = []
         # At most one call is on, and a further connection of it: a longer queue has no use.
         self._calls: asyncio.Queue[Connection] = asyncio.Queue(4)
 
     @property
     def port(self) -> int:
         """The port that it listens on, once started."""
-        assert self._server is not None
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        return int(self._sockets[0].getsockname()[1])
 
     @property
-    def connections(self) -> int:
-        """Connections there are now, those of strangers included."""
-        return self._from.total()
+    def strangers(self) -> int:
+        """Connections there are now of peers who have not finished the handshake."""
+        return len(self._limiter)
+
+    @property
+    def refused(self) -> int:
+        """Connections that were cut off because of a limit."""
+        return self._limiter.refused
 
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address cannot be used."""
         from websockets.asyncio.server import ServerConnection, serve
 
-        from q2d2_stream.transport.limiter import LimitedConnection
+        from q2d2_stream.transport.limited_connection import LimitedConnection
 
         silent = logging.getLogger(f"{__name__}.websockets")
         silent.setLevel(logging.CRITICAL)  # strangers must not fill the terminal
+        address = self._address
         try:
-            self._server = await serve(
-                self._serve,
-                self._address.host,
-                self._address.port,
-                ssl=self._ssl,
-                create_connection=cast(
-                    type[ServerConnection], functools.partial(LimitedConnection, self)
-                ),
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-                open_timeout=self.limits.open_s,
-                close_timeout=1.0,
-                ping_interval=None,
-                server_header=None,
-                logger=silent,
-                # asyncio refuses a timeout for a handshake that there will not be
-                ssl_handshake_timeout=self.limits.open_s if self._ssl is not None else None,
+            self._sockets = await asyncio.to_thread(
+                listening_sockets, address.host, address.port, self._limiter, self._notify_once
             )
+            for listening in self._sockets:
+                server = await serve(
+                    self._serve,
+                    sock=listening,
+                    backlog=BACKLOG,
+                    ssl=self._ssl,
+                    create_connection=cast(
+                        type[ServerConnection],
+                        functools.partial(LimitedConnection, self.limits, self._find_place),
+                    ),
+                    process_request=self._check_request,
+                    compression=None,
+                    max_size=MAX_MESSAGE_BYTES,
+                    open_timeout=self.limits.open_s,
+                    close_timeout=1.0,
+                    ping_interval=None,
+                    server_header=None,
+                    logger=silent,
+                    # asyncio refuses a timeout for a handshake that there will not be
+                    ssl_handshake_timeout=self.limits.open_s if self._ssl is not None else None,
+                )
+                self._servers.append(server)
         except OSError as error:
             raise DeviceError(
-                f"{self._address} cannot be listened on ({error.strerror or error}): "
+                f"{address} cannot be listened on ({error.strerror or error}): "
                 "choose another --listen address"
             ) from error
 
     async def close(self) -> None:
         """Stop listening and cut off whoever is connected."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
-
-    @property
-    def hold_s(self) -> float:
-        """How long a broken call is kept."""
-        return self.limits.hold_s
+        self._handshakes.close()
+        for server in self._servers:
+            server.close()
+        while self._limiter.drop_one():
+            pass
+        for server in self._servers:
+            await server.wait_closed()
 
     async def open(self) -> Connection:
         """The next new call."""
@@ -147,6 +167,11 @@ class CallServer(Connector):
             connection = await self._calls.get()
             if not connection.closed.done():
                 return connection
+
+    @property
+    def hold_s(self) -> float:
+        """How long a broken call is kept."""
+        return self.limits.hold_s
 
     async def reopen(self, call: Call) -> Connection | Closed:
         """The next connection, if one comes within the time that the line is held.
@@ -162,25 +187,40 @@ class CallServer(Connector):
             return Closed(Reason.LOST, text, by_peer=False)
         return connection
 
-    def admit(self, host: str) -> bool:
-        """Count a new TCP connection from ``host``; False when it is one too many."""
-        limits = self.limits
-        if self._from[host] >= limits.per_address or self.connections >= limits.connections:
-            self.refused += 1
-            return False
-        self._from[host] += 1
-        return True
+    def _find_place(self, peer: tuple[str, int], drop: Callable[[], None]) -> Place | None:
+        for listening in self._sockets:
+            if peer in listening.places:
+                return listening.places[peer]
+        # A loop that does not ask the socket: the place is given now.
+        place = self._limiter.admit(peer[0], drop, has_spoken=True, now=time.monotonic())
+        return place
 
-    def forget(self, host: str) -> None:
-        """A connection that was admitted has ended."""
-        self._from[host] -= 1
-        if not self._from[host]:
-            del self._from[host]
+    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Refuse web pages: a browser says where its page is from, and no page may call here."""
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            return connection.respond(HTTPStatus.FORBIDDEN, "web pages may not call here\n")
+        host = request.headers.get("Host", "")
+        if self._address.is_loopback and not is_loopback_host(host):
+            return connection.respond(
+                HTTPStatus.MISDIRECTED_REQUEST, "this listener is for this machine only\n"
+            )
+        return None
+
+    def _notify_once(self, sentence: str) -> None:
+        """Say it, but not again."""
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._notify(sentence)
 
     async def _serve(self, websocket: ServerConnection) -> None:
+        limited = cast("LimitedConnection", websocket)
+        limited.advance(Progress.OPEN)
+        host = str(websocket.remote_address[0])
         transport = WebSocketTransport(websocket)
+        waiting = _TurnTransport(transport, lambda: self._handshakes.turn(host))
         link = Link(Role.SERVER, tls=self._ssl is not None, ipv6=transport.is_ipv6)
-        carrier = self._wrap(transport) if self._wrap is not None else transport
+        carrier = self._wrap(waiting) if self._wrap is not None else waiting
         session = Session(
             self._endpoint,
             Role.SERVER,
@@ -190,15 +230,51 @@ class CallServer(Connector):
             channel=transport.channel_binding(),
         )
         connection = Connection(carrier, session, link)
-        connection.established.add_done_callback(lambda done: self._announce(websocket, connection))
+        connection.established.add_done_callback(lambda done: self._announce(limited, connection))
         await connection.run()
+        if session.has_guessed_wrong:
+            self._handshakes.guessed_wrong(host)
 
-    def _announce(self, websocket: ServerConnection, connection: Connection) -> None:
+    def _announce(self, websocket: LimitedConnection, connection: Connection) -> None:
         if connection.established.cancelled():
             return
-        cast("LimitedConnection", websocket).trust()
+        websocket.trust()
+        if websocket.place is not None:
+            self._limiter.leave(websocket.place)  # a stranger no longer
         try:
             self._calls.put_nowait(connection)
         except asyncio.QueueFull:
-            self.refused += 1
             connection.close("the line is busy")
+
+
+class _TurnTransport(Transport):
+    """Holds the first message back until it is the peer's turn: answering it costs milliseconds."""
+
+    def __init__(self, inner: Transport, turn: Callable[[], Awaitable[None]]) -> None:
+        self._inner = inner
+        self._turn: Callable[[], Awaitable[None]] | None = turn
+
+    @property
+    def remote(self) -> str:
+        """Who is at the other end."""
+        return self._inner.remote
+
+    async def recv(self) -> bytes | str:
+        """The next message."""
+        data = await self._inner.recv()
+        if self._turn is not None:
+            await self._turn()
+            self._turn = None
+        return data
+
+    async def send(self, data: bytes) -> None:
+        """Send a message."""
+        await self._inner.send(data)
+
+    def unsent_bytes(self) -> int:
+        """As the transport within says."""
+        return self._inner.unsent_bytes()
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._inner.close()

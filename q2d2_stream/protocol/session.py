@@ -64,6 +64,10 @@ class Session:
         channel: what names the TLS connection below; empty without one.
         nonce, exchange: in place of random ones, for tests.
 
+    Attributes:
+        counters: what came, went and was dropped.
+        has_guessed_wrong: the peer has taken a secret for this side's that it is not.
+
     Raises InputError when the arguments do not fit together; after that no method raises
     anything, whatever the peer sends.
     """
@@ -82,6 +86,7 @@ class Session:
         exchange: KeyExchange | None = None,
     ) -> None:
         self.counters = Counters()
+        self.has_guessed_wrong = False
         self._role = role
         self._limits = limits if limits is not None else Limits()
         self._registry = registry
@@ -261,6 +266,7 @@ class Session:
                 return self._closed(Closed(message.reason, message.text, by_peer=True), now)
             replies, established = self._handshake.receive(message, data, now)
         except Rejection as rejection:
+            self.has_guessed_wrong = self._state is State.AUTH and rejection.reason is Reason.SECRET
             return self._reject(rejection.reason, str(rejection), now)
         except HandshakeError as error:
             return self._reject(Reason.VERSION, str(error), now)

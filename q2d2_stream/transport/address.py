@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["DEFAULT_PORT", "Address", "parse_address"]
+__all__ = ["DEFAULT_PORT", "Address", "is_loopback_host", "parse_address"]
 
 DEFAULT_PORT = 9000
 
@@ -39,12 +39,25 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can be there."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_loopback_host(header: str) -> bool:
+    """Whether an HTTP request's ``Host`` names this machine; a page whose name was made to point
+    here names itself."""
+    try:
+        return _is_loopback(urlsplit(f"//{header}").hostname or "")
+    except ValueError:
+        return False
 
 
 def parse_address(text: str) -> Address:

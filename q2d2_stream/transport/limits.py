@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from q2d2_stream.protocol.registry import DEFAULT_HOLD_S
 
-__all__ = ["ByteLimits", "ConnectionLimits"]
+__all__ = ["ByteLimits", "ConnectionLimits", "GuessLimits"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,49 @@ class ByteLimits:
 
 
 @dataclass(frozen=True)
-class ConnectionLimits:
-    """What strangers may do.
+class GuessLimits:
+    """How many handshakes a listener answers; each costs 8 ms of processor and allows one guess.
 
     Attributes:
-        per_address: connections from one address.
-        connections: connections in all.
+        per_s, burst: handshakes answered in all while nobody guesses wrong.
+        slow_per_s: the same after ``slow_after`` wrong guesses.
+        slow_after: wrong guesses in all, which are forgotten over ``forget_s``.
+        delay_s: how long an address waits after its first wrong guess; doubled by each further
+            one, up to ``delay_max_s``.
+        forget_s: half of the wrong guesses count no longer after so many seconds.
+        report_s: the user is told of wrong guesses at most so often.
+    """
+
+    per_s: float = 16.0
+    burst: float = 32.0
+    slow_per_s: float = 8.0
+    slow_after: float = 20.0
+    delay_s: float = 0.05
+    delay_max_s: float = 0.5
+    forget_s: float = 60.0
+    report_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """What strangers may do. Who has proved the secret is a stranger no longer.
+
+    Attributes:
+        strangers: their connections at a time, counted when they are accepted: half of a TLS
+            handshake costs 0.3 MB. When all are taken, one of the address that has most of them
+            makes room.
+        refills_per_s: connections per second for which an address makes room among its own.
+        first_bytes_s: seconds until the first byte.
         open_s: seconds for TLS and for the websocket's handshake; the call's own is 5 more.
         bytes: see :class:`ByteLimits`.
+        guesses: see :class:`GuessLimits`.
         hold_s: how long a broken call keeps the line for its peer to come back.
     """
 
-    per_address: int = 8
-    connections: int = 32
+    strangers: int = 64
+    refills_per_s: float = 64.0
+    first_bytes_s: float = 2.0
     open_s: float = 5.0
     bytes: ByteLimits = field(default_factory=ByteLimits)
+    guesses: GuessLimits = field(default_factory=GuessLimits)
     hold_s: float = DEFAULT_HOLD_S

@@ -70,7 +70,7 @@ def test_a_call_of_two_commands(tmp_path: Path) -> None:
             if "connected" in line:
                 break
         text = urllib.request.urlopen(metrics, timeout=10).read().decode()
-        assert "# TYPE q2d2_playout_concealed gauge" in text
+        assert "# TYPE q2d2_playout_concealed_total counter" in text
         assert re.search(r"^q2d2_rate_kbps 5\.8\d+$", text, re.M)
         out, errors = caller.communicate(timeout=60)
         assert caller.returncode == 0, errors

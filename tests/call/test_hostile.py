@@ -33,7 +33,7 @@ async def good_call(
         tasks = [asyncio.create_task(side.run()) for side in (callee, caller)]
         await until(lambda: callee.stats().playout.played > 40, "the good call")
         yield listener, callee, caller
-        await until(lambda: listener.connections == 1, "the strangers' leaving")
+        await until(lambda: listener.strangers == 0, "the strangers' leaving")
         before = callee.stats().playout.played
         await until(lambda: callee.stats().playout.played > before + 40, "the call going on")
         assert caller.stats().state == callee.stats().state == "talking"
@@ -81,11 +81,11 @@ def test_a_good_call_does_not_notice_strangers(name: str) -> None:
 
 def test_slow_strangers_are_cut_off_and_few_at_a_time() -> None:
     async def main() -> None:
-        limits = ConnectionLimits(per_address=4, open_s=1.0)
+        limits = ConnectionLimits(strangers=4, refills_per_s=0.5, open_s=1.0)
         async with good_call(limits) as (listener, _, _):
             trouble = asyncio.create_task(attack(listener.port, "slow"))
-            await until(lambda: listener.refused >= 17, "the limit per address")
-            assert listener.connections <= 4  # the good call is one of them
+            await until(lambda: listener.refused >= 15, "the limit")
+            assert listener.strangers <= 4
             assert await trouble == 20
 
     run_in_real_time(main())

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from q2d2_stream.audio import NullSink, SilenceSource
 from q2d2_stream.call import CallOptions, CallSession, CallStats, parse_address
@@ -154,6 +155,8 @@ def stats_of_a_call() -> CallStats:
             for request, status in (
                 (b"GET /metrics HTTP/1.1", b"200"),
                 (b"GET / HTTP/1.1", b"404"),
+                (b"GET /metrics HTTP/1.1\r\nHost: localhost:9100", b"200"),
+                (b"GET /metrics HTTP/1.1\r\nHost: evil.example", b"421"),
             ):
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
                 writer.write(request + b"\r\n\r\n")
@@ -174,11 +177,14 @@ def test_statistics_report_metrics_and_display(capsys: pytest.CaptureFixture[str
     assert stats.state == "ended"
     assert stats.seconds > 0
     text = prometheus_text(stats)
-    for line in text.splitlines():
-        assert line.startswith(("# TYPE q2d2_", "q2d2_"))
-        if not line.startswith("#"):
-            float(line.split()[1])
-    assert "q2d2_playout_delay_p95_total_ms" in text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert all(name.startswith("q2d2_") for name in families)
+    assert families["q2d2_playout_played"].type == "counter"
+    assert "q2d2_playout_played_total" in text
+    assert families["q2d2_playout_delay_p95_network_ms"].type == "gauge"
+    assert families["q2d2_unsent_frames"].documentation == "frames waiting to be sent."
+    (ended,) = (s for s in families["q2d2_call"].samples if s.value)
+    assert ended.labels == {"q2d2_call": "ended"}
     report = "\n".join(report_lines(stats))
     for words in ("kbps codec", "on the wire", "delay p50", "delay p95", "concealed"):
         assert words in report
