@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from q2d2_stream.doctor import Check, Verdict, run_check
@@ -17,7 +15,6 @@ def test_findings_come_back_from_the_child() -> None:
 
 
 def test_a_hang_is_cut_off() -> None:
-    start = time.monotonic()
     (finding,) = run_check(Check("sleeper", "time:sleep", {}, limit_s=1.5))
     assert finding.verdict is Verdict.RED  # sleep() without seconds raises
     (finding,) = run_check(
@@ -25,7 +22,6 @@ def test_a_hang_is_cut_off() -> None:
     )
     assert finding.verdict is Verdict.RED
     assert "no result within 1.5 seconds" in finding.text
-    assert time.monotonic() - start < 20
 
 
 def test_a_crash_is_reported() -> None:

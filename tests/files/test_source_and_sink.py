@@ -4,8 +4,9 @@ import asyncio
 import shutil
 import subprocess
 import sys
-import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from q2d2_stream.files.file_sink import FileSink
 from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.files.wav_writer import WavWriter
 from tests.labs.audio import speech
+from tests.labs.virtual_clock import busy, run
+
+T = TypeVar("T")
 
 
 async def read_all(source: Source, frames: int = 10_000) -> list[np.ndarray]:
@@ -127,50 +131,54 @@ def test_file_to_file_is_exact(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got[: len(pcm)], pcm)
 
 
+async def timed(work: Coroutine[Any, Any, T]) -> tuple[T, float]:
+    """What ``work`` gives, and its seconds on the loop's clock."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    return await work, loop.time() - began
+
+
 @pytest.mark.parametrize("kind", ["file", "silence"])
 def test_sources_keep_real_time(tmp_path: Path, kind: str) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(24_000), 24_000)
     source: Source = FileSource(tmp_path / "a.wav") if kind == "file" else SilenceSource(75)
-    start = time.monotonic()
-    assert len(asyncio.run(read_all(source))) == 75
-    assert 73 / 75 < time.monotonic() - start < 4  # late only where the machine is busy
+    frames, seconds = run(timed(read_all(source)))
+    assert len(frames) == 75
+    assert seconds == pytest.approx(74 / 75, abs=0.001)  # the first comes at once
 
 
 @pytest.mark.parametrize("kind", ["file", "null"])
 def test_sinks_keep_real_time(tmp_path: Path, kind: str) -> None:
     sink: Sink = FileSink(tmp_path / "a.wav") if kind == "file" else NullSink()
 
-    async def run() -> None:
+    async def fill() -> None:
         async with sink:
             for _ in range(38):
                 await sink.ready()
                 sink.write(np.zeros(320, np.float32))
 
-    start = time.monotonic()
-    asyncio.run(run())
-    assert 36 / 75 < time.monotonic() - start < 4
+    _, seconds = run(timed(fill()))
+    assert seconds == pytest.approx(37 / 75, abs=0.001)
     assert sink.stats.frames == 38
 
 
 def test_pacer_catches_up_a_little_and_forgives_a_lot() -> None:
-    async def run() -> list[float]:
-        loop = asyncio.get_running_loop()
+    async def main() -> None:
         pacer = Pacer(0.01, max_lag_s=0.1)
-        await pacer.tick()
-        time.sleep(0.05)
-        caught_up = [loop.time()]
-        for _ in range(5):
-            await pacer.tick()
-        caught_up.append(loop.time())
-        time.sleep(0.15)
-        start = loop.time()
-        for _ in range(4):
-            await pacer.tick()
-        return [caught_up[1] - caught_up[0], loop.time() - start]
 
-    catching_up, forgiven = asyncio.run(run())
-    assert catching_up < 0.045
-    assert forgiven > 0.025
+        async def ticks(count: int) -> None:
+            for _ in range(count):
+                await pacer.tick()
+
+        await pacer.tick()
+        busy(0.05)
+        _, catching_up = await timed(ticks(5))
+        assert catching_up == pytest.approx(0.0, abs=0.001)
+        busy(0.15)
+        _, forgiven = await timed(ticks(4))
+        assert forgiven == pytest.approx(0.03, abs=0.001)
+
+    run(main())
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:

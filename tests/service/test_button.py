@@ -11,6 +11,7 @@ import pytest
 
 from q2d2_stream.errors import DeviceError, MissingExtra
 from q2d2_stream.service import push_to_talk
+from tests.labs.call import until
 
 PIN = 17
 
@@ -34,9 +35,10 @@ def test_the_microphone_is_open_while_the_button_is_held(pins: Any) -> None:
     async def run() -> None:
         with push_to_talk(PIN, muted.append):
             pin = pins.pin(PIN)
-            for press in (True, False):
-                pin.drive_low() if press else pin.drive_high()
-                await asyncio.sleep(0.1)
+            pin.drive_low()
+            await until(lambda: len(muted) == 2, "the press")
+            pin.drive_high()
+            await until(lambda: len(muted) == 3, "the release")
 
     asyncio.run(run())
     assert muted == [True, False, True]

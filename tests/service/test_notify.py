@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from q2d2_stream.service import Notifier, Watchdog
+from tests.labs.virtual_clock import busy, run
 
 
 class _Systemd:
@@ -69,7 +70,7 @@ def test_another_process_s_watchdog_is_not_ours() -> None:
 
 
 def _signs(systemd: _Systemd, *, talking: bool, flowing: bool, blocked: bool = False) -> int:
-    async def run() -> int:
+    async def main() -> int:
         async with Watchdog(Notifier(systemd.environment)) as watchdog:
             watchdog.observe(talking, 1)
             await asyncio.sleep(0.12)
@@ -77,14 +78,12 @@ def _signs(systemd: _Systemd, *, talking: bool, flowing: bool, blocked: bool = F
             for frames in range(2, 10):
                 watchdog.observe(talking, frames if flowing else 1)
                 if blocked:
-                    import time
-
-                    time.sleep(0.05)
+                    busy(0.05)
                 else:
                     await asyncio.sleep(0.05)
             return systemd.heard().count("WATCHDOG=1")
 
-    return asyncio.run(run())
+    return run(main())
 
 
 def test_signs_of_life_while_waiting_and_while_sound_flows(systemd: _Systemd) -> None:
