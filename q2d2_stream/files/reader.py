@@ -127,6 +127,7 @@ class SoundReader:
             return self._sound.open()
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
+            self._raise_error()
             raise InputError(
                 f"{self.name} cannot be read as sound ({reason}), expected a wav, flac or ogg file"
             ) from error

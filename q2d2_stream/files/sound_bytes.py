@@ -53,7 +53,7 @@ class SoundBytes:
         raise NotImplementedError
 
     def raise_error(self) -> None:
-        """Raise the OSError that reading met: libsndfile takes it for the end."""
+        """Raise what reading met, if anything: libsndfile takes it for the end."""
 
     def damage(self) -> list[str]:
         """What is damaged within, a sentence each; call it after the end."""

@@ -63,12 +63,12 @@ class _Guarded(io.RawIOBase):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         try:
             return self._stream.write(data)
-        except OSError as error:
+        except BaseException as error:  # a Ctrl-C, too
             self.error = self.error or error
             return 0
 
@@ -78,7 +78,7 @@ class _Guarded(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         try:
             return self._stream.seek(offset, whence)
-        except OSError as error:  # of what was buffered
+        except BaseException as error:  # of what was buffered
             self.error = self.error or error
             return 0
 

@@ -15,10 +15,11 @@ class _View(io.RawIOBase):
         self._prefix = prefix
         self._end = len(prefix) + length
         self._at = 0
-        self._error: OSError | None = None
+        self._error: BaseException | None = None
 
     def raise_error(self) -> None:
-        """Raise what reading met: libsndfile calls back, and takes an exception for the end."""
+        """Raise what reading met, a Ctrl-C included: libsndfile calls :meth:`readinto` back, and
+        an exception that leaves that is lost."""
         if self._error is not None:
             raise self._error
 
@@ -48,7 +49,7 @@ class _View(io.RawIOBase):
             while done < wanted:
                 try:
                     data = self._bytes(self._at, wanted - done)
-                except OSError as error:
+                except BaseException as error:
                     self._error = error
                     break
                 if not data:

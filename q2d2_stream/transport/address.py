@@ -90,5 +90,6 @@ def _check_name(text: str, host: str) -> None:
             f"{text!r} is not an address: the name has a part that is empty or longer than 63 "
             "characters, expected host:port"
         ) from error
-    if any(letter.isspace() or not letter.isprintable() for letter in host):
+    # Of the text: some of them are left out where it is taken apart.
+    if any(letter.isspace() or not letter.isprintable() for letter in text):
         raise InputError(f"{text!r} is not an address: there is a space in it, expected host:port")
