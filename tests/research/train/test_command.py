@@ -30,7 +30,7 @@ def test_two_processes_train_and_leave_a_checkpoint(tmp_path: Path, speech: np.n
         "--minutes",
         "0.001",
     ]
-    options = ["--stage", "1", "--processes", "2", "--batch", "1", "--frames", "30"]
+    options = ["--stage", "1", "--processes", "2", "--batch", "1"]
     done = subprocess.run(
         [*command, *options, "--out", str(tmp_path / "run")],
         cwd=ROOT, capture_output=True, text=True, timeout=280, check=False,
