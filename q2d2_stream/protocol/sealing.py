@@ -24,6 +24,8 @@ __all__ = [
     "HEADER_BYTES",
     "DirectionKeys",
     "Opened",
+    "Opener",
+    "Sealer",
     "Sealing",
     "Stream",
     "is_sealed",
@@ -94,34 +96,21 @@ class Opened:
         return self.counter % _SEQUENCES
 
 
-class Sealing:
-    """Seals what one side of a connection sends and opens what it receives.
+class Sealer:
+    """Seals what one side sends.
 
     Args:
-        send: keys of what this side sends.
-        receive: keys of what the peer sends.
-        send_sequence, receive_sequence: sequence numbers of both hellos.
+        keys: of this direction.
+        sequence: number of the first frame that will be sent, about.
     """
 
-    def __init__(
-        self,
-        send: DirectionKeys,
-        receive: DirectionKeys,
-        *,
-        send_sequence: int = 0,
-        receive_sequence: int = 0,
-    ) -> None:
-        self._seals = send.ciphers()
-        self._opens = receive.ciphers()
+    def __init__(self, keys: DirectionKeys, sequence: int = 0) -> None:
+        self._ciphers = keys.ciphers()
         # Counters of audio begin a round up, so that a frame numbered before the hello, which
         # may be among the first sent, has one too.
-        self._audio_counter = _SEQUENCES + send_sequence
+        self._audio_counter = _SEQUENCES + sequence
         self._has_sent_audio = False
-        self._next_control = 0
-        self._windows = {
-            Stream.AUDIO: ReplayWindow(_SEQUENCES + receive_sequence),
-            Stream.CONTROL: ReplayWindow(0),
-        }
+        self.next_control = 0
 
     def seal_audio(self, sequence: int, body: bytes) -> bytes:
         """Seal frames that begin at ``sequence``.
@@ -140,10 +129,31 @@ class Sealing:
         return self._seal(Stream.AUDIO, self._audio_counter, body)
 
     def seal_control(self, body: bytes) -> bytes:
-        """Seal a control message."""
-        counter = self._next_control
-        self._next_control += 1
+        """Seal a control message; its counter is :attr:`next_control`, which then moves on."""
+        counter = self.next_control
+        self.next_control += 1
         return self._seal(Stream.CONTROL, counter, body)
+
+    def _seal(self, stream: Stream, counter: int, body: bytes) -> bytes:
+        header = (stream << COUNTER_BITS | counter % (1 << COUNTER_BITS)).to_bytes(2, "big")
+        return header + self._ciphers[stream].seal(counter, header, body)
+
+
+class Opener:
+    """Opens what the peer sends, each message once.
+
+    Args:
+        keys: of this direction.
+        sequence: number of the first frame that will come, about.
+        control: counter of the first control message that will come, about.
+    """
+
+    def __init__(self, keys: DirectionKeys, sequence: int = 0, control: int = 0) -> None:
+        self._ciphers = keys.ciphers()
+        self._windows = {
+            Stream.AUDIO: ReplayWindow(_SEQUENCES + sequence),
+            Stream.CONTROL: ReplayWindow(control),
+        }
 
     def open(self, data: bytes) -> Opened:
         """Open a message from the peer, once.
@@ -159,10 +169,28 @@ class Sealing:
         counter = unwrap(low, window.highest + 1)
         if counter < 0 or not window.is_new(counter):
             raise SealError("a message came again, or too late to tell", is_replay=True)
-        body = self._opens[stream].open(counter, data[:HEADER_BYTES], data[HEADER_BYTES:])
+        body = self._ciphers[stream].open(counter, data[:HEADER_BYTES], data[HEADER_BYTES:])
         window.add(counter)
         return Opened(stream, counter, body)
 
-    def _seal(self, stream: Stream, counter: int, body: bytes) -> bytes:
-        header = (stream << COUNTER_BITS | counter % (1 << COUNTER_BITS)).to_bytes(2, "big")
-        return header + self._seals[stream].seal(counter, header, body)
+
+class Sealing:
+    """Seals what one side of a connection sends and opens what it receives.
+
+    Args:
+        send: keys of what this side sends.
+        receive: keys of what the peer sends.
+        send_sequence, receive_sequence: sequence numbers of both hellos.
+    """
+
+    def __init__(
+        self,
+        send: DirectionKeys,
+        receive: DirectionKeys,
+        *,
+        send_sequence: int = 0,
+        receive_sequence: int = 0,
+    ) -> None:
+        sealer, opener = Sealer(send, send_sequence), Opener(receive, receive_sequence)
+        self.seal_audio, self.seal_control = sealer.seal_audio, sealer.seal_control
+        self.open = opener.open

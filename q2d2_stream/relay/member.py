@@ -1,0 +1,76 @@
+"""One member's connection: what waits for it, and what it may send."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from q2d2_stream.protocol.limits import TokenBucket
+from q2d2_stream.relay.limits import RelayLimits
+from q2d2_stream.relay.room import Outlet
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+
+__all__ = ["MemberConnection"]
+
+
+class MemberConnection(Outlet):
+    """Writes at once while the member keeps up; otherwise keeps the newest messages.
+
+    Args:
+        websocket: to the member.
+        limits: of the relay.
+        now: seconds.
+
+    Attributes:
+        dropped: messages that the member was too slow for.
+    """
+
+    def __init__(self, websocket: ServerConnection, limits: RelayLimits, now: float) -> None:
+        self.dropped = 0
+        self._websocket, self._limits = websocket, limits
+        self._waiting: deque[tuple[bytes, bool]] = deque()
+        self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
+        self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
+
+    def may_send(self, size: int, now: float) -> bool:
+        """Whether a message of the member, of ``size`` bytes, is within its limits."""
+        return self._messages.take(1, now) and self._bytes.take(size, now)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits: :meth:`flush` is to be called from time to time."""
+        return bool(self._waiting)
+
+    def forward(self, data: bytes, *, audio: bool) -> None:
+        """As :meth:`Outlet.forward`: never blocks, and never keeps more than the limit."""
+        if not self._waiting and not self._is_slow():
+            self._write(data)
+            return
+        self._waiting.append((data, audio))
+        if len(self._waiting) > self._limits.backlog_messages:
+            self._drop_oldest()
+
+    def flush(self) -> None:
+        """Write what waits, as far as the member has caught up."""
+        while self._waiting and not self._is_slow():
+            self._write(self._waiting.popleft()[0])
+
+    def _drop_oldest(self) -> None:
+        """Sound before what changes who is in the room: that cannot be missed."""
+        at = next((i for i, (_, audio) in enumerate(self._waiting) if audio), None)
+        if at is None:  # only control waits: the member is lost, and its pings will say so
+            self._waiting.popleft()
+        else:
+            del self._waiting[at]
+        self.dropped += 1
+
+    def _is_slow(self) -> bool:
+        unsent = self._websocket.transport.get_write_buffer_size()
+        return unsent > self._limits.backlog_bytes
+
+    def _write(self, data: bytes) -> None:
+        from websockets.asyncio.server import broadcast
+
+        broadcast([self._websocket], data)

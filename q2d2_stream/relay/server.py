@@ -1,0 +1,329 @@
+"""The relay's process: connections, admission, rooms, and a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import secrets
+import ssl
+import time
+from collections import Counter
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+from q2d2_stream.errors import DeviceError, HandshakeError, WireError
+from q2d2_stream.relay.bus import Bus, MemoryBus
+from q2d2_stream.relay.limits import RelayLimits
+from q2d2_stream.relay.member import MemberConnection
+from q2d2_stream.relay.room import ROSTER_S, Room
+from q2d2_stream.rooms.keys import member_id, verify_admission
+from q2d2_stream.rooms.messages import (
+    CHALLENGE_BYTES,
+    Challenge,
+    Join,
+    Moved,
+    Ping,
+    Pong,
+    Refused,
+    RelayMessage,
+    RoomReason,
+    Sent,
+    decode,
+    encode,
+)
+from q2d2_stream.transport.address import Address
+from q2d2_stream.transport.limits import ConnectionLimits
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.http11 import Request, Response
+
+__all__ = ["Relay"]
+
+logger = logging.getLogger(__name__)
+
+_FLUSH_S = 0.02
+_CLOSE_GOING_AWAY = 1001
+
+
+class Relay:
+    """Holds rooms.
+
+    Args:
+        address: where to listen.
+        bus: to other relays; None for a relay alone.
+        ssl_context: for ``wss://``; without one a proxy in front ends TLS.
+        limits: what members and strangers may do.
+
+    Attributes:
+        limits: of strangers, as the connections ask for them.
+        refused: connections that were turned away.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        bus: Bus | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        limits: RelayLimits | None = None,
+    ) -> None:
+        self._address, self._ssl = address, ssl_context
+        self._limits = limits or RelayLimits()
+        self.limits: ConnectionLimits = self._limits.strangers
+        self.refused = 0
+        self.bus = bus or MemoryBus()
+        self.id = secrets.token_bytes(8)
+        self.rooms: dict[bytes, Room] = {}
+        self._members: dict[ServerConnection, MemberConnection] = {}
+        self._from: Counter[str] = Counter()
+        self._rooms_from: Counter[tuple[str, bytes]] = Counter()
+        self._server: Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on, once started."""
+        assert self._server is not None
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    @property
+    def people(self) -> int:
+        """Members connected to this relay."""
+        return len(self._members)
+
+    @property
+    def dropped(self) -> int:
+        """Messages that members who are here now were too slow for."""
+        return sum(member.dropped for member in self._members.values())
+
+    async def start(self) -> None:
+        """Listen. Raises DeviceError when the address or the bus cannot be used."""
+        from websockets.asyncio.server import ServerConnection, serve
+
+        from q2d2_stream.transport.limiter import LimitedConnection
+
+        await self.bus.start()
+        silent = logging.getLogger(f"{__name__}.websockets")
+        silent.setLevel(logging.CRITICAL)  # strangers must not fill the log
+        try:
+            self._server = await serve(
+                self._serve,
+                self._address.host,
+                self._address.port,
+                ssl=self._ssl,
+                create_connection=cast(
+                    type[ServerConnection], functools.partial(LimitedConnection, self)
+                ),
+                process_request=self._answer,
+                compression=None,
+                max_size=self._limits.message_bytes,
+                open_timeout=self.limits.open_s,
+                close_timeout=1.0,
+                ping_interval=self._limits.ping_s,
+                ping_timeout=2 * self._limits.ping_s,
+                server_header=None,
+                logger=silent,
+            )
+        except OSError as error:
+            raise DeviceError(
+                f"{self._address} cannot be listened on ({error.strerror or error}): "
+                "choose another --listen address"
+            ) from error
+        self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._flush())]
+
+    async def stop(self) -> None:
+        """Send everybody elsewhere, wait until they have gone, then stop."""
+        self._stopping = True
+        for member in self._members.values():
+            member.forward(encode(Moved()), audio=False)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.drain_s):
+                while self._members:
+                    await asyncio.sleep(_FLUSH_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop at once."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            self._server.close(close_connections=True)
+            await self._server.wait_closed()
+        await self.bus.close()
+
+    def admit(self, host: str) -> bool:
+        """Count a new TCP connection from ``host``; False when it is one too many."""
+        limits = self.limits
+        full = self._from[host] >= limits.per_address or self._from.total() >= limits.connections
+        if full or self._stopping:
+            self.refused += 1
+            return False
+        self._from[host] += 1
+        return True
+
+    def forget(self, host: str) -> None:
+        """A connection that was admitted has ended."""
+        self._from[host] -= 1
+        if not self._from[host]:
+            del self._from[host]
+
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        """What is asked by plain HTTP: whether the relay is alive, and ready for more."""
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return None
+        if request.path == "/healthz":
+            return connection.respond(HTTPStatus.OK, "alive\n")
+        if request.path == "/readyz":
+            ready = self.bus.connected and not self._stopping
+            status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+            return connection.respond(status, "ready\n" if ready else "not ready\n")
+        return connection.respond(HTTPStatus.NOT_FOUND, "this is a q2d2-stream relay\n")
+
+    async def _serve(self, websocket: ServerConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        with suppress(ConnectionClosed):
+            challenge = secrets.token_bytes(CHALLENGE_BYTES)
+            await websocket.send(encode(Challenge(challenge)))
+            try:
+                async with asyncio.timeout(self._limits.join_s):
+                    join = await self._read_join(websocket)
+                room = self._find_room(join, challenge, _host(websocket))
+            except TimeoutError:
+                return
+            except _NotAdmittedError as error:
+                self.refused += 1
+                await websocket.send(encode(Refused(error.reason, str(error))))
+                return
+            await self._hold(websocket, room, join)
+
+    async def _read_join(self, websocket: ServerConnection) -> Join:
+        try:
+            message = decode(_binary(await websocket.recv()), from_member=True)
+        except HandshakeError as error:
+            raise _NotAdmittedError(RoomReason.VERSION, str(error)) from error
+        except WireError as error:
+            raise _NotAdmittedError(RoomReason.PROTOCOL, str(error)) from error
+        if not isinstance(message, Join):
+            raise _NotAdmittedError(RoomReason.PROTOCOL, "expected to be asked to let you in")
+        return message
+
+    def _find_room(self, join: Join, challenge: bytes, host: str) -> Room:
+        """The room, made where it is the first of this relay; _NotAdmittedError otherwise."""
+        limits = self._limits
+        if not verify_admission(
+            join.public_key, join.signature, challenge, join.room_id, join.nonce
+        ):
+            raise _NotAdmittedError(RoomReason.PROOF, "this is not the key of that room")
+        known = {room for place, room in self._rooms_from if place == host}
+        if join.room_id not in known and len(known) >= limits.rooms_per_address:
+            raise _NotAdmittedError(
+                RoomReason.LIMIT,
+                f"people from your address are in {len(known)} rooms, expected no more at once",
+            )
+        room = self.rooms.get(join.room_id)
+        if room is None:
+            if len(self.rooms) >= limits.rooms:
+                raise _NotAdmittedError(RoomReason.LIMIT, "this relay holds no more rooms")
+            return Room(self.id, limits.speakers, limits.members)
+        if room.is_full:
+            raise _NotAdmittedError(
+                RoomReason.FULL, f"the room is full: {limits.members} people are in it"
+            )
+        if room.has(member_id(join.nonce)):
+            raise _NotAdmittedError(RoomReason.AGAIN, "the number is taken, come again")
+        return room
+
+    async def _hold(self, websocket: ServerConnection, room: Room, join: Join) -> None:
+        """A member's stay in the room."""
+        room_id, place = join.room_id, (_host(websocket), join.room_id)
+        member = MemberConnection(websocket, self._limits, time.monotonic())
+        cast("_Trusted", websocket).trust()
+        is_first = room_id not in self.rooms
+        self.rooms.setdefault(room_id, room)
+        self._members[websocket] = member
+        self._rooms_from[place] += 1
+        try:
+            roster = room.join(join.nonce, member)
+            if is_first:
+                await self.bus.subscribe(room_id, functools.partial(self._on_bus, room_id))
+            self.bus.publish(room_id, roster)
+            async for data in websocket:
+                self._on_message(_binary(data), room_id, room, member, join.nonce)
+        finally:
+            del self._members[websocket]
+            self._rooms_from[place] -= 1
+            if not self._rooms_from[place]:
+                del self._rooms_from[place]
+            self.bus.publish(room_id, room.leave(join.nonce))
+            if room.is_empty and self.rooms.get(room_id) is room:
+                del self.rooms[room_id]
+                await self.bus.unsubscribe(room_id)
+
+    def _on_message(
+        self, data: bytes, room_id: bytes, room: Room, member: MemberConnection, nonce: bytes
+    ) -> None:
+        now = time.monotonic()
+        if not member.may_send(len(data), now):
+            return
+        try:
+            message = decode(data, from_member=True)
+        except (WireError, HandshakeError):
+            room.counts.malformed += 1
+            return
+        if isinstance(message, Sent):
+            told = room.receive(message, nonce, now)
+            if told is not None:
+                self.bus.publish(room_id, told)
+        elif isinstance(message, Ping):
+            member.forward(encode(Pong(message.time_us)), audio=True)
+        elif isinstance(message, RelayMessage):
+            room.counts.malformed += 1
+
+    def _on_bus(self, room_id: bytes, data: bytes) -> None:
+        room = self.rooms.get(room_id)
+        if room is not None and room.receive_from_bus(data, time.monotonic()):
+            self.bus.publish(room_id, room.roster())
+
+    async def _tell(self) -> None:
+        """Tell the other relays who is here, again and again, and forget who is not told of."""
+        while True:
+            await asyncio.sleep(ROSTER_S)
+            for room_id, room in list(self.rooms.items()):
+                room.tick(time.monotonic())
+                self.bus.publish(room_id, room.roster())
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            for member in self._members.values():
+                if member.is_behind:
+                    member.flush()
+
+
+class _Trusted:
+    """What the connection is told once its member is in the room."""
+
+    def trust(self) -> None:
+        """The limits are a member's from now on."""
+
+
+class _NotAdmittedError(Exception):
+    def __init__(self, reason: RoomReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+def _host(websocket: ServerConnection) -> str:
+    address = websocket.remote_address
+    return str(address[0]) if address else "unknown"
+
+
+def _binary(data: bytes | str) -> bytes:
+    """A text message is as malformed as an empty one."""
+    return b"" if isinstance(data, str) else bytes(data)

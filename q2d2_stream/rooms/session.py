@@ -1,0 +1,365 @@
+"""One member's connection to a room, without sockets or clocks: bytes and times in, events and
+bytes out, as :class:`q2d2_stream.protocol.Session`."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from q2d2_stream.errors import HandshakeError, SealError, WireError
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.protocol.audio import AudioWriter
+from q2d2_stream.protocol.counters import Counters
+from q2d2_stream.protocol.endpoint import Direction, Endpoint
+from q2d2_stream.protocol.limits import Limits
+from q2d2_stream.protocol.messages import Mute, Text
+from q2d2_stream.protocol.messages import Pong as PeerPong
+from q2d2_stream.protocol.messages import decode as decode_control
+from q2d2_stream.protocol.round_trip import RoundTrip
+from q2d2_stream.protocol.sealing import Sealer
+from q2d2_stream.rooms.events import (
+    Admitted,
+    MemberAudio,
+    MemberJoined,
+    MemberLeft,
+    MemberMuted,
+    MemberNamed,
+    MemberText,
+    RoomClosed,
+    RoomEvent,
+)
+from q2d2_stream.rooms.events import Moved as MovedEvent
+from q2d2_stream.rooms.intro import INTRO_KIND, Intro
+from q2d2_stream.rooms.keys import RoomKeys, member_id
+from q2d2_stream.rooms.member import Member
+from q2d2_stream.rooms.messages import (
+    MAX_MEMBERS,
+    Audio,
+    Challenge,
+    Control,
+    Join,
+    Joined,
+    Left,
+    Moved,
+    Ping,
+    Pong,
+    Refused,
+    RelayMessage,
+    RoomKind,
+    Sent,
+    Welcome,
+    decode,
+    encode,
+)
+
+__all__ = ["RoomSession", "RoomState"]
+
+# Somebody who comes in is introduced to at once; many who come at the same time, together.
+_INTRO_PAUSE_S = 0.2
+
+
+class RoomState(Enum):
+    """Where a session stands; it only moves forward."""
+
+    CHALLENGE = "waiting for the relay"
+    JOINING = "asking to be let in"
+    IN_ROOM = "in the room"
+    CLOSED = "closed"
+
+
+class RoomSession:
+    """The state machine of one member on one connection.
+
+    Args:
+        keys: of the room.
+        endpoint: what this side can encode and decode; its first model is the one it sends with.
+        name: how the others shall call this side; may be empty.
+        now: seconds, from any monotonic origin.
+        sequence: number of the first frame that will be sent.
+        limits: times and sizes.
+        nonce: 16 bytes in place of random ones, for tests.
+
+    No method raises anything for what comes from the relay or the other members.
+    """
+
+    def __init__(
+        self,
+        keys: RoomKeys,
+        endpoint: Endpoint,
+        name: str,
+        now: float,
+        *,
+        sequence: int = 0,
+        limits: Limits | None = None,
+        nonce: bytes | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.members: dict[int, Member] = {}
+        self._keys, self._endpoint, self._name = keys, endpoint, name
+        self._limits = limits or Limits()
+        self._nonce = RoomKeys.new_nonce() if nonce is None else nonce
+        self._sealer = Sealer(keys.member_keys(self._nonce), sequence)
+        self._next_sequence = sequence
+        self._writer = AudioWriter(self._direction())
+        self._state = RoomState.CHALLENGE
+        self._muted = False
+        self._started = self._last_heard = self._next_ping = now
+        self._intro_at: float | None = None
+        self._last_intro = float("-inf")
+        self._outgoing: deque[bytes] = deque()
+        self._round_trip = RoundTrip()
+
+    @property
+    def state(self) -> RoomState:
+        """Where the session stands."""
+        return self._state
+
+    @property
+    def member(self) -> int:
+        """This side's own number."""
+        return member_id(self._nonce)
+
+    @property
+    def rtt_s(self) -> float | None:
+        """Latest round trip to the relay and back, in seconds."""
+        return self._round_trip.rtt_s
+
+    def unanswered_s(self, now: float) -> float:
+        """Age of the oldest ping without an answer."""
+        return self._round_trip.unanswered_s(now)
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`tick` wants to be called next; None when closed."""
+        if self._state is RoomState.CLOSED:
+            return None
+        if self._state is not RoomState.IN_ROOM:
+            return self._started + self._limits.handshake_s
+        times = [self._next_ping, self._last_heard + self._limits.idle_s]
+        return min([*times, self._intro_at] if self._intro_at is not None else times)
+
+    def data_to_send(self) -> list[bytes]:
+        """Messages to send, in order; empties the list."""
+        data = list(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def receive_data(self, data: bytes | str, now: float) -> list[RoomEvent]:
+        """One whole message has come from the relay."""
+        if self._state is RoomState.CLOSED:
+            return []
+        self.counters.received += 1
+        self.counters.received_bytes += len(data)
+        try:
+            if isinstance(data, str) or len(data) > self._limits.message_bytes:
+                raise WireError(f"a message of {len(data)} bytes or characters came")
+            message = decode(bytes(data))
+            self._last_heard = now
+            if isinstance(message, Audio):
+                return self._on_audio(message, now)
+            if isinstance(message, Control):
+                return self._on_control(message, now)
+            return self._on_relay(message, now)
+        except SealError as error:
+            self.counters.replayed += error.is_replay
+            self.counters.forged += not error.is_replay
+        except HandshakeError as error:
+            return self._closed(RoomClosed(None, str(error)))
+        except WireError:
+            self.counters.malformed += 1
+        return []
+
+    def tick(self, now: float) -> list[RoomEvent]:
+        """Time has passed: deadlines are checked, pings and introductions made."""
+        if self._state is RoomState.CLOSED:
+            return []
+        limits = self._limits
+        if self._state is not RoomState.IN_ROOM:
+            if now < self._started + limits.handshake_s:
+                return []
+            text = f"the relay did not let this side in within {limits.handshake_s:g} seconds"
+            return self._closed(RoomClosed(None, text))
+        if now >= self._last_heard + limits.idle_s:
+            text = f"nothing was heard of the relay for {limits.idle_s:g} seconds"
+            return self._closed(RoomClosed(None, text))
+        if now >= self._next_ping:
+            self._next_ping = now + limits.ping_s
+            self._send(encode(Ping(self._round_trip.ping(now).time_us)))
+        if self._intro_at is not None and now >= self._intro_at:
+            self._introduce(now)
+        return []
+
+    def send_audio(self, frames: AudioFrames, *, voiced: bool = True) -> bool:
+        """Queue frames for everybody; False, and nothing queued, unless in the room.
+
+        Args:
+            frames: of the first model of this side's endpoint, their numbers ascending.
+            voiced: whether they hold voice: the relay forwards only some who talk at once.
+
+        Raises InputError when the frames do not fit the model, or do not ascend.
+        """
+        if self._state is not RoomState.IN_ROOM:
+            return False
+        body = self._writer.write(frames)
+        sealed = self._sealer.seal_audio(frames.sequence, body)
+        self._next_sequence = frames.sequence + len(frames.indices) & 0xFFFFFFFF
+        if not self._send(Sent(RoomKind.VOICE if voiced else RoomKind.AUDIO, sealed).to_relay()):
+            return False
+        self.counters.sent_frames += len(frames.indices)
+        return True
+
+    def send(self, message: Mute | Text) -> bool:
+        """Queue a message for everybody; False, and nothing queued, unless in the room."""
+        if isinstance(message, Mute):
+            self._muted = message.muted
+        return self._state is RoomState.IN_ROOM and self._send_control(
+            bytes([message.KIND]) + message.to_body()
+        )
+
+    def close(self) -> list[RoomEvent]:
+        """Leave for good; the relay tells the others when the connection ends."""
+        if self._state is RoomState.CLOSED:
+            return []
+        return self._closed(RoomClosed(None, "this side left the room"))
+
+    def connection_lost(self) -> list[RoomEvent]:
+        """The connection to the relay broke."""
+        if self._state is RoomState.CLOSED:
+            return []
+        return self._closed(RoomClosed(None, "the connection to the relay broke"))
+
+    # -- what the relay says ----------------------------------------------------------------------
+
+    def _on_relay(self, message: object, now: float) -> list[RoomEvent]:
+        if isinstance(message, Challenge) and self._state is RoomState.CHALLENGE:
+            self._state = RoomState.JOINING
+            signature = self._keys.sign_admission(message.challenge, self._nonce)
+            keys = self._keys
+            self._send(encode(Join(keys.room_id, keys.public_key, signature, self._nonce)))
+            return []
+        if isinstance(message, Welcome) and self._state is RoomState.JOINING:
+            self._state = RoomState.IN_ROOM
+            self._next_ping = now
+            others = [nonce for nonce in message.nonces if nonce != self._nonce]
+            for nonce in others:
+                self._add(nonce, now)
+            self._introduce(now)
+            return [Admitted(tuple(self.members)), *map(MemberJoined, self.members)]
+        if isinstance(message, Refused):
+            return self._closed(RoomClosed(message.reason, message.text))
+        if self._state is not RoomState.IN_ROOM:
+            self.counters.out_of_place += 1
+            return []
+        if isinstance(message, Joined):
+            return self._on_joined(message, now)
+        if isinstance(message, Left):
+            if self.members.pop(message.member, None) is None:
+                return []
+            self._writer = AudioWriter(self._direction())
+            return [MemberLeft(message.member)]
+        if isinstance(message, Pong):
+            if not self._round_trip.pong(PeerPong(message.time_us, 0), now):
+                self.counters.out_of_place += 1
+            return []
+        if isinstance(message, Moved):
+            return [MovedEvent()]
+        if isinstance(message, RelayMessage):
+            self.counters.out_of_place += 1
+        else:
+            self.counters.unknown += 1
+        return []
+
+    def _on_joined(self, message: Joined, now: float) -> list[RoomEvent]:
+        if message.nonce == self._nonce or message.member in self.members:
+            return []
+        if not self._add(message.nonce, now):
+            self.counters.rate_limited += 1
+            return []
+        self._intro_at = max(now, self._last_intro + _INTRO_PAUSE_S)
+        return [MemberJoined(message.member), *self.tick(now)]
+
+    def _add(self, nonce: bytes, now: float) -> bool:
+        if len(self.members) >= MAX_MEMBERS:
+            return False
+        keys = self._keys.member_keys(nonce)
+        self.members[member_id(nonce)] = Member(keys, self._endpoint, now)
+        return True
+
+    # -- what the members say ---------------------------------------------------------------------
+
+    def _on_audio(self, message: Audio, now: float) -> list[RoomEvent]:
+        member = self.members.get(message.member)
+        if member is None:
+            self.counters.out_of_place += 1
+            return []
+        frames = member.read_audio(message.sealed, now)
+        if frames is None:
+            self.counters.duplicate += 1
+            return []
+        self.counters.received_frames += len(frames.indices)
+        return [MemberAudio(message.member, frames)]
+
+    def _on_control(self, message: Control, now: float) -> list[RoomEvent]:
+        number, member = message.member, self.members.get(message.member)
+        if member is None:
+            self.counters.out_of_place += 1
+            return []
+        body = member.open_control(message.counter, message.sealed).body
+        if body[:1] == bytes([INTRO_KIND]):
+            member.introduce(Intro.from_body(body[1:]))
+            assert member.intro is not None
+            self._writer = AudioWriter(self._direction())
+            return [MemberNamed(number, member.intro.name, member.model)]
+        inner = decode_control(body)
+        if isinstance(inner, Mute | Text) and not member.notes.take(1, now):
+            self.counters.rate_limited += 1
+            return []
+        if isinstance(inner, Mute):
+            member.muted = inner.muted
+            return [MemberMuted(number, inner.muted)]
+        if isinstance(inner, Text):
+            return [MemberText(number, inner.text)]
+        self.counters.unknown += 1
+        return []
+
+    # -- what this side says ----------------------------------------------------------------------
+
+    def _introduce(self, now: float) -> None:
+        self._intro_at, self._last_intro = None, now
+        models = tuple(model.offer for model in self._endpoint.models)
+        intro = Intro(self._name, models, self._next_sequence)
+        self._send_control(bytes([INTRO_KIND]) + intro.to_body())
+        if self._muted:
+            self.send(Mute(True))
+        self._writer = AudioWriter(self._direction())  # tells the time of its frames again
+
+    def _direction(self) -> Direction:
+        """How this side sends: coded only where all who were introduced have the same tables."""
+        model = self._endpoint.models[0]
+        rates, coder = set(model.rates), model.coder
+        for member in self.members.values():
+            offers = member.intro.models if member.intro is not None else ()
+            offer = next((o for o in offers if o.model_hash == model.model_hash), None)
+            if offer is None:
+                continue
+            rates &= set(offer.rates)
+            if coder is not None and offer.tables != coder.checksum:
+                coder = None
+        return Direction(model, tuple(sorted(rates or model.rates)), coder)
+
+    def _send_control(self, body: bytes) -> bool:
+        counter = self._sealer.next_control
+        return self._send(Sent.control(counter, self._sealer.seal_control(body)).to_relay())
+
+    def _send(self, data: bytes) -> bool:
+        if len(self._outgoing) >= self._limits.outgoing_messages:
+            self.counters.not_sent += 1
+            return False
+        self._outgoing.append(data)
+        self.counters.sent += 1
+        self.counters.sent_bytes += len(data)
+        return True
+
+    def _closed(self, event: RoomClosed) -> list[RoomEvent]:
+        self._state = RoomState.CLOSED
+        return [event]

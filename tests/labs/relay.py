@@ -1,0 +1,143 @@
+"""Real relays on 127.0.0.1, and members that speak to them over real websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from q2d2_stream.relay import Bus, Relay, RelayLimits
+from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomKeys, RoomLink, RoomSession
+from q2d2_stream.transport import parse_address
+from tests.labs.rooms import endpoint
+
+__all__ = ["Guest", "NatsServer", "relay", "run", "until"]
+
+
+@asynccontextmanager
+async def relay(bus: Bus | None = None, limits: RelayLimits | None = None) -> AsyncIterator[Relay]:
+    """A relay on a free port."""
+    it = Relay(parse_address("127.0.0.1:0"), bus, limits=limits)
+    await it.start()
+    try:
+        yield it
+    finally:
+        await it.close()
+
+
+def run(coroutine: Coroutine[None, None, None], limit_s: float = 60.0) -> None:
+    """Run a test in real time: relays and members are joined by real sockets."""
+    asyncio.run(asyncio.wait_for(coroutine, limit_s))
+
+
+async def until(true: object, what: str, limit_s: float = 30.0) -> None:
+    """Wait until a function says so."""
+    end = time.monotonic() + limit_s
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end, f"waited {limit_s:g} s for {what}"
+        await asyncio.sleep(0.01)
+
+
+class Guest:
+    """A member over a websocket of its own."""
+
+    def __init__(self, link: RoomLink, name: str = "") -> None:
+        self.keys = RoomKeys(link.secret)
+        self.session = RoomSession(self.keys, endpoint(), name, time.monotonic())
+        self.events: list[RoomEvent] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self.websocket: ClientConnection | None = None
+
+    @property
+    def closed(self) -> RoomClosed | None:
+        """Why it is over."""
+        return next((e for e in self.events if isinstance(e, RoomClosed)), None)
+
+    async def enter(self, port: int) -> Guest:
+        """Go in, and wait until the relay has answered."""
+        self.websocket = await connect(f"ws://127.0.0.1:{port}/room", compression=None)
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._tick())]
+        await until(
+            lambda: self.closed or any(isinstance(e, Admitted) for e in self.events), "the relay"
+        )
+        return self
+
+    async def leave(self) -> None:
+        """Go out."""
+        for task in self._tasks:
+            task.cancel()
+        assert self.websocket is not None
+        await self.websocket.close()
+
+    async def flush(self) -> None:
+        """Send what waits."""
+        assert self.websocket is not None
+        for data in self.session.data_to_send():
+            await self.websocket.send(data)
+
+    async def _read(self) -> None:
+        assert self.websocket is not None
+        with suppress(Exception):
+            async for data in self.websocket:
+                self.events += self.session.receive_data(data, time.monotonic())
+                await self.flush()
+        self.events += self.session.connection_lost()
+
+    async def _tick(self) -> None:
+        with suppress(Exception):
+            while self.session.deadline is not None:
+                await asyncio.sleep(0.05)
+                self.events += self.session.tick(time.monotonic())
+                await self.flush()
+
+
+class NatsServer:
+    """A real nats-server on a free port, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = shutil.which("nats-server") or "/usr/sbin/nats-server"
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def missing() -> str | None:
+        """Why it cannot be run; None where it can."""
+        found = shutil.which("nats-server") or Path("/usr/sbin/nats-server").exists()
+        return None if found else "nats-server is not installed (Debian: nats-server)"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [self._program, "-a", "127.0.0.1", "-p", str(self.port)]
+        log = (self._folder / "nats.log").open("ab")
+        self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        for _ in range(500):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.1):
+                return
+            time.sleep(0.02)
+        raise AssertionError("nats-server does not answer")
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @contextmanager
+    def running(self) -> Iterator[NatsServer]:
+        """Within the block it runs, unless it is killed there."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.kill()
