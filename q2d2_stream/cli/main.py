@@ -24,6 +24,7 @@ _COMMANDS = {
     "info": "show what a .q2d2 file or a model holds",
     "doctor": "check whether this machine can hold a call",
     "serve": "answer or keep calls without anybody at the machine (systemd)",
+    "relay": "hold rooms for any number of people behind any router",
     "bench": "measure the speed of the codec on this machine",
     "grid": "draw the lattice",
 }

@@ -46,6 +46,13 @@ class RoomCounts:
     silenced: int = 0  # audio of members beyond those who may talk at once
     malformed: int = 0
 
+    def __iadd__(self, other: RoomCounts) -> RoomCounts:
+        self.received += other.received
+        self.forwarded += other.forwarded
+        self.silenced += other.silenced
+        self.malformed += other.malformed
+        return self
+
 
 @dataclass
 class _Elsewhere:

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,7 @@ from q2d2_stream.errors import DeviceError, HandshakeError, WireError
 from q2d2_stream.relay.bus import Bus, MemoryBus
 from q2d2_stream.relay.limits import RelayLimits
 from q2d2_stream.relay.member import MemberConnection
-from q2d2_stream.relay.room import ROSTER_S, Room
+from q2d2_stream.relay.room import ROSTER_S, Room, RoomCounts
 from q2d2_stream.rooms.keys import member_id, verify_admission
 from q2d2_stream.rooms.messages import (
     CHALLENGE_BYTES,
@@ -83,6 +84,7 @@ class Relay:
         self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._counts, self._dropped = RoomCounts(), 0
 
     @property
     def port(self) -> int:
@@ -97,8 +99,15 @@ class Relay:
 
     @property
     def dropped(self) -> int:
-        """Messages that members who are here now were too slow for."""
-        return sum(member.dropped for member in self._members.values())
+        """Messages that members were too slow for."""
+        return self._dropped + sum(member.dropped for member in self._members.values())
+
+    def counts(self) -> RoomCounts:
+        """What all rooms counted, those that are gone too."""
+        total = replace(self._counts)
+        for room in self.rooms.values():
+            total += room.counts
+        return total
 
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address or the bus cannot be used."""
@@ -257,12 +266,14 @@ class Relay:
                 self._on_message(_binary(data), room_id, room, member, join.nonce)
         finally:
             del self._members[websocket]
+            self._dropped += member.dropped
             self._rooms_from[place] -= 1
             if not self._rooms_from[place]:
                 del self._rooms_from[place]
             self.bus.publish(room_id, room.leave(join.nonce))
             if room.is_empty and self.rooms.get(room_id) is room:
                 del self.rooms[room_id]
+                self._counts += room.counts
                 await self.bus.unsubscribe(room_id)
 
     def _on_message(

@@ -12,7 +12,9 @@ from q2d2_stream.cli import main as module
 from q2d2_stream.cli.exit_codes import EXIT_CODES, ExitCode
 from q2d2_stream.cli.main import main
 
-COMMANDS = ("call", "loopback", "encode", "decode", "info", "doctor", "serve", "bench", "grid")
+COMMANDS = (
+    "call", "loopback", "encode", "decode", "info", "doctor", "serve", "relay", "bench", "grid",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
