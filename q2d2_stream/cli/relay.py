@@ -48,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rooms", type=int, default=1024, help="rooms at once (default: 1024)")
     parser.add_argument(
-        "--connections", type=int, default=4096, help="connections at once (default: 4096)"
+        "--people", type=int, default=4096, help="people in all rooms (default: 4096)"
     )
     parser.add_argument(
         "--per-address", type=int, default=64,
-        help="connections from one address; more where many sit behind one router (default: 64)",
+        help="people from one address; more where many sit behind one router (default: 64)",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", type=int, metavar="PORT",
@@ -76,7 +76,6 @@ def run(args: argparse.Namespace) -> int:
 async def _relay(args: argparse.Namespace) -> None:
     from q2d2_stream.relay import Relay, RelayLimits
     from q2d2_stream.transport.address import parse_address
-    from q2d2_stream.transport.limits import ConnectionLimits
     from q2d2_stream.transport.tls import server_context
 
     if args.tls_key and not args.tls_cert:
@@ -89,7 +88,7 @@ async def _relay(args: argparse.Namespace) -> None:
             "--tls-cert, or listen on 127.0.0.1 behind a proxy"
         )
     limits = RelayLimits(
-        strangers=ConnectionLimits(per_address=args.per_address, connections=args.connections),
+        people=args.people, people_per_address=args.per_address,
         rooms=args.rooms, members=args.members, speakers=args.speakers,
     )  # fmt: skip
     relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits)

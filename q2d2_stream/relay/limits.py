@@ -16,7 +16,9 @@ class RelayLimits:
     """Bounds of one relay process.
 
     Attributes:
-        strangers: connections, before and after they are let in.
+        strangers: connections that were not let into a room yet.
+        people: members at once, in all rooms.
+        people_per_address: members from one address: all who sit behind one router.
         rooms: rooms at once.
         rooms_per_address: rooms that people from one address are in.
         members: people in a room, those of other relays too.
@@ -32,9 +34,9 @@ class RelayLimits:
         drain_s: seconds that members have to go elsewhere when the relay stops.
     """
 
-    strangers: ConnectionLimits = field(
-        default_factory=lambda: ConnectionLimits(per_address=64, connections=4096)
-    )
+    strangers: ConnectionLimits = field(default_factory=lambda: ConnectionLimits(strangers=256))
+    people: int = 4096
+    people_per_address: int = 64
     rooms: int = 1024
     rooms_per_address: int = 16
     members: int = 32

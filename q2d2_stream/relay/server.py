@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from q2d2_stream.errors import DeviceError, HandshakeError, WireError
 from q2d2_stream.relay.bus import Bus, MemoryBus
@@ -35,11 +35,14 @@ from q2d2_stream.rooms.messages import (
     encode,
 )
 from q2d2_stream.transport.address import Address
-from q2d2_stream.transport.limits import ConnectionLimits
+from q2d2_stream.transport.limiter import network_of
+from q2d2_stream.transport.websocket_server import WebSocketServer
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
+
+    from q2d2_stream.transport.limited_connection import LimitedConnection
 
 __all__ = ["Relay"]
 
@@ -58,9 +61,6 @@ class Relay:
         ssl_context: for ``wss://``; without one a proxy in front ends TLS.
         limits: what members and strangers may do.
 
-    Attributes:
-        limits: of strangers, as the connections ask for them.
-        refused: connections that were turned away.
     """
 
     def __init__(
@@ -71,17 +71,24 @@ class Relay:
         ssl_context: ssl.SSLContext | None = None,
         limits: RelayLimits | None = None,
     ) -> None:
-        self._address, self._ssl = address, ssl_context
-        self._limits = limits or RelayLimits()
-        self.limits: ConnectionLimits = self._limits.strangers
-        self.refused = 0
+        self._limits = limits = limits or RelayLimits()
+        self._server = WebSocketServer(
+            address,
+            limits.strangers,
+            self._serve,
+            self._answer,
+            ssl_context=ssl_context,
+            notify=logger.warning,
+            max_size=limits.message_bytes,
+            ping_interval=limits.ping_s,
+            ping_timeout=2 * limits.ping_s,
+        )
+        self._turned_away = 0
         self.bus = bus or MemoryBus()
         self.id = secrets.token_bytes(8)
         self.rooms: dict[bytes, Room] = {}
-        self._members: dict[ServerConnection, MemberConnection] = {}
-        self._from: Counter[str] = Counter()
+        self._members: dict[LimitedConnection, MemberConnection] = {}
         self._rooms_from: Counter[tuple[str, bytes]] = Counter()
-        self._server: Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._counts, self._dropped = RoomCounts(), 0
@@ -89,8 +96,12 @@ class Relay:
     @property
     def port(self) -> int:
         """The port that it listens on, once started."""
-        assert self._server is not None
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        return self._server.port
+
+    @property
+    def refused(self) -> int:
+        """Connections and members that were turned away."""
+        return self._turned_away + self._server.refused
 
     @property
     def people(self) -> int:
@@ -111,37 +122,12 @@ class Relay:
 
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address or the bus cannot be used."""
-        from websockets.asyncio.server import ServerConnection, serve
-
-        from q2d2_stream.transport.limiter import LimitedConnection
-
         await self.bus.start()
-        silent = logging.getLogger(f"{__name__}.websockets")
-        silent.setLevel(logging.CRITICAL)  # strangers must not fill the log
         try:
-            self._server = await serve(
-                self._serve,
-                self._address.host,
-                self._address.port,
-                ssl=self._ssl,
-                create_connection=cast(
-                    type[ServerConnection], functools.partial(LimitedConnection, self)
-                ),
-                process_request=self._answer,
-                compression=None,
-                max_size=self._limits.message_bytes,
-                open_timeout=self.limits.open_s,
-                close_timeout=1.0,
-                ping_interval=self._limits.ping_s,
-                ping_timeout=2 * self._limits.ping_s,
-                server_header=None,
-                logger=silent,
-            )
-        except OSError as error:
-            raise DeviceError(
-                f"{self._address} cannot be listened on ({error.strerror or error}): "
-                "choose another --listen address"
-            ) from error
+            await self._server.start()
+        except DeviceError:
+            await self.bus.close()
+            raise
         self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._flush())]
 
     async def stop(self) -> None:
@@ -160,30 +146,14 @@ class Relay:
         self._stopping = True
         for task in self._tasks:
             task.cancel()
-        if self._server is not None:
-            self._server.close(close_connections=True)
-            await self._server.wait_closed()
+        await self._server.close()
         await self.bus.close()
-
-    def admit(self, host: str) -> bool:
-        """Count a new TCP connection from ``host``; False when it is one too many."""
-        limits = self.limits
-        full = self._from[host] >= limits.per_address or self._from.total() >= limits.connections
-        if full or self._stopping:
-            self.refused += 1
-            return False
-        self._from[host] += 1
-        return True
-
-    def forget(self, host: str) -> None:
-        """A connection that was admitted has ended."""
-        self._from[host] -= 1
-        if not self._from[host]:
-            del self._from[host]
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """What is asked by plain HTTP: whether the relay is alive, and ready for more."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
+            if self._stopping:
+                return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "about to stop\n")
             return None
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")
@@ -193,7 +163,7 @@ class Relay:
             return connection.respond(status, "ready\n" if ready else "not ready\n")
         return connection.respond(HTTPStatus.NOT_FOUND, "this is a q2d2-stream relay\n")
 
-    async def _serve(self, websocket: ServerConnection) -> None:
+    async def _serve(self, websocket: LimitedConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
         with suppress(ConnectionClosed):
@@ -206,12 +176,12 @@ class Relay:
             except TimeoutError:
                 return
             except _NotAdmittedError as error:
-                self.refused += 1
+                self._turned_away += 1
                 await websocket.send(encode(Refused(error.reason, str(error))))
                 return
             await self._hold(websocket, room, join)
 
-    async def _read_join(self, websocket: ServerConnection) -> Join:
+    async def _read_join(self, websocket: LimitedConnection) -> Join:
         try:
             message = decode(_binary(await websocket.recv()), from_member=True)
         except HandshakeError as error:
@@ -229,6 +199,9 @@ class Relay:
             join.public_key, join.signature, challenge, join.room_id, join.nonce
         ):
             raise _NotAdmittedError(RoomReason.PROOF, "this is not the key of that room")
+        from_there = sum(count for (place, _), count in self._rooms_from.items() if place == host)
+        if len(self._members) >= limits.people or from_there >= limits.people_per_address:
+            raise _NotAdmittedError(RoomReason.LIMIT, "this relay holds no more people")
         known = {room for place, room in self._rooms_from if place == host}
         if join.room_id not in known and len(known) >= limits.rooms_per_address:
             raise _NotAdmittedError(
@@ -248,11 +221,11 @@ class Relay:
             raise _NotAdmittedError(RoomReason.AGAIN, "the number is taken, come again")
         return room
 
-    async def _hold(self, websocket: ServerConnection, room: Room, join: Join) -> None:
+    async def _hold(self, websocket: LimitedConnection, room: Room, join: Join) -> None:
         """A member's stay in the room."""
         room_id, place = join.room_id, (_host(websocket), join.room_id)
         member = MemberConnection(websocket, self._limits, time.monotonic())
-        cast("_Trusted", websocket).trust()
+        self._server.trust(websocket)
         is_first = room_id not in self.rooms
         self.rooms.setdefault(room_id, room)
         self._members[websocket] = member
@@ -317,22 +290,15 @@ class Relay:
                     member.flush()
 
 
-class _Trusted:
-    """What the connection is told once its member is in the room."""
-
-    def trust(self) -> None:
-        """The limits are a member's from now on."""
-
-
 class _NotAdmittedError(Exception):
     def __init__(self, reason: RoomReason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
 
 
-def _host(websocket: ServerConnection) -> str:
+def _host(websocket: LimitedConnection) -> str:
     address = websocket.remote_address
-    return str(address[0]) if address else "unknown"
+    return network_of(str(address[0])) if address else "unknown"
 
 
 def _binary(data: bytes | str) -> bytes:
