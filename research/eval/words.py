@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from q2d2_stream.errors import MissingExtra
 from research.eval.clips import SAMPLE_RATE, resample
 
-__all__ = ["Recogniser", "normalize", "word_errors"]
+__all__ = ["Recogniser", "WordErrors", "word_errors"]
 
 # Bad speech can send a recogniser round in circles; no clip of ten seconds has so many tokens.
 _MAX_TOKENS = 120
@@ -80,25 +81,46 @@ class Recogniser:
         return float(-np.log(np.maximum(probabilities, 1e-6)).sum()), len(tokens)
 
 
-_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_DIGITS = {name: str(digit) for digit, name in enumerate(_NAMES)}
+@dataclass(frozen=True)
+class WordErrors:
+    """What was heard of what was said.
+
+    Attributes:
+        errors: substitutions, insertions and deletions.
+        words: number of words said.
+    """
+
+    errors: int
+    words: int
 
 
-def normalize(text: str) -> list[str]:
-    """Lower-case words without punctuation; every digit is a word, since "555" may be "5 5 5",
-    and a name of a digit is that digit: the recogniser writes either, whatever it heard."""
-    plain = re.sub(r"['’]", "", text.lower())
-    return [_DIGITS.get(word, word) for word in re.findall(r"\d|[^\W\d_]+", plain)]
+def word_errors(said: str, heard: str) -> WordErrors:
+    """Word errors between two English texts, after Whisper's normaliser.
+
+    The normaliser (Radford et al., 2022, appendix C) takes away what is no matter of hearing:
+    case, punctuation, contractions, British spelling, and how numbers are written.
+
+    Raises:
+        MissingExtra: the package jiwer or whisper-normalizer is not installed.
+    """
+    try:
+        import jiwer
+    except ImportError as error:
+        raise MissingExtra("jiwer", "eval", "Word error rate") from error
+    normalize = _normalizer()
+    truth, guess = normalize(said), normalize(heard)
+    words = len(truth.split())
+    if not words or not guess:  # jiwer takes no empty text
+        return WordErrors(max(words, len(guess.split())), words)
+    found = jiwer.process_words(truth, guess)
+    return WordErrors(found.substitutions + found.insertions + found.deletions, words)
 
 
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
-    """Substitutions, insertions and deletions between two lists of words (Levenshtein, 1966)."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
-            diagonal, row[j] = (
-                row[j],
-                min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other)),
-            )
-    return row[-1]
+@functools.cache
+def _normalizer() -> Callable[[str], str]:
+    try:
+        from whisper_normalizer.english import EnglishTextNormalizer
+    except ImportError as error:
+        raise MissingExtra("whisper-normalizer", "eval", "Word error rate") from error
+    normalizer: Callable[[str], str] = EnglishTextNormalizer()
+    return normalizer
