@@ -30,6 +30,9 @@ class Display(Protocol):
     def show(self, stats: CallStats) -> None:
         """The numbers of the moment; call it several times per second."""
 
+    def type(self, text: str | None) -> None:
+        """Show the note that the user is typing; None when there is none."""
+
     def close(self) -> None:
         """Leave the terminal as it was."""
 
@@ -70,6 +73,9 @@ class _LineDisplay:
             f"{playout.concealed} concealed, {stats.dropped_frames} dropped"
         )
 
+    def type(self, text: str | None) -> None:
+        """Nothing: the terminal of the keys is not that of the lines."""
+
     def close(self) -> None:
         """Nothing to restore."""
 
@@ -80,6 +86,8 @@ class _LiveDisplay:
         from rich.live import Live
 
         self._keys = keys
+        self._stats: CallStats | None = None
+        self._typed: str | None = None
         # Drawn only when told to: rich's own refresh thread would compete with the codec.
         self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
         self._live.start()
@@ -90,7 +98,13 @@ class _LiveDisplay:
         self._live.console.print(Text(sentence))  # as text: a peer's note is not markup
 
     def show(self, stats: CallStats) -> None:
-        self._live.update(_table(stats, self._keys), refresh=True)
+        self._stats = stats
+        self._live.update(_table(stats, self._keys, self._typed), refresh=True)
+
+    def type(self, text: str | None) -> None:
+        self._typed = text
+        if self._stats is not None:
+            self.show(self._stats)
 
     def close(self) -> None:
         self._live.stop()
@@ -106,7 +120,7 @@ def _meter(rms_db: float, peak_db: float) -> str:
     return f"[{''.join(bar)}] {rms_db:4.0f} dB"
 
 
-def _table(stats: CallStats, keys: str) -> Table:
+def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -130,8 +144,10 @@ def _table(stats: CallStats, keys: str) -> Table:
         f"{playout.concealed} concealed",
         "sound": f"{stats.source.xruns + stats.source.dropped_samples} input, "
         f"{stats.sink.xruns + stats.sink.underruns} output troubles",
-        "keys": keys,
+        "keys": keys if typed is None else "Enter sends the note, Esc leaves it",
     }
+    if typed is not None:
+        rows["note"] = f"{typed}_"
     table = Table.grid(padding=(0, 2))
     for name, text in rows.items():
         table.add_row(Text(name, style="bold"), Text(text))

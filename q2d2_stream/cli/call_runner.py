@@ -12,6 +12,7 @@ from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import leave_pipe
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
+from q2d2_stream.cli.note_line import NoteLine
 from q2d2_stream.cli.stats_lines import StatsLines
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "exit_code", "hold"]
 
-KEYS = "m mutes, q or Ctrl-C hangs up"
+KEYS = "m mutes, t types a note, q or Ctrl-C hangs up"
 _SHOW_S = 0.2
 _JSON_S = 1.0
 
@@ -47,8 +48,20 @@ async def hold(
     from q2d2_stream.call.metrics import MetricsServer
     from q2d2_stream.call.report import report_lines
 
+    def send_note(text: str) -> None:
+        sent = session.send_text(text)
+        display.notify(f"you: {text}" if sent else "the note was not sent: nobody is connected")
+
+    note = NoteLine(send_note)
+
     def on_key(key: str) -> None:
-        if key == "m":
+        if note.text is not None:
+            note.press(key)
+            display.type(note.text)
+        elif key == "t":
+            note.begin()
+            display.type(note.text)
+        elif key == "m":
             session.set_mute(not session.muted)
         elif key == "q":
             session.hang_up()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from typing import Any
 from q2d2_stream.cli.terminal import is_foreground
 
 __all__ = ["key_presses"]
+
+_ESCAPED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.)")  # arrows and the like: no key of ours
 
 
 @contextmanager
@@ -48,6 +52,7 @@ class _Keys:
     ) -> None:
         self._stdin, self._loop, self._on_key = stdin, loop, on_key
         self._before: list[Any] | None = None
+        self._decode = codecs.getincrementaldecoder("utf-8")("ignore").decode
 
     def look(self) -> None:
         """Take keys if this process is in the foreground, and leave the terminal alone if not."""
@@ -77,5 +82,5 @@ class _Keys:
             pressed = b""
         if not pressed:
             self._loop.remove_reader(self._stdin)
-        for key in pressed.decode(errors="ignore"):
+        for key in _ESCAPED.sub("", self._decode(pressed)):
             self._on_key(key)

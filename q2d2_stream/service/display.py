@@ -50,6 +50,9 @@ class ServiceDisplay:
             f"delay {stats.playout.actual_delay_ms:.0f} ms, {stats.playout.concealed} concealed"
         )
 
+    def type(self, text: str | None) -> None:
+        """Nothing: a service has no keys."""
+
     def close(self) -> None:
         """The call is over: no sound is expected to flow."""
         self._watchdog.observe(False, 0)
