@@ -47,6 +47,10 @@ class PortAudio:
     Closing a stream can hang: when a JACK server ends, PortAudio (19.6, 19.7) waits ten minutes
     for a callback that will never come, and would do so again when it is terminated. A library
     that is stuck like that is left alone, and a second copy of it is loaded in its place.
+
+    sounddevice has no public way to do either: ``_initialize``, ``_terminate``, ``_initialized``,
+    ``_lib`` and ``_ffi`` are private. They are the same from 0.4.6 to 0.5, and pyproject.toml
+    allows no later series.
     """
 
     def __init__(self) -> None:
@@ -95,7 +99,7 @@ def _load_again(sd: Any) -> object:
         original = next(path for path in paths if path.exists())
         with tempfile.TemporaryDirectory() as folder:
             return sd._ffi.dlopen(str(shutil.copy(original, Path(folder) / "libportaudio.so")))
-    except (OSError, StopIteration) as error:
+    except (OSError, StopIteration, AttributeError) as error:
         raise DeviceError(
             "the sound system hangs and cannot be started anew; restart the program"
         ) from error
