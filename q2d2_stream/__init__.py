@@ -14,8 +14,8 @@ A file, and a call from a program::
         async for pcm in call:
             ...
 
-Importing this imports numpy and nothing heavier; onnxruntime, websockets and sounddevice are
-imported where they are used, torch never.
+Importing this imports next to nothing: what a name needs is imported when it is first used, and
+torch never.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from q2d2_stream.config import CodecConfig, Rate
-from q2d2_stream.engine import Codec, StreamDecoder, StreamEncoder, load_codec
-from q2d2_stream.errors import CallError, Q2D2Error
-from q2d2_stream.packing import pack, packed_bytes, unpack
-
 if TYPE_CHECKING:
     from q2d2_stream.call.live import connect, serve
+    from q2d2_stream.config import CodecConfig, Rate
+    from q2d2_stream.engine import Codec, StreamDecoder, StreamEncoder, load_codec
+    from q2d2_stream.errors import CallError, Q2D2Error
     from q2d2_stream.files.decode import decode_file
     from q2d2_stream.files.encode import encode_file
+    from q2d2_stream.packing import pack, packed_bytes, unpack
 
 __all__ = [
     "CallError",
@@ -54,18 +53,25 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# What draws in more than numpy is imported when it is first used.
-_LATER = {
-    "connect": "q2d2_stream.call.live",
-    "decode_file": "q2d2_stream.files.decode",
-    "encode_file": "q2d2_stream.files.encode",
-    "serve": "q2d2_stream.call.live",
+_HOME = {
+    "call.live": ("connect", "serve"),
+    "config": ("CodecConfig", "Rate"),
+    "engine": ("Codec", "StreamDecoder", "StreamEncoder", "load_codec"),
+    "errors": ("CallError", "Q2D2Error"),
+    "files.decode": ("decode_file",),
+    "files.encode": ("encode_file",),
+    "packing": ("pack", "packed_bytes", "unpack"),
 }
+_MODULE = {name: f"{__name__}.{module}" for module, names in _HOME.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name not in _MODULE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_LATER[name]), name)
+    value: object = getattr(import_module(_MODULE[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,16 @@ import pytest
 
 import q2d2_stream
 
-HEAVY = ("torch", "onnxruntime", "sounddevice", "websockets", "rich", "soundfile", "matplotlib")
+HEAVY = (
+    "numpy",
+    "torch",
+    "onnxruntime",
+    "sounddevice",
+    "websockets",
+    "rich",
+    "soundfile",
+    "matplotlib",
+)
 NEEDS_TORCH = ("q2d2_stream.model", "research.train")
 
 
