@@ -67,7 +67,15 @@ class SealError(WireError):
 
 
 class CallError(Q2D2Error):
-    """A call that did not come about, or one that is over."""
+    """A call that did not come about, or one that is over.
+
+    Attributes:
+        reason: "busy", "secret", "lost", "ended" and so on: docs/reference/protocol.md, Reasons.
+    """
+
+    def __init__(self, text: str, reason: str = "other") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class DeviceError(Q2D2Error):

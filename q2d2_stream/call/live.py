@@ -66,7 +66,7 @@ class LiveCall:
         finally:
             established.cancel()
         if not self._session.was_established:
-            raise CallError((await self._task).text)
+            raise _error(await self._task)
 
     async def _finish(self) -> None:
         """Say what was sent, hang up, and wait for the end."""
@@ -99,7 +99,7 @@ class LiveCall:
         if not np.isfinite(pcm).all():
             raise InputError("pcm holds NaN or infinite samples, expected finite ones")
         if not await self._source.put(pcm):
-            raise CallError((await self._end()).text)
+            raise _error(await self._end())
 
     async def drain(self) -> None:
         """Return when all that was sent has been said, or the call is over."""
@@ -308,6 +308,10 @@ def _options(
 ) -> CallOptions:
     rate = codec.config.find_rate(bitrate).index
     return CallOptions(rate=rate, denoise=denoise, dtx=dtx, hangup_at_end=True)
+
+
+def _error(closed: Closed) -> CallError:
+    return CallError(closed.text, closed.reason.name.lower())
 
 
 def _ignore(sentence: str) -> None:

@@ -102,14 +102,16 @@ def test_a_call_that_does_not_come_about_says_why() -> None:
     async def main() -> None:
         async with q2d2_stream.serve("127.0.0.1:0", codec=codec(), secret=SECRET) as calls:
             address = f"127.0.0.1:{calls.port}"
-            with pytest.raises(CallError, match="secret"):
+            with pytest.raises(CallError, match="secret") as refused:
                 async with q2d2_stream.connect(address, codec=codec(), secret="another one"):
                     pass
+            assert refused.value.reason == "secret"
             answering = asyncio.create_task(answer(calls, heard_of))  # type: ignore[arg-type]
             async with q2d2_stream.connect(address, codec=codec(), secret=SECRET):
-                with pytest.raises(CallError, match="busy"):
+                with pytest.raises(CallError, match="busy") as busy:
                     async with q2d2_stream.connect(address, codec=codec(), secret=SECRET):
                         pass
+                assert busy.value.reason == "busy"
             await answering
         with pytest.raises(CallError, match="cannot be reached"):
             async with q2d2_stream.connect(address, codec=codec()):
