@@ -37,7 +37,7 @@ MODELS = Path(__file__).parent.parent / "models"
 TABLES_FILE = "indices.tables"
 """Name of the entropy tables beside the model files."""
 
-_UNMEASURED_GAIN_DB = -1.1
+_UNMEASURED_GAIN_DB = -1.0
 """Gain of models whose files do not tell theirs. Sharpened spectra (research.train.sharpen) have
 1.5 dB more power; all such models were measured +0.9 to +1.25 dB above the original."""
 

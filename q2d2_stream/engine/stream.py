@@ -221,7 +221,7 @@ class StreamDecoder:
     ) -> None:
         self._graph, self._config, self._packets = graph, config, packets
         self._inputs = DecoderInputs(config, lattice)
-        self._gains = np.float32(10.0) ** (np.array(gain_db, np.float32) / 20)
+        self._gains = np.array([10.0 ** (gain / 20) for gain in gain_db], np.float32)
         self._code = code
         self._refiner = Refiner(config.sample_rate, config.hop, code.sharpening if code else 0.0)
         self.reset()
