@@ -275,7 +275,7 @@ def _layers() -> Diagram:
         for contract in contracts
         if "asyncio" in contract.get("forbidden_modules", ())
         for module in contract["source_modules"]
-    } | {"quantizer", "lattice", "config", "errors"}
+    } | {"refinement", "quantizer", "lattice", "config", "errors"}
     d = Diagram(900, 44 * len(rows) + 40)
     for number, names in enumerate(rows):
         width = 880 // len(names) - 8
