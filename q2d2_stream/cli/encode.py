@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from q2d2_stream.cli.batch import add_batch_arguments, is_folder, run_batch
 from q2d2_stream.cli.options import (
     DENOISE_HELP,
     add_models_argument,
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", type=int, help="of --search, more are slower and better (default: 40)"
     )
     add_models_argument(parser)
+    add_batch_arguments(parser, "q2d2 or npz (default: by its ending, q2d2 in folders)")
 
 
 def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
@@ -70,13 +72,29 @@ def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Encode a file; damage is warned of and does not change the exit status."""
+    """Encode a file or a folder; damage is warned of and does not change the exit status."""
+    from q2d2_stream.files.batch import BatchSettings
     from q2d2_stream.files.encode import encode_file
     from q2d2_stream.files.same_file import require_distinct
 
     require_distinct({"the input": args.input}, {"the output": args.output})
+    folder = is_folder(args)
     codec = codec_of(args, denoise=args.denoise)
     rate = codec.config.find_rate(args.rate)
+    if folder:
+        if args.search or args.steps is not None:
+            raise InputError("--search is for single files, expected it without a folder")
+        settings = BatchSettings(
+            "encode",
+            args.format or "q2d2",
+            bitrate=rate.name,
+            denoise=args.denoise,
+            entropy_coding=not args.fixed,
+            models=args.models,
+            engine=args.engine,
+            precision=args.precision,
+        )
+        return run_batch(args, settings)
     start = time.perf_counter()
     with progress("encoding", args.quiet) as show:
         result = encode_file(
@@ -87,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
             denoise=args.denoise,
             entropy_coding=not args.fixed,
             search=_search(args, rate),
+            file_format=args.format,
             progress=show,
         )
     for sentence in result.warnings:
