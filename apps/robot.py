@@ -35,8 +35,8 @@ async def talk(call: LiveCall) -> None:
             quiet = 0
 
 
-async def answer(address: str, secret: str | None, is_open: bool, calls: int) -> None:
-    async with q2d2_stream.serve(address, secret=secret, is_open=is_open) as line:
+async def answer(address: str, secret: str | None, auth: bool, calls: int) -> None:
+    async with q2d2_stream.serve(address, secret=secret, auth=auth) as line:
         print(f"listening on port {line.port}", flush=True)
         async for call in line:
             with suppress(q2d2_stream.CallError):  # they hung up while it spoke
@@ -50,10 +50,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", help="host:port to listen on")
     parser.add_argument("--secret", help="what callers must know")
-    parser.add_argument("--open", action="store_true", help="let anybody call")
+    parser.add_argument("--no-auth", action="store_true", help="let anybody call")
     parser.add_argument("--calls", type=int, default=0, help="end after so many (default: never)")
     args = parser.parse_args(argv)
-    asyncio.run(answer(args.address, args.secret, args.open, args.calls))
+    asyncio.run(answer(args.address, args.secret, not args.no_auth, args.calls))
 
 
 if __name__ == "__main__":

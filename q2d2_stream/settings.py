@@ -71,9 +71,15 @@ class Option:
 class CallSettings:
     """The settings of a call. Make them of what a user said with :meth:`of`, which checks all."""
 
-    listen: Text | None = option(help="wait there for a call", group="peer", metavar="HOST:PORT")
+    listen: Text | None = option(
+        help="wait there for a call; without a secret a code is made for the other side",
+        group="peer",
+        metavar="HOST:PORT",
+    )
     peer: Text | None = option(
-        help="call there; wss://HOST:PORT with TLS", group="peer", metavar="HOST:PORT"
+        help="call there, with a code if the other side shows one; wss://HOST:PORT with TLS",
+        group="peer",
+        metavar="[CODE@]HOST:PORT",
     )
     secret: Text | None = option(
         help="both sides must know it (better: --secret-file or Q2D2_SECRET)", group="peer"
@@ -81,8 +87,10 @@ class CallSettings:
     secret_file: Text | None = option(
         help="read the secret from a file", group="peer", metavar="FILE"
     )
-    open: bool = option(
-        False, help="listen to the world without a secret, if you mean it", group="peer"
+    auth: bool = option(
+        True,
+        help="--no-auth: call or be called without a secret; encrypted, but by whom nobody knows",
+        group="peer",
     )
     tls_cert: Text | None = option(
         help="listen with TLS, with this certificate", group="peer", metavar="PEM"
@@ -103,6 +111,12 @@ class CallSettings:
         True,
         help="call through the proxy that http_proxy, https_proxy or all_proxy name (default)",
         group="peer",
+    )
+    hold: Seconds = option(
+        60.0,
+        help="keep a call whose connection broke for so long (default: 60)",
+        group="peer",
+        metavar="SECONDS",
     )
     keep_listening: bool = option(False, help="wait for another call after each", group="peer")
     hangup_at_end: bool | None = option(

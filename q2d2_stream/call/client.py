@@ -63,8 +63,9 @@ class CallClient(Connector):
         ssl_context: for ``wss://``, see :func:`q2d2_stream.transport.tls.client_context`.
         wrap: puts something around every transport, such as a simulated network.
         options: patience.
+        auth: False to call another machine without a secret.
 
-    Raises InputError for port 0.
+    Raises InputError for port 0, and when the peer could be anybody and ``auth`` is not False.
     """
 
     def __init__(
@@ -75,9 +76,15 @@ class CallClient(Connector):
         ssl_context: ssl.SSLContext | None = None,
         wrap: Wrap | None = None,
         options: ClientOptions | None = None,
+        auth: bool = True,
     ) -> None:
         if not address.port:
             raise InputError(f"{address} has port 0, where nobody listens: expected 1 to 65535")
+        if endpoint.secret is None and auth and not address.is_loopback:
+            raise InputError(
+                f"calling {address} without a secret may reach anybody: give the code that the "
+                f"other side shows, as in CODE@{address}, or --secret, or --no-auth if you mean it"
+            )
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context

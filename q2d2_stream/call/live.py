@@ -33,7 +33,7 @@ from q2d2_stream.config import Rate
 from q2d2_stream.engine import Codec, load_codec
 from q2d2_stream.errors import CallError, InputError
 from q2d2_stream.protocol import Closed, Endpoint, Secret
-from q2d2_stream.transport.address import parse_address
+from q2d2_stream.transport.address import parse_address, split_code
 from q2d2_stream.transport.tls import client_context, server_context
 
 __all__ = ["IncomingCalls", "LiveCall", "connect", "serve"]
@@ -196,6 +196,7 @@ async def connect(
     denoise: bool = False,
     ca: Path | str | None = None,
     wait_s: float = 0.0,
+    auth: bool = True,
     notify: Notify | None = None,
 ) -> AsyncIterator[LiveCall]:
     """Call a peer and hold the call within the ``async with`` block.
@@ -204,7 +205,8 @@ async def connect(
     hangs up at once.
 
     Args:
-        address: ``host:port``, or ``wss://host:port`` for TLS.
+        address: ``host:port``, or ``wss://host:port`` for TLS; ``code@host:port`` with the code
+            that the other side shows.
         codec: from :func:`q2d2_stream.load_codec`; None loads the shipped one.
         secret: that both sides know; None for a peer that asks for none.
         bitrate: name of a rate or kilobits per second; None for about 3 kbps.
@@ -213,6 +215,7 @@ async def connect(
         denoise: send the speech without the noise around it.
         ca: PEM file with the authority to trust for ``wss://``; None for the system's.
         wait_s: how long to keep calling where nobody answers or the line is busy.
+        auth: False to call another machine without a secret, if you mean it.
         notify: called with a sentence when something happens that a person should know.
 
     Raises:
@@ -220,13 +223,15 @@ async def connect(
         InputError: an address, a rate or a secret that is no good.
         ModelError: model files that are missing or damaged.
     """
-    peer = parse_address(address)
+    code, where = split_code(address)
+    peer = parse_address(where)
     codec = await _loaded(codec)
     client = CallClient(
         peer,
-        _endpoint(codec, secret, frames_per_message, dtx),
+        _endpoint(codec, secret if code is None else code, frames_per_message, dtx),
         ssl_context=client_context(ca) if peer.secure else None,
         options=ClientOptions(wait_s=wait_s),
+        auth=auth,
     )
     options = _options(codec, bitrate, dtx, denoise)
     call = LiveCall(codec, client, options, notify or _ignore)
@@ -245,7 +250,7 @@ async def serve(
     *,
     codec: Codec | None = None,
     secret: str | None = None,
-    is_open: bool = False,
+    auth: bool = True,
     bitrate: Rate | str | float | None = None,
     frames_per_message: int = 3,
     dtx: bool = False,
@@ -259,7 +264,7 @@ async def serve(
     Args:
         address: ``host:port`` to listen on; port 0 takes a free one, see
             :attr:`IncomingCalls.port`.
-        is_open: listen to other machines without a secret, if you mean it.
+        auth: False to let other machines call without a secret, if you mean it.
         tls_cert, tls_key: PEM files, for ``wss://``.
         codec, secret, bitrate, frames_per_message, dtx, denoise, notify: as of :func:`connect`.
 
@@ -274,7 +279,8 @@ async def serve(
         parse_address(address),
         _endpoint(codec, secret, frames_per_message, dtx),
         ssl_context=server_context(tls_cert, tls_key) if tls_cert is not None else None,
-        is_open=is_open,
+        auth=auth,
+        notify=notify,
     )
     options = _options(codec, bitrate, dtx, denoise)
     await server.start()

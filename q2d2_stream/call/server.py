@@ -53,13 +53,13 @@ class CallServer(Connector):
         wrap: puts something around every transport, such as a simulated network.
         limits: what strangers may do.
         session_limits: what a session's peer may do.
-        is_open: whether to listen without a secret where others than this machine can connect.
+        auth: False to listen without a secret where other machines can connect.
         notify: called with a sentence when strangers do what a user should know.
 
     Attributes:
         limits: as given.
 
-    Raises InputError when it would be open to everybody and ``is_open`` does not ask for that.
+    Raises InputError when it would be open to everybody and ``auth`` is not False.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class CallServer(Connector):
         wrap: Wrap | None = None,
         limits: ConnectionLimits | None = None,
         session_limits: Limits | None = None,
-        is_open: bool = False,
+        auth: bool = True,
         notify: Callable[[str], None] | None = None,
     ) -> None:
-        if endpoint.secret is None and not (address.is_loopback or is_open):
+        if endpoint.secret is None and auth and not address.is_loopback:
             raise InputError(
                 f"listening on {address} without a secret lets anybody call: give --secret, "
-                "or --open if that is meant"
+                "or --no-auth if that is meant"
             )
         self._notify = notify or (lambda sentence: None)
         self._said: set[str] = set()

@@ -18,6 +18,7 @@ from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
+from q2d2_stream.cli.invitation import command_for_the_other_side, qr_code
 from q2d2_stream.cli.options import codecs_of
 from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
     from q2d2_stream.engine import Codec
     from q2d2_stream.protocol import Secret
     from q2d2_stream.settings import CallSettings
+    from q2d2_stream.transport.address import Address
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "check", "open_connector", "run"]
 
 DESCRIPTION = "A voice call at 1.5 to 6 kbps. One side listens, the other calls it."
 EPILOG = """\
 examples:
-  q2d2 call --listen 0.0.0.0:9000 --secret-file secret.txt
+  q2d2 call --listen 0.0.0.0:9000
+  q2d2 call 7-guitar-orbit-velvet@host:9000
   q2d2 call host:9000 --secret-file secret.txt
   q2d2 call wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
 
@@ -65,7 +68,7 @@ async def _call(settings: CallSettings) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())
-        line = await open_connector(settings, codecs, display, stack)
+        line = await open_connector(settings, codecs, display, stack, may_make_code=True)
         while True:
             source = call_parts.source_of(settings, display.notify)
             hangup = settings.hangup_at_end
@@ -100,6 +103,7 @@ def check(settings: CallSettings) -> None:
     """Raise what the call would fail with before it listens or dials, but for its sound."""
     from q2d2_stream.call import parse_address
     from q2d2_stream.netsim import parse_link
+    from q2d2_stream.transport.address import split_code
 
     call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
@@ -107,38 +111,84 @@ def check(settings: CallSettings) -> None:
     call_parts.endpoint_of(settings, codecs, _secret(settings))
     if settings.simulate is not None:
         parse_link(settings.simulate)
-    _tls(settings, secure=parse_address(settings.address).secure)
+    _tls(settings, secure=parse_address(split_code(settings.address)[1]).secure)
 
 
 async def open_connector(
-    settings: CallSettings, codecs: Sequence[Codec], display: Display, stack: AsyncExitStack
+    settings: CallSettings,
+    codecs: Sequence[Codec],
+    display: Display,
+    stack: AsyncExitStack,
+    *,
+    may_make_code: bool = False,
 ) -> Connector:
     """What brings connections: a listener or a dialer, as ``settings`` say.
 
-    It is closed with ``stack``. Raises InputError for options that do not fit together.
+    It is closed with ``stack``. A listener that has no secret makes a code and shows it, where
+    ``may_make_code``. Raises InputError for options that do not fit together.
     """
     from q2d2_stream.call import CallClient, CallServer, ClientOptions, parse_address
     from q2d2_stream.netsim import parse_link, simulated
+    from q2d2_stream.protocol import Secret, make_code_phrase
+    from q2d2_stream.transport.address import split_code
+    from q2d2_stream.transport.limits import ConnectionLimits
 
-    endpoint = call_parts.endpoint_of(settings, codecs, _secret(settings))
+    address = parse_address(split_code(settings.address)[1])
+    secret, code = _secret(settings), None
+    needs_secret = secret is None and settings.auth and not address.is_loopback
+    if settings.listen and needs_secret and may_make_code:
+        code = make_code_phrase()
+        secret = Secret(code)
+    endpoint = call_parts.endpoint_of(settings, codecs, secret)
     wrap = simulated(parse_link(settings.simulate)) if settings.simulate is not None else None
-    address = parse_address(settings.address)
     context = _tls(settings, secure=address.secure)
     if settings.peer:
-        options = ClientOptions(wait_s=settings.wait, use_proxy=settings.proxy)
-        return CallClient(address, endpoint, ssl_context=context, wrap=wrap, options=options)
-    listener = CallServer(address, endpoint, ssl_context=context, wrap=wrap, is_open=settings.open)
+        options = ClientOptions(
+            wait_s=settings.wait, return_s=settings.hold, use_proxy=settings.proxy
+        )
+        return CallClient(
+            address,
+            endpoint,
+            ssl_context=context,
+            wrap=wrap,
+            options=options,
+            auth=settings.auth,
+        )
+    listener = CallServer(
+        address,
+        endpoint,
+        ssl_context=context,
+        wrap=wrap,
+        limits=ConnectionLimits(hold_s=settings.hold),
+        auth=settings.auth,
+        notify=display.notify,
+    )
     await listener.start()
     stack.push_async_callback(listener.close)
     display.notify(f"listening on {address.host} port {listener.port}")
+    if code is not None:
+        _show_code(code, address, listener.port, display, tls=context is not None)
     return listener
+
+
+def _show_code(code: str, address: Address, port: int, display: Display, *, tls: bool) -> None:
+    command = command_for_the_other_side(code, address, port, tls=tls)
+    if sys.stderr.isatty():
+        display.notify(qr_code(command))
+    display.notify(f"the other side calls with: {command}")
 
 
 def _secret(settings: CallSettings) -> Secret | None:
     from q2d2_stream.files.secret_file import read_secret_file
     from q2d2_stream.protocol import Secret
+    from q2d2_stream.transport.address import split_code
 
     text = settings.secret
+    code, _ = split_code(settings.address)
+    if code is not None:
+        if text is not None or settings.secret_file is not None:
+            raise InputError("a code and a secret are both given, expected one of them")
+        text = code
     if settings.secret_file is not None:
         text = read_secret_file(settings.secret_file)
     if text is None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from q2d2_stream.errors import InputError
 
-__all__ = ["DEFAULT_PORT", "Address", "is_loopback_host", "parse_address"]
+__all__ = ["DEFAULT_PORT", "Address", "is_loopback_host", "parse_address", "split_code"]
 
 DEFAULT_PORT = 9000
 
@@ -58,6 +58,13 @@ def is_loopback_host(header: str) -> bool:
         return _is_loopback(urlsplit(f"//{header}").hostname or "")
     except ValueError:
         return False
+
+
+def split_code(text: str) -> tuple[str | None, str]:
+    """The secret and the address of ``code@host:port``; None and all of it without a code."""
+    scheme, mark, rest = text.rpartition("://")
+    code, at, host = rest.rpartition("@")
+    return (code if at else None), scheme + mark + host
 
 
 def parse_address(text: str) -> Address:

@@ -14,9 +14,12 @@ import pytest
 import soundfile
 
 from q2d2_stream.cli.call_runner import exit_code
+from q2d2_stream.cli.invitation import command_for_the_other_side, qr_code, reachable_host
 from q2d2_stream.cli.main import main
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.protocol import Closed, Reason
+from q2d2_stream.protocol.code_phrase import is_code_phrase
+from q2d2_stream.transport.address import parse_address, split_code
 from tests.labs.call import SECRET, codec, free_port, speech_file, start_command
 
 pytestmark = pytest.mark.net
@@ -139,7 +142,8 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--listen", "0.0.0.0:0"], "--open"),
+        (["--peer", "192.0.2.1:9000"], "CODE@192.0.2.1:9000"),
+        (["--peer", "7-guitar-orbit-velvet@127.0.0.1:1", "--secret", "another one"], "a code and"),
         (["--listen", "127.0.0.1:0", "--secret", "short"], "at least 8"),
         (["--listen", "127.0.0.1:0", "--ca", "x.pem"], "--tls-cert"),
         (["--listen", "127.0.0.1:0", "--tls-key", "x.pem"], "--tls-cert"),
@@ -257,3 +261,52 @@ def test_help_is_fast() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_listener_without_a_secret_shows_the_whole_command_for_the_other_side() -> None:
+    listener = start_command(
+        "call", "--listen", "0.0.0.0:0", "--input", "silence", "--output", "null"
+    )
+    caller = listener
+    try:
+        assert listener.stderr is not None
+        command = ""
+        for line in listener.stderr:
+            if found := re.search(r"the other side calls with: q2d2 call (\S+)", line):
+                command = found.group(1)
+                break
+        code, at, where = command.rpartition("@")
+        assert is_code_phrase(code)
+        assert at
+        peer = f"{code.upper().replace('-', '.')}@127.0.0.1:{where.rpartition(':')[2]}"
+        caller = start_command(
+            "call", peer, "--input", "silence", "--output", "null", "--wait", "30"
+        )
+        assert caller.stderr is not None
+        assert any("encrypted, authenticated" in line for line in caller.stderr)
+        caller.send_signal(signal.SIGINT)
+        caller.communicate(timeout=30)
+        assert caller.returncode == 0
+        listener.communicate(timeout=30)
+        assert listener.returncode == 0
+    finally:
+        for process in (listener, caller):
+            process.kill()
+
+
+def test_a_code_in_an_address() -> None:
+    assert split_code("7-guitar-orbit-velvet@host:9000") == ("7-guitar-orbit-velvet", "host:9000")
+    assert split_code("wss://7-a-b-c@[::1]:9") == ("7-a-b-c", "wss://[::1]:9")
+    assert split_code("host") == (None, "host")
+    assert reachable_host("192.0.2.7") == "192.0.2.7"
+    assert reachable_host("voice.example") == "voice.example"
+    assert reachable_host("0.0.0.0") != "0.0.0.0"
+    command = command_for_the_other_side("7-a-b-c", parse_address("192.0.2.7:1"), 9000, tls=True)
+    assert command == "q2d2 call wss://7-a-b-c@192.0.2.7:9000"
+
+
+def test_the_qr_code_is_of_the_command() -> None:
+    picture = qr_code("q2d2 call 7-guitar-orbit-velvet@192.0.2.7:9000").splitlines()
+    assert len({len(line) for line in picture}) == 1
+    assert len(picture[0]) < 40
+    assert set("".join(picture)) <= set("█▀▄ ")

@@ -102,9 +102,9 @@ def test_nobody_there() -> None:
 
 def test_listening_to_the_world_needs_a_secret_or_open() -> None:
     everywhere = parse_address("0.0.0.0:0")
-    with pytest.raises(InputError, match="--open"):
+    with pytest.raises(InputError, match="--no-auth"):
         CallServer(everywhere, endpoint())
-    CallServer(everywhere, endpoint(), is_open=True)
+    CallServer(everywhere, endpoint(), auth=False)
     CallServer(everywhere, endpoint(SECRET))
     CallServer(parse_address("[::1]:0"), endpoint())
 

@@ -110,7 +110,7 @@ def test_a_proxy_that_refuses_is_named(answer: bytes, monkeypatch: pytest.Monkey
             port = server.sockets[0].getsockname()[1]
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
             options = ClientOptions(wait_s=0)
-            closed = await CallClient(PLAIN, endpoint(), options=options).open()
+            closed = await CallClient(PLAIN, endpoint(), options=options, auth=False).open()
             assert isinstance(closed, Closed)
             assert f"through the proxy http://127.0.0.1:{port} of http_proxy (" in closed.text
             return closed
