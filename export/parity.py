@@ -14,6 +14,7 @@ from torch import Tensor
 from export.graphs import DecoderGraph, EncoderGraph
 from q2d2_stream.engine.runner import Graph
 from q2d2_stream.model import Decoder
+from q2d2_stream.model.decoder import UNHEARD, Filters
 from q2d2_stream.model.net import CodecNet
 
 __all__ = ["Parity", "compare"]
@@ -64,11 +65,19 @@ def _gap(name: str, mine: Tensor, theirs: NDArray[np.float32]) -> float:
     return float(gap.max() / max(1.0, np.abs(theirs).max()))
 
 
-def _is_tie(decoder: Decoder, pitch: Tensor) -> bool:
-    """Whether the last bits of these logits decide on the pitch or the number of harmonics."""
+def _is_tie(decoder: Decoder, filters: Filters) -> bool:
+    """Whether the last bits of a frame's logits decide on the pitch, the number of harmonics, or
+    whether phases begin anew."""
+    pitch = filters.pitch[0, 0]
     first, second = pitch.topk(2).values
     harmonics = float(decoder.pulse_train.top_hz / decoder.pitch_to_f0(pitch))
-    return bool(first - second < TOLERANCE) or abs(harmonics - round(harmonics)) < TOLERANCE
+    if first - second < TOLERANCE or abs(harmonics - round(harmonics)) < TOLERANCE:
+        return True
+    if not decoder.synchronised:
+        return False
+    steps = float(decoder.exact_f0(pitch) / decoder.pulse_train.GRID_HZ)
+    is_between = abs(abs(steps - round(steps)) - 0.5) < 0.01  # of an F0 of 1e-6 either way
+    return is_between or bool(torch.abs(filters.voicing - UNHEARD) < TOLERANCE)
 
 
 class _Pair:
@@ -119,10 +128,11 @@ def compare(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200) ->
             nudges = (latent + LATENT_TOLERANCE, latent - LATENT_TOLERANCE)
             excused += any(not torch.equal(index, net.quantizer(x)[1]) for x in nudges)
         lost = n % 29 in (7, 8)
-        rate = len(config.rates) if lost else n % len(config.rates)
-        sent = 0 if lost else 2 * config.rates[rate]
+        rates = len(config.ladder)
+        rate = rates if lost else n % rates
+        sent = 0 if lost else 2 * config.ladder[rate].pairs
         mask = (torch.arange(points.shape[-1]) < sent).float()
-        flags = torch.eye(len(config.rates) + 1)[rate]
+        flags = torch.eye(rates + 1)[rate]
         decoders.share("phase", "f0", "pulses")
         given = (points * mask)[None], flags[None, None]
         blocks = tuple(
@@ -130,7 +140,7 @@ def compare(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200) ->
             for name, state in zip(decoders.mine.state_names, decoders.my_state, strict=True)
             if name.startswith("block")
         )
-        tie = _is_tie(net.decoder, net.decoder.filters(*given, blocks)[0].pitch[0, 0])
+        tie = _is_tie(net.decoder, net.decoder.filters(*given, blocks)[0])
         decoders.step(*given, compared=not tie)
         ties += tie
     return Parity(

@@ -77,8 +77,8 @@ def measure_rounding(net: CodecNet, encoder: Graph, decoder: Graph, frames: int 
     same = (indices == other_indices).numpy()
     step = ((points - other_points) * net.quantizer.norm).reshape(frames, -1, 2).norm(dim=-1)
 
-    flags = torch.zeros(frames, 1, len(config.rates) + 1)
-    flags[..., len(config.rates) - 1] = 1.0
+    flags = torch.zeros(frames, 1, len(config.ladder) + 1)
+    flags[..., -2] = 1.0  # the highest rate
     mine, others = [], []
     graph = DecoderGraph(net.decoder)
     my_state: list[Tensor] = list(graph.example()[len(graph.input_names) :])

@@ -108,6 +108,11 @@ class Decoder(nn.Module):
         return Filters(harmonic, raw[1] * math.pi, noise, raw[3], raw[4][..., 0]), blocks
 
     def pitch_to_f0(self, pitch: Tensor) -> Tensor:
+        """Logits ``(..., f0_bins)`` -> F0 in Hz, on a grid where decoders are synchronised."""
+        f0 = self.exact_f0(pitch)
+        return self.pulse_train.on_grid(f0) if self.synchronised else f0
+
+    def exact_f0(self, pitch: Tensor) -> Tensor:
         """Logits ``(..., f0_bins)`` -> F0 in Hz: the mean over the two bins beside the peak."""
         peak = torch.argmax(pitch, dim=-1, keepdim=True).to(pitch.dtype)
         away = self.classes - peak
@@ -116,8 +121,7 @@ class Decoder(nn.Module):
         # ten times smaller, and the phase adds up what is left.
         fraction = (weight * away).sum(-1) / weight.sum(-1)
         f0 = torch.exp(math.log(self.config.f0_min) + self.step * peak[..., 0])
-        f0 = f0 * torch.exp(self.step * fraction)
-        return self.pulse_train.on_grid(f0) if self.synchronised else f0
+        return f0 * torch.exp(self.step * fraction)
 
     def spectrum(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """Real and imaginary parts of the synthesis windows that end with each frame: samples
