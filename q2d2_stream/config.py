@@ -14,6 +14,8 @@ from q2d2_stream.errors import InputError
 __all__ = [
     "FRAME_SAMPLES",
     "REFINEMENT_LEVELS",
+    "REFINEMENT_LIMIT_BITS",
+    "REFINEMENT_SIZES",
     "REFINEMENT_SYMBOLS",
     "SAMPLE_RATE",
     "CodecConfig",
@@ -29,8 +31,15 @@ FRAME_SAMPLES = 320
 REFINEMENT_LEVELS = (5,) * 6 + (3,) * 12
 """Grid levels of the refinement's components where it is sent at a fixed size: rhombic pairs."""
 
-REFINEMENT_SYMBOLS = 1 + 40
-"""Numbers of the refinement in a frame where it is entropy coded: the step and 40 components."""
+REFINEMENT_SIZES = (4,) + (61,) * 40
+"""How many values each number of the refinement has where it is entropy coded: the step and 40
+components."""
+
+REFINEMENT_SYMBOLS = len(REFINEMENT_SIZES)
+"""How many numbers these are."""
+
+REFINEMENT_LIMIT_BITS = 110
+"""Most bits that these take in a frame. Speech takes 41 on average, 72 in one frame of twenty."""
 
 _DEFAULT_KBPS = 3.0
 _LATTICES = ("rhombic", "hexagonal", "rectangular")
@@ -101,10 +110,21 @@ class Rate:
         """Nominal kilobits per second: neither entropy coding nor any header counted."""
         return self.bits_per_frame * self.frame_rate / 1000
 
+    def sizes_of(self, width: int) -> tuple[int, ...]:
+        """How many values each number has of a frame of ``width`` numbers at this rate; see
+        :meth:`CodecConfig.width_to_rate`."""
+        if width == len(self.codebook_sizes):
+            return self.codebook_sizes
+        return self.codebook_sizes[: self.pairs] + REFINEMENT_SIZES
+
     def most_bytes(self, frames: int) -> int:
-        """Bytes that ``frames`` frames take at most, coded or not. The coded form of refinement
-        has no fixed size of its own: a sender takes larger steps where it would be longer."""
-        return self.packed_bytes(frames) * (2 if self.refined else 1)
+        """Bytes that ``frames`` frames take at most, coded or not.
+
+        With refinement coded frames can be longer than packed ones: a sender keeps the symbols of
+        each within :data:`REFINEMENT_LIMIT_BITS` and, whatever tables say, no coordinate of a pair
+        takes more than 12 bits, so that they are always below this.
+        """
+        return self.packed_bytes(frames) * (4 if self.refined else 1)
 
     def packed_bytes(self, frames: int) -> int:
         """Bytes of the indices of ``frames`` frames without entropy coding, and so at most."""

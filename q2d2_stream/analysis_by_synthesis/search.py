@@ -67,6 +67,11 @@ class PointSearch:
         codec = net.config.codec
         if steps < 1:
             raise InputError(f"the search takes {steps} steps, expected 1 or more")
+        if codec.index_to_rate(rate).refined:
+            raise InputError(
+                f"there is no search at {codec.ladder[rate]}, whose refinement corrects what pairs "
+                "leave: choose another rate, or encode without it"
+            )
         self.net = net.eval().requires_grad_(False)
         self.steps, self.pairs = steps, codec.index_to_rate(rate).pairs
         self._flags = torch.eye(len(codec.ladder) + 1)[rate]
@@ -77,6 +82,11 @@ class PointSearch:
         self._waiting = torch.zeros(1, 0)
         self._rng = np.random.default_rng(0)
         self._torch_rng = torch.Generator().manual_seed(0)
+
+    @property
+    def width(self) -> int:
+        """How many indices a frame has."""
+        return self.pairs
 
     def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
         """``(320 * n,)`` samples -> the indices found by now, ``(frames, pairs)``, maybe none.

@@ -106,10 +106,14 @@ class Header:
         model_hash: bytes,
         samples: int | None = None,
         tables: int = 0,
+        lookahead: int | None = None,
     ) -> Header:
-        """The header of a file made with ``config``; raises InputError as the class does."""
-        rate, hop, lookahead = config.sample_rate, config.hop, config.lookahead
-        return cls(model_id, model_hash, rate, hop, lookahead, samples, tables)
+        """The header of a file made with ``config``; raises InputError as the class does.
+
+        ``lookahead`` is that of the file's rates where it is not ``config``'s.
+        """
+        delay = config.lookahead if lookahead is None else lookahead
+        return cls(model_id, model_hash, config.sample_rate, config.hop, delay, samples, tables)
 
     def require(
         self, config: CodecConfig, model_id: str, model_hash: bytes, tables: int = 0
@@ -121,11 +125,14 @@ class Header:
                 f"model here is {model_id} ({model_hash.hex()}): decode it with a release that "
                 "has its model"
             )
-        mine = (config.sample_rate, config.hop, config.lookahead)
-        if (self.sample_rate, self.hop, self.lookahead) != mine:
+        known = {rate.lookahead for rate in config.ladder}
+        is_mine = (self.sample_rate, self.hop) == (config.sample_rate, config.hop)
+        if not is_mine or self.lookahead not in known:
+            lookaheads = " or ".join(map(str, sorted(known)))
             raise ModelError(
                 f"this file says {self.sample_rate} Hz, frames of {self.hop} and a look-ahead of "
-                f"{self.lookahead} samples, but its model has {mine[0]}, {mine[1]} and {mine[2]}"
+                f"{self.lookahead} samples, but its model has {config.sample_rate}, {config.hop} "
+                f"and {lookaheads}"
             )
         if self.tables not in (0, tables):
             here = f"those here are {tables:08x}" if tables else "there are none here"

@@ -40,6 +40,7 @@ class Writer:
         model_hash: bytes,
         block_frames: int = BLOCK_FRAMES,
         coder: IndexCoder | None = None,
+        lookahead: int | None = None,
     ) -> None:
         """Raises InputError where the model id or hash, or a block of that many frames, do not fit.
 
@@ -48,6 +49,7 @@ class Writer:
             model_id: up to 64 printable ASCII characters.
             model_hash: 8 bytes.
             block_frames: frames to a block, 1 to 255; a change of rate ends a block earlier.
+            lookahead: of the rates that come, where it is not ``config``'s.
             coder: codes blocks where that is shorter than packing; None packs all of them.
         """
         if not 1 <= block_frames <= MAX_BLOCK_FRAMES:
@@ -60,7 +62,7 @@ class Writer:
         self._config = config
         self._packets = PacketCoder(config, coder)
         tables = coder.checksum if coder is not None else 0
-        self._header = Header.of(config, model_id, model_hash, tables=tables)
+        self._header = Header.of(config, model_id, model_hash, tables=tables, lookahead=lookahead)
         self._block_frames = block_frames
         self._pending: list[NDArray[np.uint8]] = []
         self._written = 0
@@ -108,7 +110,7 @@ class Writer:
         """
         if samples < 0 or self._header.frames(samples) != self.frames:
             raise InputError(
-                f"{samples} samples and a look-ahead of {self._config.lookahead} take "
+                f"{samples} samples and a look-ahead of {self._header.lookahead} take "
                 f"{self._header.frames(samples)} frames, but {self.frames} were written"
             )
         return self._end_block() + trailer_bytes(self._written, samples)

@@ -211,8 +211,9 @@ class Codec:
         encoder.rate = wanted
         return encoder
 
-    def decoder(self) -> StreamDecoder:
-        """A new decoder."""
+    def decoder(self, late: bool = False) -> StreamDecoder:
+        """A new decoder; with ``late`` its output is as late as that of the rate with refinement
+        from the start on, so that no change of rate will ever change the delay."""
         return StreamDecoder(
             self._decoder_graph,
             self.config,
@@ -220,6 +221,7 @@ class Codec:
             self.packets,
             self._gain_db,
             self.refinement_code,
+            late,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig, Rate
+from q2d2_stream.config import REFINEMENT_LIMIT_BITS, REFINEMENT_SYMBOLS, CodecConfig, Rate
 from q2d2_stream.engine.points import DecoderInputs
 from q2d2_stream.engine.runner import Array, Graph
 from q2d2_stream.engine.sender_loop import SenderLoop
@@ -16,7 +16,14 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder, Toc
 from q2d2_stream.quantizer import NoiseShaper
-from q2d2_stream.refinement import BANDS, STEPS, SYMBOLS, RefinementCode, Refiner
+from q2d2_stream.refinement import (
+    BANDS,
+    STEPS,
+    SYMBOL_ZERO,
+    SYMBOLS,
+    RefinementCode,
+    Refiner,
+)
 
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
@@ -48,6 +55,10 @@ class StreamEncoder:
         shaper: snaps latents to their grids.
         packets: what encodes packets.
         refinement: how errors are sent, and the loop that finds them, of a model with refinement.
+
+    Attributes:
+        refinement_limit_bits: most bits that the coded refinement of a frame takes, 20 to 110; what
+            would be longer is told in larger steps. For links of a constant rate.
     """
 
     def __init__(
@@ -60,6 +71,7 @@ class StreamEncoder:
     ) -> None:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
         self._refinement = refinement
+        self.refinement_limit_bits = REFINEMENT_LIMIT_BITS
         self._rate = config.default_rate
         self._state = graph.initial_state()
         self._offset = StartOffset(config.sample_rate)
@@ -80,6 +92,15 @@ class StreamEncoder:
     def frame_samples(self) -> int:
         """Samples per frame."""
         return self._config.hop
+
+    @property
+    def width(self) -> int:
+        """How many numbers a frame of :meth:`push` has at this rate."""
+        if not self._rate.refined:
+            return self._rate.pairs
+        has_tables = self._packets.coder is not None
+        fixed = len(self._rate.codebook_sizes)
+        return self._rate.pairs + REFINEMENT_SYMBOLS if has_tables else fixed
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first of a stream."""
@@ -154,14 +175,18 @@ class StreamEncoder:
         """Indices and, behind them, errors: coded with the smallest step that keeps to the limit,
         or of fixed size where there are no tables."""
         assert self._refinement is not None
-        code = self._refinement[0]
-        coder = self._packets.coder
-        for step in range(len(STEPS)) if coder is not None else ():
-            told = np.full((len(indices), 1), step, np.uint8)
-            numbers = np.concatenate([indices, told, code.symbols(errors, step)], axis=1)
-            if coder is not None and coder.encode(numbers) is not None:
-                return numbers
-        return np.concatenate([indices, code.indices(errors)], axis=1)
+        code, coder = self._refinement[0], self._packets.coder
+        if coder is None:
+            return np.concatenate([indices, code.indices(errors)], axis=1)
+        told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
+        for row, error in zip(told, errors, strict=True):
+            for step in range(len(STEPS)):
+                row[0], row[1:] = step, code.symbols(error, step)
+                if coder.refinement_bits(row[1:], step) <= self.refinement_limit_bits:
+                    break
+            else:
+                row[1:] = SYMBOL_ZERO
+        return np.concatenate([indices, told], axis=1)
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
         """The first half of :meth:`push`: samples -> latents in grid units, ``(n, 24)``."""
@@ -198,9 +223,10 @@ class StreamDecoder:
         packets: what decodes packets.
         gain_db: what the graph's output is multiplied by, in dB, one number per rate.
         code: how errors come, of a model with refinement.
+        late: whether the output is one frame later from the start.
 
-    From the first frame with refinement on the output is one frame later, at all rates, until
-    :meth:`reset`: a change of rate then changes no delay.
+    Else it is so from the first frame with refinement on, at all rates, until :meth:`reset`: a
+    change of rate then changes no delay.
 
     Attributes:
         held_frames: how many of a loss sound as the one before: 40 ms.
@@ -218,8 +244,10 @@ class StreamDecoder:
         packets: PacketCoder,
         gain_db: Sequence[float],
         code: RefinementCode | None = None,
+        late: bool = False,
     ) -> None:
         self._graph, self._config, self._packets = graph, config, packets
+        self._begins_late = late
         self._inputs = DecoderInputs(config, lattice)
         self._gains = np.array([10.0 ** (gain / 20) for gain in gain_db], np.float32)
         self._code = code
@@ -244,7 +272,7 @@ class StreamDecoder:
         self._to_hold = 0
         self._packet_frames = 1
         self._gain: np.float32 | None = None
-        self._is_late = False
+        self._is_late = self._begins_late
         self._to_mute = 0
         self._refined = self._refiner.initial_state()
 
@@ -297,7 +325,7 @@ class StreamDecoder:
         out = np.empty((len(frames), self._config.hop), np.float32)
         if self._last is None:
             self._state = self._inputs.primed(self._graph, rate.index)
-            self._is_late = rate.refined
+            self._is_late = self._begins_late or rate.refined
             # what comes before the first sample that was encoded
             self._to_mute = self.delay_samples // self._config.hop
         for n, given in enumerate(points):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig
-from q2d2_stream.entropy.coder import Decoder, encode
+from q2d2_stream.entropy.coder import TOTAL, Decoder, encode
 from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.entropy.tables import HISTORY, SHIFT, Mode, RefinementTables, Tables
 from q2d2_stream.errors import InputError
@@ -59,6 +59,12 @@ class IndexCoder:
         """As :meth:`typical_bytes`, in bits and not rounded."""
         *first, following = (mode.frame_bits(rate) for mode in self.tables.modes)
         return sum(first[:frames]) + following * max(0, frames - len(first))
+
+    def refinement_bits(self, symbols: NDArray[np.uint8], step: int) -> float:
+        """What the symbols ``(40,)`` of a frame take with step number ``step``, that number
+        included. Of a model with refinement."""
+        assert self._refinement is not None
+        return self._refinement.bits(symbols, step)
 
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
@@ -189,6 +195,13 @@ class _RefinementCoder:
         self._steps = _edges(tables.steps)[0]
         rows = _edges(tables.sizes)
         self._symbols = [rows[at : at + BANDS] for at in range(0, len(rows), BANDS)]
+        self._step_bits = np.log2(TOTAL / tables.steps[0])
+        self._bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
+
+    def bits(self, symbols: NDArray[np.uint8], step: int) -> float:
+        """Of a frame."""
+        of_symbols = self._bits[step, np.arange(BANDS), symbols].sum()
+        return float(self._step_bits[step] + of_symbols)
 
     def put(self, symbols: list[tuple[int, int]], numbers: list[int]) -> None:
         """Append first slot and slots of a step and 40 symbols; raises InputError out of range."""

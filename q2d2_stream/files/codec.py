@@ -24,6 +24,10 @@ _CONCEALED_FRAMES = 75  # decoded at once while a gap lasts
 class IndexSearch(Protocol):
     """What may stand in for an encoder; analysis by synthesis does."""
 
+    @property
+    def width(self) -> int:
+        """How many numbers a frame has."""
+
     def push(self, pcm: NDArray[np.float32], /) -> NDArray[np.uint8]:
         """Whole frames -> the indices ``(frames, pairs)`` that are found by now, maybe none."""
 
@@ -69,8 +73,9 @@ class SoundEncoder:
 
     def finish(self) -> NDArray[np.uint8]:
         """The last frames: the sound is padded until its last sample can be decoded."""
-        missing = -(self.samples + self._config.lookahead) % self._config.hop
-        rest = self._encode(np.zeros(self._config.lookahead + missing, dtype=np.float32))
+        lookahead = self.rate.lookahead
+        missing = -(self.samples + lookahead) % self._config.hop
+        rest = self._encode(np.zeros(lookahead + missing, dtype=np.float32))
         return np.concatenate((rest, self._search.finish())) if self._search is not None else rest
 
     def _encode(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -78,7 +83,7 @@ class SoundEncoder:
         whole = len(pcm) - len(pcm) % self._config.hop
         self._rest = pcm[whole:]
         if not whole:
-            return np.zeros((0, self.rate.pairs), np.uint8)
+            return np.zeros((0, self._encoder.width), np.uint8)
         return self._encoder.push(pcm[:whole])
 
 
@@ -96,7 +101,13 @@ class FileEncoder:
     ) -> None:
         self._sound = encoder or SoundEncoder(codec)
         coder = codec.coder if entropy_coding else None
-        self._writer = Writer(codec.config, codec.model_id, codec.model_hash, coder=coder)
+        self._writer = Writer(
+            codec.config,
+            codec.model_id,
+            codec.model_hash,
+            coder=coder,
+            lookahead=self._sound.rate.lookahead,
+        )
 
     @property
     def samples(self) -> int:
@@ -136,7 +147,7 @@ class FileDecoder:
         self._decoder = codec.decoder()
         self._reader = Reader()
         self._frame = 0
-        self._to_skip = codec.config.lookahead
+        self._to_skip = 0
         self._given = 0
         # The end may lie anywhere in the last frame, and is known only after it.
         self._held = np.zeros(0, dtype=np.float32)
@@ -165,6 +176,8 @@ class FileDecoder:
                 tables = coder.checksum if coder is not None else 0
                 event.require(config, codec.model_id, codec.model_hash, tables)
                 self._coder = coder
+                self._to_skip = event.lookahead
+                self._decoder = codec.decoder(late=event.lookahead > config.lookahead)
                 self.header = event
             case Block():
                 frames: list[NDArray[np.uint8] | None]

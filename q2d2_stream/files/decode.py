@@ -107,8 +107,8 @@ def _decoded(
 
 
 def _decoded_tokens(tokens: Tokens, codec: Codec, show: Progress) -> Iterator[NDArray[np.float32]]:
-    tokens.require(codec.config, codec.model_id, codec.model_hash)
-    decoder, skip, left = codec.decoder(), codec.config.lookahead, tokens.samples
+    rate = tokens.require(codec.config, codec.model_id, codec.model_hash)
+    decoder, skip, left = codec.decoder(), rate.lookahead, tokens.samples
     for at in range(0, len(tokens.indices), _TOKEN_FRAMES):
         pcm = decoder.push(tokens.indices[at : at + _TOKEN_FRAMES])
         dropped, skip = min(skip, len(pcm)), max(0, skip - len(pcm))

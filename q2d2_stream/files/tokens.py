@@ -54,11 +54,11 @@ class Tokens:
         np.savez(
             stream,
             indices=self.indices,
-            codebook_sizes=np.array(rate.codebook_sizes),
+            codebook_sizes=np.array(rate.sizes_of(self.indices.shape[1])),
             bitrate=np.array(rate.name),
             sample_rate=np.array(config.sample_rate),
             hop=np.array(config.hop),
-            lookahead=np.array(config.lookahead),
+            lookahead=np.array(rate.lookahead),
             samples=np.array(self.samples),
             model_id=np.array(self.model_id),
             model_hash=np.array(self.model_hash.hex()),
@@ -102,8 +102,9 @@ class Tokens:
             rate = config.width_to_rate(self.indices.shape[1])
         except InputError as error:
             raise FormatError(f"these tokens make no sense: {error}") from error
-        held = max(0, len(self.indices) * config.hop - config.lookahead)
-        if not 0 <= self.samples <= held or (self.indices >= np.array(rate.codebook_sizes)).any():
+        held = max(0, len(self.indices) * config.hop - rate.lookahead)
+        sizes = np.array(rate.sizes_of(self.indices.shape[1]))
+        if not 0 <= self.samples <= held or (self.indices >= sizes).any():
             raise FormatError(
                 f"these tokens make no sense: {self.samples} samples in {len(self.indices)} "
                 "frames, or an index beyond its codebook"

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import REFINEMENT_LEVELS
+from q2d2_stream.config import REFINEMENT_LEVELS, REFINEMENT_SIZES
 from q2d2_stream.errors import ModelError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.refinement.bands import BANDS
@@ -27,7 +27,7 @@ __all__ = ["STEPS", "SYMBOLS", "SYMBOL_ZERO", "RefinementCode"]
 STEPS = (1.0, 1.3, 1.7, 2.2)
 """What a frame may multiply the step by."""
 
-SYMBOLS = 61
+SYMBOLS = REFINEMENT_SIZES[-1]
 """Values of a component's symbol."""
 
 SYMBOL_ZERO = 30

@@ -13,7 +13,7 @@ from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import decoder as decoder_module  # noqa: E402
 from q2d2_stream.model.net import CodecNet  # noqa: E402
 from q2d2_stream.packet import Toc  # noqa: E402
-from q2d2_stream.refinement import STEPS, Bands  # noqa: E402
+from q2d2_stream.refinement import SYMBOL_ZERO, Bands  # noqa: E402
 from tests.labs.networks import codec_of, small_net  # noqa: E402
 
 HOP, FRAMES = 320, 60
@@ -147,21 +147,24 @@ def test_lost_packets_are_concealed(codec: Codec, clip: np.ndarray) -> None:
     assert not np.array_equal(pcm[9 * HOP : 12 * HOP], whole[9 * HOP : 12 * HOP])
 
 
-def test_a_burst_takes_larger_steps_before_it_takes_the_fixed_form(
-    codec: Codec, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("limit", [20, 45, 80, 110])
+def test_a_frame_keeps_to_its_limit(codec: Codec, clip: np.ndarray, limit: int) -> None:
     encoder = codec.encoder("6")
-    usual = encoder.push(clip[: 30 * HOP])
-    assert set(usual[:, 6]) == {0}
+    encoder.refinement_limit_bits = limit
+    numbers = encoder.push(clip)
     assert codec.coder is not None
-    room = len(codec.coder.encode(usual[:3]) or b"")
-    monkeypatch.setattr(type(codec.rates[-1]), "most_bytes", lambda _, frames: int(room * 0.95))
-    encoder.reset()
-    tight = encoder.push(clip[: 3 * HOP])
-    assert tight.shape[1] == 15 or 0 < tight[0, 6] < len(STEPS)
-    monkeypatch.setattr(type(codec.rates[-1]), "most_bytes", lambda _, frames: 2)
-    encoder.reset()
-    assert encoder.push(clip[: 3 * HOP]).shape[1] == 15
+    bits = np.array([codec.coder.refinement_bits(row[7:], int(row[6])) for row in numbers])
+    none = (numbers[:, 7:] == SYMBOL_ZERO).all(1)
+    assert (bits[~none] <= limit).all()
+    assert numbers[:, 6].max() > 0 or limit == 110  # larger steps where they are needed
+
+
+def test_any_run_of_frames_can_be_coded(codec: Codec, clip: np.ndarray) -> None:
+    numbers = codec.encoder("6").push(clip)
+    for frames in (1, 3, 16):
+        for start in range(0, FRAMES - frames, 7):
+            packet = codec.packets.encode(numbers[start : start + frames])
+            assert Toc.from_packet(packet).coded
 
 
 def test_bad_numbers_are_refused_in_a_sentence(codec: Codec, clip: np.ndarray) -> None:
