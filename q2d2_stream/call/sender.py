@@ -131,6 +131,9 @@ class Sender:
         if codec is not self._codec:
             self._codec, self._queue = codec, None  # what waits is of the other model
             self._encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
+        is_coded = sending.coder is not None
+        if self._encoder.coded_refinement != is_coded:
+            self._encoder.coded_refinement, self._queue = is_coded, None  # what waits is not
         if self._queue is None or self._call is not call:
             self._call, self._queue = call, SendQueue(call)
         wanted = rate_like(self._options.rate, self._codecs[0], codec)
@@ -167,8 +170,10 @@ class Sender:
             await self._begun.wait()
         while (pcm := await self._source.read()) is not None:
             await self._step(pcm, last=False)
-        # The decoder trails by a frame: one more lets it say the last word.
-        await self._step(np.zeros(FRAME_SAMPLES, np.float32), last=True)
+        # The decoder trails by a frame or two: as many more let it say the last word.
+        silence = np.zeros(FRAME_SAMPLES, np.float32)
+        for left in reversed(range(self._encoder.rate.lookahead // FRAME_SAMPLES)):
+            await self._step(silence, last=left == 0)
         await self._drain()
         self.has_ended = True
 

@@ -59,6 +59,8 @@ class StreamEncoder:
     Attributes:
         refinement_limit_bits: most bits that the coded refinement of a frame takes, 20 to 110; what
             would be longer is told in larger steps. For links of a constant rate.
+        coded_refinement: whether refinement takes its coded form, which the receiver can only read
+            with the same entropy tables; from the start, whether there are any here.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class StreamEncoder:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
         self._refinement = refinement
         self.refinement_limit_bits = REFINEMENT_LIMIT_BITS
+        self.coded_refinement = packets.coder is not None
         self._rate = config.default_rate
         self._state = graph.initial_state()
         self._offset = StartOffset(config.sample_rate)
@@ -98,9 +101,8 @@ class StreamEncoder:
         """How many numbers a frame of :meth:`push` has at this rate."""
         if not self._rate.refined:
             return self._rate.pairs
-        has_tables = self._packets.coder is not None
         fixed = len(self._rate.codebook_sizes)
-        return self._rate.pairs + REFINEMENT_SYMBOLS if has_tables else fixed
+        return self._rate.pairs + REFINEMENT_SYMBOLS if self.coded_refinement else fixed
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first of a stream."""
@@ -173,10 +175,10 @@ class StreamEncoder:
 
     def _refined(self, indices: NDArray[np.uint8], errors: Array) -> NDArray[np.uint8]:
         """Indices and, behind them, errors: coded with the smallest step that keeps to the limit,
-        or of fixed size where there are no tables."""
+        or of fixed size."""
         assert self._refinement is not None
         code, coder = self._refinement[0], self._packets.coder
-        if coder is None:
+        if coder is None or not self.coded_refinement:
             return np.concatenate([indices, code.indices(errors)], axis=1)
         told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
         for row, error in zip(told, errors, strict=True):
