@@ -117,6 +117,8 @@ def _sound(stats: CallStats) -> str:
 def _refused(stats: CallStats) -> str:
     counters = stats.counters
     kinds = {
+        "changed or forged": counters.forged,
+        "come again": counters.replayed,
         "malformed": counters.malformed,
         "unknown": counters.unknown,
         "out of place": counters.out_of_place,

@@ -7,7 +7,7 @@ import functools
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ from q2d2_stream.protocol import (
     Role,
     Session,
 )
+from q2d2_stream.protocol.kinds import Kind
 from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address, is_loopback_host
 from q2d2_stream.transport.base import Transport, Wrap
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from q2d2_stream.transport.limited_connection import LimitedConnection
 
 __all__ = ["CallServer"]
+
+_COSTLY = (bytes([Kind.HELLO]), bytes([Kind.AUTH]))
 
 
 class CallServer(Connector):
@@ -218,7 +221,7 @@ class CallServer(Connector):
         limited.advance(Progress.OPEN)
         host = str(websocket.remote_address[0])
         transport = WebSocketTransport(websocket)
-        waiting = _TurnTransport(transport, lambda: self._handshakes.turn(host))
+        waiting = _TurnTransport(transport, self._handshakes, host)
         link = Link(Role.SERVER, tls=self._ssl is not None, ipv6=transport.is_ipv6)
         carrier = self._wrap(waiting) if self._wrap is not None else waiting
         session = Session(
@@ -248,11 +251,18 @@ class CallServer(Connector):
 
 
 class _TurnTransport(Transport):
-    """Holds the first message back until it is the peer's turn: answering it costs milliseconds."""
+    """Holds a stranger's hello and auth back until it is their turn.
 
-    def __init__(self, inner: Transport, turn: Callable[[], Awaitable[None]]) -> None:
+    Args:
+        inner: the real transport.
+        turns: who is next.
+        host: the peer's address.
+    """
+
+    def __init__(self, inner: Transport, turns: HandshakeQueue, host: str) -> None:
         self._inner = inner
-        self._turn: Callable[[], Awaitable[None]] | None = turn
+        self._waits = {Kind.HELLO: turns.hello, Kind.AUTH: turns.auth}
+        self._host = host
 
     @property
     def remote(self) -> str:
@@ -262,9 +272,10 @@ class _TurnTransport(Transport):
     async def recv(self) -> bytes | str:
         """The next message."""
         data = await self._inner.recv()
-        if self._turn is not None:
-            await self._turn()
-            self._turn = None
+        # Whatever else comes is refused for next to nothing.
+        kind = Kind(data[0]) if isinstance(data, bytes) and data[:1] in _COSTLY else None
+        if kind in self._waits:
+            await self._waits.pop(kind)(self._host)
         return data
 
     async def send(self, data: bytes) -> None:

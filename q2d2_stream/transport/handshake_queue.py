@@ -35,9 +35,65 @@ class _Guesses:
         self.count = self.now(now) + 1
 
 
+class _Turns:
+    """Addresses take turns, and within an address lots are drawn, so that whoever shares it with
+    an attacker gets in, too.
+
+    Args:
+        take: whether there may be a turn now.
+        poll_s: how often that is asked.
+    """
+
+    def __init__(self, take: Callable[[float], bool], poll_s: float) -> None:
+        self._take = take
+        self._poll_s = poll_s
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._order: deque[str] = deque()
+        self._pump: asyncio.Task[None] | None = None
+
+    async def wait(self, network: str) -> None:
+        """Wait for a turn."""
+        if not self._waiting and self._take(time.monotonic()):
+            return
+        future = asyncio.get_running_loop().create_future()
+        if network not in self._waiting:
+            self._waiting[network] = []
+            self._order.append(network)
+        self._waiting[network].append(future)
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        await future
+
+    def close(self) -> None:
+        """There are no more turns."""
+        if self._pump is not None:
+            self._pump.cancel()
+
+    async def _run(self) -> None:
+        while self._order:
+            if self._take(time.monotonic()):
+                self._give()
+            else:
+                await asyncio.sleep(self._poll_s)
+
+    def _give(self) -> None:
+        while self._order:
+            network = self._order.popleft()
+            # who has hung up meanwhile takes no turn
+            waiting = [one for one in self._waiting.pop(network) if not one.done()]
+            if not waiting:
+                continue
+            waiting.pop(random.randrange(len(waiting))).set_result(None)
+            if waiting:
+                self._waiting[network] = waiting
+                self._order.append(network)
+            return
+
+
 class HandshakeQueue:
-    """Lets so many handshakes per second through; addresses take turns, and within an address lots
-    are drawn, so that whoever shares it with a guesser gets in, too.
+    """Lets so many hellos and auths per second through, and slows down who guesses wrong.
+
+    A hello costs a listener 3 ms of processor. An auth costs 5 ms, and is a guess at the secret.
 
     Args:
         limits: how many.
@@ -48,33 +104,28 @@ class HandshakeQueue:
         self._limits = limits
         self._notify = notify
         now = time.monotonic()
+        hellos = TokenBucket(limits.hellos_per_s, 2 * limits.hellos_per_s, now)
+        self._hellos = _Turns(lambda now: hellos.take(1, now), 0.5 / limits.hellos_per_s)
         self._quick = TokenBucket(limits.per_s, limits.burst, now)
         self._slow = TokenBucket(limits.slow_per_s, 1.0, now)
+        self._auths = _Turns(self._take_auth, 0.5 / limits.per_s)
         self._all = _Guesses(limits.forget_s)
         self._of: dict[str, _Guesses] = {}
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        self._turns: deque[str] = deque()
-        self._pump: asyncio.Task[None] | None = None
         self._unreported: dict[str, int] = {}
         self._report: asyncio.TimerHandle | None = None
 
-    async def turn(self, host: str) -> None:
-        """Wait until the handshake of a peer at ``host`` may be answered."""
+    async def hello(self, host: str) -> None:
+        """Wait until the hello of a peer at ``host`` may be answered."""
+        await self._hellos.wait(network_of(host))
+
+    async def auth(self, host: str) -> None:
+        """Wait until the auth of a peer at ``host`` may be judged."""
         network, now = network_of(host), time.monotonic()
         if (guesses := self._of.get(network)) is not None and (wrong := guesses.now(now)) >= 0.5:
             # doubled by every guess, but a float must not overflow
             doubled = self._limits.delay_s * 2 ** min(wrong - 1, 30.0)
             await asyncio.sleep(min(doubled, self._limits.delay_max_s))
-        if not self._waiting and self._take(time.monotonic()):
-            return
-        future = asyncio.get_running_loop().create_future()
-        if network not in self._waiting:
-            self._waiting[network] = deque()
-            self._turns.append(network)
-        self._waiting[network].append(future)
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._run())
-        await future
+        await self._auths.wait(network)
 
     def guessed_wrong(self, host: str) -> None:
         """A peer at ``host`` does not know the secret."""
@@ -90,38 +141,14 @@ class HandshakeQueue:
 
     def close(self) -> None:
         """Let nobody through any more."""
-        if self._pump is not None:
-            self._pump.cancel()
+        self._hellos.close()
+        self._auths.close()
         if self._report is not None:
             self._report.cancel()
 
-    def _take(self, now: float) -> bool:
+    def _take_auth(self, now: float) -> bool:
         slow = self._all.now(now) >= self._limits.slow_after
         return (self._slow if slow else self._quick).take(1, now)
-
-    async def _run(self) -> None:
-        while self._turns:
-            if not self._take(time.monotonic()):
-                await asyncio.sleep(0.5 / self._limits.per_s)
-                continue
-            self._let_one_through()
-
-    def _let_one_through(self) -> None:
-        while self._turns:
-            network = self._turns.popleft()
-            waiting = deque(one for one in self._waiting[network] if not one.done())
-            if not waiting:
-                del self._waiting[network]
-                continue
-            chosen = random.choice(waiting)
-            chosen.set_result(None)
-            waiting.remove(chosen)
-            if waiting:
-                self._waiting[network] = waiting
-                self._turns.append(network)
-            else:
-                del self._waiting[network]
-            return
 
     def _tell(self) -> None:
         self._report = None

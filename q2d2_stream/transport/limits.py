@@ -30,10 +30,11 @@ class ByteLimits:
 
 @dataclass(frozen=True)
 class GuessLimits:
-    """How many handshakes a listener answers; each costs 8 ms of processor and allows one guess.
+    """How many handshakes a listener takes part in.
 
     Attributes:
-        per_s, burst: handshakes answered in all while nobody guesses wrong.
+        hellos_per_s: hellos answered in all, 3 ms of processor each.
+        per_s, burst: auths judged in all while nobody guesses wrong, 5 ms each.
         slow_per_s: the same after ``slow_after`` wrong guesses.
         slow_after: wrong guesses in all, which are forgotten over ``forget_s``.
         delay_s: how long an address waits after its first wrong guess; doubled by each further
@@ -42,6 +43,7 @@ class GuessLimits:
         report_s: the user is told of wrong guesses at most so often.
     """
 
+    hellos_per_s: float = 50.0
     per_s: float = 16.0
     burst: float = 32.0
     slow_per_s: float = 8.0

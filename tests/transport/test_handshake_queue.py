@@ -16,7 +16,7 @@ async def guess(queue: HandshakeQueue, host: str, until: float) -> int:
     """Guess wrong again and again; how often."""
     count = 0
     while time.monotonic() < until:
-        await queue.turn(host)
+        await queue.auth(host)
         queue.guessed_wrong(host)
         count += 1
     return count
@@ -24,7 +24,7 @@ async def guess(queue: HandshakeQueue, host: str, until: float) -> int:
 
 async def seconds_to_get_in(queue: HandshakeQueue, host: str) -> float:
     begin = time.monotonic()
-    await queue.turn(host)
+    await queue.auth(host)
     return time.monotonic() - begin
 
 
@@ -82,8 +82,8 @@ def test_who_shares_the_guessers_address_gets_in_too() -> None:
 def test_who_hangs_up_while_waiting_takes_no_turn() -> None:
     async def main() -> None:
         queue = HandshakeQueue(GuessLimits(per_s=1.0, burst=1.0), lambda sentence: None)
-        await queue.turn(GUESSER)
-        gone = [asyncio.create_task(queue.turn(GUESSER)) for _ in range(50)]
+        await queue.auth(GUESSER)
+        gone = [asyncio.create_task(queue.auth(GUESSER)) for _ in range(50)]
         await asyncio.sleep(0.1)
         for task in gone:
             task.cancel()
@@ -98,13 +98,40 @@ def test_wrong_guesses_are_forgotten() -> None:
     async def main() -> None:
         notes: list[str] = []
         queue = HandshakeQueue(GuessLimits(), notes.append)
-        await queue.turn(GUESSER)
+        await queue.auth(GUESSER)
         queue.guessed_wrong(GUESSER)
         assert notes == [f"1 wrong guess of the secret from {GUESSER}"]
         assert await seconds_to_get_in(queue, GUESSER) > 0.0
         await asyncio.sleep(500.0)
         assert await seconds_to_get_in(queue, GUESSER) == 0.0
         assert len(notes) == 1
+        queue.close()
+
+    run(main())
+
+
+def test_hellos_have_turns_of_their_own() -> None:
+    async def main() -> None:
+        queue = HandshakeQueue(GuessLimits(), lambda sentence: None)
+        end = time.monotonic() + 30.0
+
+        async def greet() -> int:
+            count = 0
+            while time.monotonic() < end:
+                await queue.hello(GUESSER)
+                count += 1
+            return count
+
+        flood = [asyncio.create_task(greet()) for _ in range(30)]
+        waits = []
+        while time.monotonic() < end - 3:
+            begin = time.monotonic()
+            await queue.hello(CALLER)
+            await queue.auth(CALLER)
+            waits.append(time.monotonic() - begin)
+            await asyncio.sleep(0.5)
+        assert sum(await asyncio.gather(*flood)) <= 100 + 50 * 31
+        assert max(waits) < 0.2
         queue.close()
 
     run(main())
