@@ -24,7 +24,8 @@ from research.eval.words import WordErrors, word_errors
         ("the cat sat", "cat sat down", 2, 3),
         ("It's five, isn't it?", "it is 5 is not it", 0, 6),
         ("the colour grey", "The color gray", 0, 3),
-        ("twenty one", "21", 0, 1),
+        ("twenty one", "21", 0, 2),
+        ("4, 3, 0, Autumn Lane, 274", "Four, three, zero, Autumn Lane two seven four.", 0, 8),
     ],
 )
 def test_word_errors(said: str, heard: str, errors: int, words: int) -> None:
