@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import logging
 import ssl
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.errors import DeviceError, InputError
+from q2d2_stream.errors import InputError
 from q2d2_stream.protocol import (
     MAX_MESSAGE_BYTES,
     Call,
@@ -30,13 +28,12 @@ from q2d2_stream.sending import Link
 from q2d2_stream.transport.address import Address, is_loopback_host
 from q2d2_stream.transport.base import Transport, Wrap
 from q2d2_stream.transport.handshake_queue import HandshakeQueue
-from q2d2_stream.transport.limiter import ConnectionLimiter, Place, Progress
 from q2d2_stream.transport.limits import ConnectionLimits
-from q2d2_stream.transport.listening_socket import BACKLOG, LimitedSocket, listening_sockets
 from q2d2_stream.transport.websocket import WebSocketTransport
+from q2d2_stream.transport.websocket_server import WebSocketServer
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
     from q2d2_stream.transport.limited_connection import LimitedConnection
@@ -83,7 +80,6 @@ class CallServer(Connector):
                 "or --no-auth if that is meant"
             )
         self._notify = notify or (lambda sentence: None)
-        self._said: set[str] = set()
         self._address = address
         self._endpoint = endpoint
         self._ssl = ssl_context
@@ -91,78 +87,43 @@ class CallServer(Connector):
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
         self._registry = CallRegistry(hold_s=self.limits.hold_s)
-        self._limiter = ConnectionLimiter(self.limits, time.monotonic())
         self._handshakes = HandshakeQueue(self.limits.guesses, self._notify)
-        self._sockets: list[LimitedSocket] = []
-        self._servers: list[Server] = []
+        self._server = WebSocketServer(
+            address,
+            self.limits,
+            self._serve,
+            self._check_request,
+            ssl_context=ssl_context,
+            notify=self._notify,
+            max_size=MAX_MESSAGE_BYTES,
+            ping_interval=None,
+        )
         # At most one call is on, and a further connection of it: a longer queue has no use.
         self._calls: asyncio.Queue[Connection] = asyncio.Queue(4)
 
     @property
     def port(self) -> int:
         """The port that it listens on, once started."""
-        return int(self._sockets[0].getsockname()[1])
+        return self._server.port
 
     @property
     def strangers(self) -> int:
         """Connections there are now of peers who have not finished the handshake."""
-        return len(self._limiter)
+        return self._server.strangers
 
     @property
     def refused(self) -> int:
         """Connections that were cut off because of a limit."""
-        return self._limiter.refused
+        return self._server.refused
 
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address cannot be used."""
-        from websockets.asyncio.server import ServerConnection, serve
-
-        from q2d2_stream.transport.limited_connection import LimitedConnection
-
-        silent = logging.getLogger(f"{__name__}.websockets")
-        silent.setLevel(logging.CRITICAL)  # strangers must not fill the terminal
-        address = self._address
-        try:
-            self._sockets = await asyncio.to_thread(
-                listening_sockets, address.host, address.port, self._limiter, self._notify_once
-            )
-            for listening in self._sockets:
-                server = await serve(
-                    self._serve,
-                    sock=listening,
-                    backlog=BACKLOG,
-                    ssl=self._ssl,
-                    create_connection=cast(
-                        type[ServerConnection],
-                        functools.partial(LimitedConnection, self.limits, self._find_place),
-                    ),
-                    process_request=self._check_request,
-                    compression=None,
-                    max_size=MAX_MESSAGE_BYTES,
-                    open_timeout=self.limits.open_s,
-                    close_timeout=1.0,
-                    ping_interval=None,
-                    server_header=None,
-                    logger=silent,
-                    # asyncio refuses a timeout for a handshake that there will not be
-                    ssl_handshake_timeout=self.limits.open_s if self._ssl is not None else None,
-                )
-                self._servers.append(server)
-        except OSError as error:
-            raise DeviceError(
-                f"{address} cannot be listened on ({error.strerror or error}): "
-                "choose another --listen address"
-            ) from error
+        await self._server.start()
 
     async def close(self) -> None:
         """Stop listening and cut off whoever is connected."""
         self._handshakes.close()
-        for server in self._servers:
-            server.close()
-        while self._limiter.drop_one():
-            pass
-        for server in self._servers:
-            await server.wait_closed()
+        await self._server.close()
 
     async def open(self) -> Connection:
         """The next new call."""
@@ -190,14 +151,6 @@ class CallServer(Connector):
             return Closed(Reason.LOST, text, by_peer=False)
         return connection
 
-    def _find_place(self, peer: tuple[str, int], drop: Callable[[], None]) -> Place | None:
-        for listening in self._sockets:
-            if peer in listening.places:
-                return listening.places[peer]
-        # A loop that does not ask the socket: the place is given now.
-        place = self._limiter.admit(peer[0], drop, has_spoken=True, now=time.monotonic())
-        return place
-
     def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse web pages: a browser says where its page is from, and no page may call here."""
         origin = request.headers.get("Origin")
@@ -210,15 +163,7 @@ class CallServer(Connector):
             )
         return None
 
-    def _notify_once(self, sentence: str) -> None:
-        """Say it, but not again."""
-        if sentence not in self._said:
-            self._said.add(sentence)
-            self._notify(sentence)
-
-    async def _serve(self, websocket: ServerConnection) -> None:
-        limited = cast("LimitedConnection", websocket)
-        limited.advance(Progress.OPEN)
+    async def _serve(self, websocket: LimitedConnection) -> None:
         host = str(websocket.remote_address[0])
         transport = WebSocketTransport(websocket)
         waiting = _TurnTransport(transport, self._handshakes, host)
@@ -233,7 +178,7 @@ class CallServer(Connector):
             channel=transport.channel_binding(),
         )
         connection = Connection(carrier, session, link)
-        connection.established.add_done_callback(lambda done: self._announce(limited, connection))
+        connection.established.add_done_callback(lambda done: self._announce(websocket, connection))
         await connection.run()
         if session.has_guessed_wrong:
             self._handshakes.guessed_wrong(host)
@@ -241,9 +186,7 @@ class CallServer(Connector):
     def _announce(self, websocket: LimitedConnection, connection: Connection) -> None:
         if connection.established.cancelled():
             return
-        websocket.trust()
-        if websocket.place is not None:
-            self._limiter.leave(websocket.place)  # a stranger no longer
+        self._server.trust(websocket)
         try:
             self._calls.put_nowait(connection)
         except asyncio.QueueFull:

@@ -149,7 +149,7 @@ def test_a_killed_peer_is_called_again_when_it_is_back(tmp_path: Path) -> None:
         finally:
             peer.kill()
 
-    run_in_real_time(main(), 90.0)
+    run_in_real_time(main())
 
 
 @pytest.mark.slow

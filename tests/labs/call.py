@@ -89,7 +89,7 @@ def speech_file(path: Path, seconds: float, name: str = "kathleen_en_0") -> NDAr
     return np.asarray(soundfile.read(path, dtype="float32")[0])
 
 
-def run_in_real_time(coroutine: Coroutine[Any, Any, None], limit_s: float = 60.0) -> None:
+def run_in_real_time(coroutine: Coroutine[Any, Any, None], limit_s: float = 240.0) -> None:
     """Run a test's coroutine, for ``limit_s`` seconds at most.
 
     For tests with other processes, threads or sound cards; all others run on a virtual clock.
@@ -97,7 +97,7 @@ def run_in_real_time(coroutine: Coroutine[Any, Any, None], limit_s: float = 60.0
     asyncio.run(asyncio.wait_for(coroutine, limit_s))
 
 
-async def until(condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
+async def until(condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
     """Wait until ``condition()`` holds."""
     try:
         async with asyncio.timeout(limit_s):
