@@ -227,9 +227,10 @@ class CodecConfig:
         """
         if bitrate is None:
             return self.default_rate
-        for rate in self.ladder:
-            if bitrate == rate or bitrate == rate.name:
-                return rate
+        if isinstance(bitrate, Rate | str):
+            for rate in self.ladder:
+                if bitrate in (rate, rate.name):
+                    return rate
         kbps = _number(bitrate)
         for rate in self.ladder:
             if kbps == float(rate.name) or abs(kbps - rate.kbps) <= 0.05:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.arguments import require_bytes
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import FormatError, InputError
@@ -69,7 +70,9 @@ class Toc:
 
     @classmethod
     def from_packet(cls, packet: bytes) -> Toc:
-        """What a packet says of itself; raises FormatError where it is empty or of rate 7."""
+        """What a packet says of itself; raises FormatError where it is empty or of rate 7, and
+        InputError for what are no bytes."""
+        require_bytes(packet, "packet")
         if not packet:
             raise FormatError("the packet is empty, expected at least its TOC byte")
         toc = packet[0]

@@ -17,6 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.arguments import require_bytes, require_indices
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.errors import InputError
 
@@ -34,7 +35,7 @@ def _different(codes: tuple[int, ...], frames: int) -> int:
 
 
 def _check_frames(frames: int) -> None:
-    if not 0 <= frames <= MAX_FRAMES:
+    if not isinstance(frames, int | np.integer) or not 0 <= frames <= MAX_FRAMES:
         raise InputError(f"{frames} frames cannot be packed, expected 0 to {MAX_FRAMES} in a call")
 
 
@@ -55,11 +56,7 @@ def pack(indices: NDArray[np.uint8], config: CodecConfig) -> bytes:
         InputError: not uint8, not two axes, no such rate, too many frames, or an index that is
             not below ``config.codebook_sizes``.
     """
-    if indices.dtype != np.uint8 or indices.ndim != 2:
-        raise InputError(
-            f"the indices are {indices.dtype} of shape {indices.shape}, "
-            "expected uint8 of shape (frames, pairs)"
-        )
+    require_indices(indices)
     frames, pairs = indices.shape
     _check_frames(frames)
     rate = config.width_to_rate(pairs)
@@ -91,6 +88,7 @@ def unpack(data: bytes, config: CodecConfig, rate: int, frames: int) -> NDArray[
         InputError: no such rate, a number of frames out of range, data of another length, or
             bytes that :func:`pack` never makes.
     """
+    require_bytes(data, "data")
     expected = packed_bytes(config, rate, frames)
     codes = config.ladder[rate].codebook_sizes
     pairs = len(codes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.arguments import require_bytes
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container.layout import (
     BLOCK_FIXED_BYTES,
@@ -125,6 +126,7 @@ class Reader:
             InputError: the reader is closed.
         """
         self._check_open()
+        require_bytes(data, "file's content")
         self._buffer += data
         events: list[Event] = []
         if self._header is None:

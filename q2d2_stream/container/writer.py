@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.arguments import require_indices
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.container.layout import (
     MAX_BLOCK_FRAMES,
@@ -82,11 +83,7 @@ class Writer:
         Raises:
             InputError: indices that this codec does not make, or more than 2**32 - 1 frames.
         """
-        if indices.dtype != np.uint8 or indices.ndim != 2:
-            raise InputError(
-                f"the indices are {indices.dtype} of shape {indices.shape}, "
-                "expected uint8 of shape (frames, pairs)"
-            )
+        require_indices(indices)
         self._config.width_to_rate(indices.shape[1])
         if self.frames + len(indices) > _MAX_FRAMES:
             raise InputError(f"a file holds up to {_MAX_FRAMES} frames, begin another one")

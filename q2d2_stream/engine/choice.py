@@ -46,7 +46,7 @@ def model_file(folder: Path, role: str, choice: Choice) -> Path:
 def choices(engine: str = "auto", precision: str = "auto") -> list[Choice]:
     """What satisfies a wish, fastest first; raises InputError for one that does not exist."""
     for name, value, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             raise InputError(
                 f"{name} is {value!r}, expected {', '.join(known[:-1])} or {known[-1]}"
             )

@@ -8,6 +8,7 @@ from operator import mul
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.arguments import require_bytes, require_indices
 from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig
 from q2d2_stream.entropy.coder import TOTAL, Decoder, encode
 from q2d2_stream.entropy.coordinates import Coordinates
@@ -77,11 +78,7 @@ class IndexCoder:
         Raises:
             InputError: as :func:`q2d2_stream.packing.pack`.
         """
-        if indices.dtype != np.uint8 or indices.ndim != 2:
-            raise InputError(
-                f"the indices are {indices.dtype} of shape {indices.shape}, "
-                "expected uint8 of shape (frames, pairs)"
-            )
+        require_indices(indices)
         frames, width = indices.shape
         rate = self._config.width_to_rate(width)
         packed_bytes(self._config, rate.index, frames)  # are these not too many frames?
@@ -111,6 +108,7 @@ class IndexCoder:
             InputError: no such rate, a number of frames out of range, as many bytes as the fixed
                 size or more, or bytes that :meth:`encode` never makes.
         """
+        require_bytes(data, "data")
         packed_bytes(self._config, rate, frames)  # is there such a rate?
         step = self._config.ladder[rate]
         limit, pairs = step.most_bytes(frames), step.pairs

@@ -8,6 +8,7 @@ write to one name do not mix: the last to finish wins, whole.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import stat
@@ -133,6 +134,11 @@ def open_output(target: SoundTarget) -> Iterator[BinaryIO]:
         OSError: the file cannot be written; the error names it.
     """
     if not isinstance(target, str | os.PathLike):
+        if not hasattr(target, "write") or isinstance(target, io.TextIOBase):
+            raise InputError(
+                f"the output is {type(target).__name__}, expected a path or a file object in "
+                "binary mode"
+            )
         yield target
         return
     if os.fspath(target) == "-":

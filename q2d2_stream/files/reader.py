@@ -281,6 +281,11 @@ def open_binary(source: SoundSource) -> Iterator[BinaryIO]:
         OSError: the file cannot be opened.
     """
     if not isinstance(source, str | os.PathLike):
+        if not hasattr(source, "read") or isinstance(source, io.TextIOBase):
+            raise InputError(
+                f"the input is {type(source).__name__}, expected a path or a file object in binary "
+                "mode"
+            )
         yield source
         return
     if os.fspath(source) == "-":

@@ -28,6 +28,7 @@ _PIECE_BYTES = 4096
 _COPY_BYTES = 1 << 16
 _SNIFFED_BYTES = 1 << 20
 _LIVE = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_SAMPLE_DUMP = b"\xf0\x7e"  # libsndfile prints its errors to standard output, into what is there
 _SPOOLED = (b"fLaC", b"FORM", b"riff", b"caff", b".snd", b"ID3")
 
 
@@ -256,6 +257,8 @@ def _of_file(file: BinaryIO, name: str, begin: int) -> SoundBytes:
     length = file.seek(0, os.SEEK_END) - begin
     file.seek(begin)
     start = _read_exactly(file, _MAGIC_BYTES)
+    if start.startswith(_SAMPLE_DUMP):
+        raise InputError(f"{name} is a MIDI sample dump, expected a wav, flac or ogg file")
     if start.startswith(b"OggS"):
         return _Ogg(name, file, b"", begin)
     if start.startswith(b"ID3") or (start[:1] == b"\xff" and start[1:2] >= b"\xe0"):
