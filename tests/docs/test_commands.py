@@ -111,3 +111,15 @@ def test_an_option_that_does_not_exist_is_found() -> None:
     assert isinstance(parser, argparse.ArgumentParser)
     with pytest.raises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
         parser.parse_args(arguments)
+
+
+def test_the_messages_of_the_troubleshooting_guide_are_said() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "q2d2_stream").rglob("*.py"))
+    said = re.sub(r"\{[^{}\n]*\}", "...", re.sub(r'"\s*\n\s*[fr]*"', "", code))
+    rows = re.findall(
+        r"^\| `(.+?)` \|", (ROOT / "docs/guides/troubleshooting.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 10
+    for message in rows:
+        for part in message.split("..."):
+            assert part.strip() in said, f"nothing says {part.strip()!r}"
