@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,15 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from spake2 import SPAKE2_A, SPAKE2_B
 
+from q2d2_stream.protocol import Mute, Reason, ReceiverReport, Text
+from q2d2_stream.protocol.hello import Auth, Bye, Reject
+from q2d2_stream.protocol.messages import Ping, Pong, decode, encode
+from tests.labs.paths import ROOT
 from tests.labs.protocol_vectors import FILE, make
 
+DOCUMENT = ROOT / "docs" / "reference" / "protocol.md"
+BLOCK = re.compile(r"^```vector\n(.+?)\n---\n([0-9a-f\s]+?)\n```$", re.MULTILINE | re.DOTALL)
+NAMES = {cls.__name__: cls for cls in (Auth, Bye, Mute, Ping, Pong, ReceiverReport, Reject, Text)}
 VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 HANDSHAKES = ("spake2", "spake2, resumed over TLS", "x25519")
 
@@ -98,3 +106,15 @@ def test_the_formulas_of_the_document_open_the_messages(name: str) -> None:
         assert hmac.digest(keys[16:], covered, "sha256")[:tag_bytes] == tag
         stream = Cipher(algorithms.AES(keys[:16]), modes.CTR(nonce + bytes(4))).decryptor()
         assert stream.update(ciphertext).hex() == sent["body"]
+
+
+def test_the_blocks_of_the_document_are_what_the_code_makes() -> None:
+    names = {**NAMES, "Reason": Reason}
+    seen = set()
+    for expression, hexadecimal in BLOCK.findall(DOCUMENT.read_text(encoding="utf-8")):
+        message = eval(expression, {"__builtins__": {}, "bytes": bytes}, names)
+        data = bytes.fromhex(hexadecimal)
+        assert encode(message) == data
+        assert decode(data) == message
+        seen.add(type(message))
+    assert seen == set(NAMES.values())
