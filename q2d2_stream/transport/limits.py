@@ -70,7 +70,7 @@ class ConnectionLimits:
         hold_s: how long a broken call keeps the line for its peer to come back.
     """
 
-    strangers: int = 64
+    strangers: int = 48
     refills_per_s: float = 64.0
     first_bytes_s: float = 2.0
     open_s: float = 5.0
