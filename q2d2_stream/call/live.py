@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,16 @@ __all__ = ["IncomingCalls", "LiveCall", "connect", "serve"]
 Notify = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What a call is made of, the same for every call of a server."""
+
+    codec: Codec
+    options: CallOptions
+    notify: Notify | None
+    on_text: Notify | None
+
+
 class LiveCall:
     """A call that is on. Iterate over it for what the other side says; the iteration ends with the
     call.
@@ -49,12 +60,16 @@ class LiveCall:
     where nothing arrives. The newest five seconds are kept for a program that is late.
     """
 
-    def __init__(
-        self, codec: Codec, connector: Connector, options: CallOptions, notify: Notify
-    ) -> None:
+    def __init__(self, connector: Connector, settings: _Settings) -> None:
         self._source, self._sink = ProgramSource(), ProgramSink()
         self._session = CallSession(
-            codec, connector, self._source, self._sink, options, notify=notify
+            settings.codec,
+            connector,
+            self._source,
+            self._sink,
+            settings.options,
+            notify=settings.notify,
+            on_note=settings.on_text,
         )
         self._task = asyncio.create_task(self._session.run())
 
@@ -152,11 +167,8 @@ class IncomingCalls:
         port: that it listens on.
     """
 
-    def __init__(
-        self, codec: Codec, server: CallServer, options: CallOptions, notify: Notify
-    ) -> None:
-        self._codec, self._server = codec, server
-        self._options, self._notify = options, notify
+    def __init__(self, server: CallServer, settings: _Settings) -> None:
+        self._server, self._settings = server, settings
         self._current: LiveCall | None = None
         self.port = server.port
 
@@ -164,7 +176,7 @@ class IncomingCalls:
         """Wait for the next call. The one before is finished first: it says what was sent to it and
         hangs up, if it is still on."""
         await self._end_current()
-        self._current = call = LiveCall(self._codec, self._server, self._options, self._notify)
+        self._current = call = LiveCall(self._server, self._settings)
         await call._wait_until_on()
         return call
 
@@ -198,6 +210,7 @@ async def connect(
     wait_s: float = 0.0,
     auth: bool = True,
     notify: Notify | None = None,
+    on_text: Notify | None = None,
 ) -> AsyncIterator[LiveCall]:
     """Call a peer and hold the call within the ``async with`` block.
 
@@ -217,6 +230,7 @@ async def connect(
         wait_s: how long to keep calling where nobody answers or the line is busy.
         auth: False to call another machine without a secret, if you mean it.
         notify: called with a sentence when something happens that a person should know.
+        on_text: called with every line of text from the peer; None: ``notify`` is.
 
     Raises:
         CallError: nobody answered, the line is busy, or the peer refused.
@@ -234,7 +248,7 @@ async def connect(
         auth=auth,
     )
     options = _options(codec, bitrate, dtx, denoise)
-    call = LiveCall(codec, client, options, notify or _ignore)
+    call = LiveCall(client, _Settings(codec, options, notify, on_text))
     try:
         await call._wait_until_on()
         yield call
@@ -258,6 +272,7 @@ async def serve(
     tls_cert: Path | str | None = None,
     tls_key: Path | str | None = None,
     notify: Notify | None = None,
+    on_text: Notify | None = None,
 ) -> AsyncIterator[IncomingCalls]:
     """Listen for calls within the ``async with`` block.
 
@@ -266,7 +281,8 @@ async def serve(
             :attr:`IncomingCalls.port`.
         auth: False to let other machines call without a secret, if you mean it.
         tls_cert, tls_key: PEM files, for ``wss://``.
-        codec, secret, bitrate, frames_per_message, dtx, denoise, notify: as of :func:`connect`.
+        codec, secret, bitrate, frames_per_message, dtx, denoise: as of :func:`connect`.
+        notify, on_text: likewise.
 
     Raises:
         DeviceError: the address cannot be listened on.
@@ -285,7 +301,7 @@ async def serve(
     options = _options(codec, bitrate, dtx, denoise)
     await server.start()
     try:
-        calls = IncomingCalls(codec, server, options, notify or _ignore)
+        calls = IncomingCalls(server, _Settings(codec, options, notify, on_text))
         try:
             yield calls
         except BaseException:
@@ -318,7 +334,3 @@ def _options(
 
 def _error(closed: Closed) -> CallError:
     return CallError(closed.text, closed.reason.name.lower())
-
-
-def _ignore(sentence: str) -> None:
-    """Nobody wants to know."""

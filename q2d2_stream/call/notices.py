@@ -25,24 +25,31 @@ class PeerNotices:
     Args:
         notify: shows a sentence.
         now: seconds, from any monotonic origin.
+        on_note: takes a note's text; None to show it as a sentence.
 
     Attributes:
         dropped: notes and notices that were not shown.
         muted: whether the peer's microphone is off.
     """
 
-    def __init__(self, notify: Callable[[str], None], now: float) -> None:
+    def __init__(
+        self,
+        notify: Callable[[str], None],
+        now: float,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
         self.dropped = 0
         self.muted = False
         self._shown_muted = False
         self._notify = notify
+        self._on_note = on_note or (lambda text: notify(f"note: {text}"))
         self._notices = TokenBucket(_NOTICES_PER_S, _NOTICES_BURST, now)
         self._characters = TokenBucket(_CHARACTERS_PER_S, _CHARACTERS_BURST, now)
 
     def note(self, text: str, now: float) -> None:
         """The peer sent a note."""
         if self._may_show(len(text), now):
-            self._notify(f"note: {text}")
+            self._on_note(text)
 
     def mute(self, muted: bool, now: float) -> None:
         """The peer has muted or unmuted."""

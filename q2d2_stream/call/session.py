@@ -56,6 +56,7 @@ class CallSession:
         processor: cleans the microphone, or None.
         recorder: keeps both sides, or None.
         notify: called with a sentence when something happens that a user should know.
+        on_note: called with the text of a note from the peer; None: ``notify`` is.
         begun_s: since when the user has been waiting for the first sound, on the clock of
             ``time.monotonic``; None for since the call is established.
 
@@ -76,6 +77,7 @@ class CallSession:
         processor: VoiceProcessor | None = None,
         recorder: Recorder | None = None,
         notify: Callable[[str], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
         begun_s: float | None = None,
     ) -> None:
         options = options or CallOptions()
@@ -95,7 +97,7 @@ class CallSession:
         self._begun_s = begun_s
         self._state = CallState.WAITING
         self._peer = ""
-        self._peer_notices = PeerNotices(self._notify, time.monotonic())
+        self._peer_notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._hang_up = asyncio.Event()
         self._connected = asyncio.Event()
         self.established = asyncio.Event()

@@ -38,7 +38,10 @@ def test_what_either_side_sends_is_heard(speech: Pcm) -> None:
     said = speech[24_000:48_000]
 
     async def main() -> tuple[Pcm, Pcm]:
-        async with q2d2_stream.serve("127.0.0.1:0", codec=codec(), secret=SECRET) as calls:
+        notes: list[str] = []
+        async with q2d2_stream.serve(
+            "127.0.0.1:0", codec=codec(), secret=SECRET, on_text=notes.append
+        ) as calls:
             heard: list[Pcm] = []
 
             async def reply(call: LiveCall) -> None:
@@ -58,6 +61,7 @@ def test_what_either_side_sends_is_heard(speech: Pcm) -> None:
                 await call.drain()
                 first = [pcm async for pcm, _ in _for_seconds(call, 2.0)]
             await answering
+            assert notes == ["that was all"]
             return np.concatenate(first), heard[0]
 
     for heard in run(main()):
