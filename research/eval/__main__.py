@@ -29,6 +29,7 @@ from research.eval.report import to_json, to_markdown
 from research.eval.results import Evaluation
 from research.eval.runner import evaluate
 from research.eval.samples import make_samples
+from research.eval.suppressors import Suppressed
 
 __all__ = ["main"]
 
@@ -72,6 +73,9 @@ def _run(options: argparse.Namespace) -> int:
         StreamCodec(name, options.engine, options.models, denoise)
         for denoise in ((False, True) if options.denoise else (False,))
         for name in rates
+    ]
+    codecs += [
+        Suppressed(codec, name) for name in _split(options.suppress) for codec in tuple(codecs)
     ]
     if options.search:
         codecs += _searched(options, rates)

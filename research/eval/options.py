@@ -12,6 +12,7 @@ from research.eval.codecs import CodecUnderTest
 from research.eval.metrics import METRICS
 from research.eval.opus import OpusCodec
 from research.eval.runner import MAX_JOBS
+from research.eval.suppressors import SUPPRESSORS
 
 __all__ = ["QUICK_CLIPS", "QUICK_METRICS", "make_parser", "parse_baseline"]
 
@@ -79,6 +80,12 @@ def make_parser() -> argparse.ArgumentParser:
         "--denoise",
         action="store_true",
         help="measure also our encoder that leaves out what is not speech",
+    )
+    parser.add_argument(
+        "--suppress",
+        default="",
+        metavar="NAMES",
+        help=f"measure the original and our codec also behind some of {','.join(SUPPRESSORS)}",
     )
     parser.add_argument(
         "--search",
