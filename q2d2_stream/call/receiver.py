@@ -163,7 +163,12 @@ class Receiver:
         return np.ascontiguousarray(pcm)
 
     def _measure(self) -> PlayoutStats:
-        return self._playout.stats(network_ms=self._network_ms, device_ms=self._device_ms)
+        # The peer's processing is not known: what is on here is most likely on there.
+        return self._playout.stats(
+            network_ms=self._network_ms,
+            device_ms=self._device_ms,
+            processing_ms=self._processor.delay_ms if self._processor is not None else 0.0,
+        )
 
 
 class _SwitchingDecoder:

@@ -14,7 +14,8 @@ def delay_sentence(parts: DelayParts) -> str:
     return (
         f"{parts.total_ms:.0f} ms = codec {parts.codec_ms:.0f} + message "
         f"{parts.packetisation_ms:.0f} + network {parts.network_ms:.0f} + jitter buffer "
-        f"{parts.jitter_buffer_ms:.0f} + sound devices {parts.device_ms:.0f}"
+        f"{parts.jitter_buffer_ms:.0f} + sound devices {parts.device_ms:.0f} "
+        f"+ voice processing {parts.processing_ms:.0f}"
     )
 
 

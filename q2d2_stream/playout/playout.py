@@ -359,12 +359,15 @@ class Playout:
         """Target and actual delay in milliseconds and concealed frames: cheap, for a live plot."""
         return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._concealed
 
-    def stats(self, *, network_ms: float = 0.0, device_ms: float = 0.0) -> PlayoutStats:
+    def stats(
+        self, *, network_ms: float = 0.0, device_ms: float = 0.0, processing_ms: float = 0.0
+    ) -> PlayoutStats:
         """What happened so far.
 
         Args:
             network_ms: one-way delay of the network, half of the least round trip.
             device_ms: latency of the sound devices.
+            processing_ms: delay of the voice processing at the speaking end.
         """
         counts = self._buffer.counts
         packetisation_ms = 1e3 * self._delay.packetisation_s
@@ -377,6 +380,7 @@ class Playout:
                 network_ms=network_ms,
                 jitter_buffer_ms=max(0.0, held - packetisation_ms),
                 device_ms=device_ms,
+                processing_ms=processing_ms,
             )
 
         return PlayoutStats(

@@ -21,6 +21,7 @@ class DelayParts:
         network_ms: one way through the network, fastest case; given from outside.
         jitter_buffer_ms: held back by the playout.
         device_ms: sound devices of both ends; given from outside.
+        processing_ms: echo, noise and gain at the speaking end; given from outside.
     """
 
     codec_ms: float
@@ -28,6 +29,7 @@ class DelayParts:
     network_ms: float
     jitter_buffer_ms: float
     device_ms: float
+    processing_ms: float
 
     @property
     def total_ms(self) -> float:
@@ -38,6 +40,7 @@ class DelayParts:
             + self.network_ms
             + self.jitter_buffer_ms
             + self.device_ms
+            + self.processing_ms
         )
 
 

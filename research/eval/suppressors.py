@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from q2d2_stream.audio.doubler import Doubler
 from q2d2_stream.audio.noise_suppressor import NoiseSuppressor
-from q2d2_stream.audio.wav import pcm_to_int16
+from q2d2_stream.audio.pcm import pcm_to_int16
 from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.clips import SAMPLE_RATE
 from research.eval.codecs import CodecUnderTest, Coded, fit
