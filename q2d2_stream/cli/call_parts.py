@@ -69,7 +69,7 @@ def session_of(
         source if source is not None else source_of(settings, notify),
         make_sink(settings.output, numbered=numbered, notify=notify),
         _options_of(settings, codecs[0], hangup_at_end, linger_s),
-        processor=_processor_of(settings),
+        processor=_processor_of(settings, notify),
         recorder=recorder,
         notify=notify,
         begun_s=begun_s,
@@ -116,9 +116,14 @@ def _options_of(
     )
 
 
-def _processor_of(settings: CallSettings) -> VoiceProcessor | None:
-    if not (settings.aec or settings.ns or settings.agc):
-        return None
-    from q2d2_stream.audio import VoiceProcessor
+def _processor_of(settings: CallSettings, notify: Callable[[str], None]) -> VoiceProcessor | None:
+    from q2d2_stream.audio import NoiseSuppressor, VoiceProcessor
 
-    return VoiceProcessor(settings.aec, settings.ns, settings.agc)
+    suppresses = settings.ns
+    if suppresses is None:
+        suppresses = NoiseSuppressor.is_installed() and not settings.denoise
+        if not suppresses and not settings.denoise:
+            notify("noise is not suppressed: pip install 'q2d2-stream[call]', or say --no-ns")
+    if not (settings.aec or suppresses or settings.agc):
+        return None
+    return VoiceProcessor(settings.aec, suppresses, settings.agc)

