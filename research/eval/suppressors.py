@@ -25,6 +25,7 @@ from research.eval.codecs import CodecUnderTest, Coded, fit
 __all__ = ["SUPPRESSORS", "RnNoise", "Suppressed", "Suppressor", "WebRtcSuppressor"]
 
 _BLOCK = SAMPLE_RATE // 100
+_REVISION = 2  # raised when a suppressor is set up in another way
 
 
 class Suppressor(Protocol):
@@ -152,7 +153,7 @@ class Suppressed:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError as error:
             raise MissingExtra(package, "eval", f"the suppressor {self.suppressor}") from error
-        return f"{self.codec.key()} behind {package} {version}"
+        return f"{self.codec.key()} behind {package} {version}, {_REVISION}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
