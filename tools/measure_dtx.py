@@ -1,6 +1,6 @@
 """How much speech discontinuous transmission cuts off, and how much it saves.
 
-    python tools/measure_dtx.py CLEAN_DIR [--noise FILE --snr 15]
+    python tools/measure_dtx.py CLEAN_DIR [--noise FILE --snr 15] [--detector ratio --above -10]
 
 Frames of the clean clips are speech when they are within 35 dB of the clip's loud frames (95th
 percentile) and above -60 dBFS; a word begins where speech follows at least 150 ms without. Each
@@ -17,12 +17,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from q2d2_stream.audio.noise_suppressor import NoiseSuppressor
 from q2d2_stream.audio.voice_detector import WebRtcVoiceDetector
 from q2d2_stream.sending import Dtx, DtxOptions
 
 __all__ = ["main"]
 
 _HOP = 320
+_BLOCK = 240
 _PAD_FRAMES = 75
 _ONSET_GAP_FRAMES = 11
 _ONSET_FRAMES = 8
@@ -85,6 +87,31 @@ def add(
         totals.onset_cut += int(cut.sum())
 
 
+def voiced_by_webrtc(heard: NDArray[np.float32], mode: float) -> NDArray[np.bool_]:
+    """The detector of calls, frame by frame."""
+    detector = WebRtcVoiceDetector(int(mode))
+    return np.array([detector.is_voice(frame) for frame in heard.reshape(-1, _HOP)])
+
+
+def voiced_by_ratio(heard: NDArray[np.float32], above_db: float) -> NDArray[np.bool_]:
+    """Frames in which the noise suppressor finds more voice over noise than ``above_db``.
+
+    It judges a frame with the look-ahead by which it holds the sound back.
+    """
+    suppressor = NoiseSuppressor()
+    delay = NoiseSuppressor.delay_samples // _BLOCK
+    blocks = np.pad(heard, (0, -len(heard) % _BLOCK + delay * _BLOCK)).reshape(-1, _BLOCK)
+    ratios = []
+    for block in blocks:
+        suppressor.process(block)
+        ratios.append(suppressor.snr_db)
+    found = np.repeat(np.array(ratios[delay:]) > above_db, _BLOCK)[: len(heard)]
+    return np.asarray(found.reshape(-1, _HOP).any(axis=1))
+
+
+_DETECTORS = {"webrtc": voiced_by_webrtc, "ratio": voiced_by_ratio}
+
+
 def noisy(
     clean: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float
 ) -> NDArray[np.float32]:
@@ -102,7 +129,10 @@ def main() -> None:
     parser.add_argument("--noise", type=Path, help="24 kHz noise to mix in")
     parser.add_argument("--white", action="store_true", help="mix in white noise instead")
     parser.add_argument("--snr", type=float, default=15.0, help="dB (default: 15)")
-    parser.add_argument("--modes", type=int, nargs="+", default=[0])
+    parser.add_argument("--detector", choices=_DETECTORS, default="webrtc")
+    parser.add_argument(
+        "--above", type=float, nargs="+", default=[0], help="modes of webrtc, or decibels of ratio"
+    )
     parser.add_argument("--preroll", type=int, nargs="+", default=[0, 8])
     parser.add_argument("--hangover", type=int, nargs="+", default=[30])
     args = parser.parse_args()
@@ -121,20 +151,16 @@ def main() -> None:
             first = random.integers(len(noise) - len(pcm))
             heard = noisy(pcm, noise[first : first + len(pcm)], args.snr)
         clips.append((speech_frames(pcm), heard))
-    print("mode preroll hangover | sent %  speech cut %  onsets  clipped %  ms cut per onset")
-    for mode in args.modes:
-        detector = WebRtcVoiceDetector(mode)
-        voiced = []
-        for _, heard in clips:
-            detector.reset()
-            voiced.append(np.array([detector.is_voice(f) for f in heard.reshape(-1, _HOP)]))
+    print("above preroll hangover | sent %  speech cut %  onsets  clipped %  ms cut per onset")
+    for above in args.above:
+        voiced = [_DETECTORS[args.detector](heard, above) for _, heard in clips]
         for preroll in args.preroll:
             for hangover in args.hangover:
                 totals = Totals()
                 for (speech, _), voice in zip(clips, voiced, strict=True):
                     add(totals, speech, voice, DtxOptions(preroll, hangover))
                 print(
-                    f"{mode:4d} {preroll:7d} {hangover:8d} |"
+                    f"{above:5g} {preroll:7d} {hangover:8d} |"
                     f" {100 * totals.sent / totals.frames:6.1f}"
                     f" {100 * totals.speech_cut / totals.speech:13.2f} {totals.onsets:7d}"
                     f" {100 * totals.onsets_clipped / totals.onsets:10.1f}"

@@ -26,8 +26,8 @@ _BLOCK_SAMPLES = SAMPLE_RATE // 100  # the library works in 10 ms of 48 kHz
 # In samples of 24 kHz: the window overlaps its neighbour by one block, and the network looks two
 # blocks ahead.
 _LOOK_AHEAD_SAMPLES = 3 * _BLOCK_SAMPLES
-# Without a limit it now and then takes a voice for noise and mutes it: on eight clean training clips
-# STOI falls from .923 to .873, with this limit to .913 (docs/topics/noise.md).
+# Without a limit it now and then takes a voice for noise and mutes it: on eight clean clips for
+# training STOI falls from .923 to .873, with this limit to .913 (docs/topics/noise.md).
 _LIMIT_DB = 24.0
 _QUIETEST_SNR_DB = -15.0
 
