@@ -110,7 +110,7 @@ def _read(data: bytes, as_pipe: bool) -> str:
             assert block.ndim == 1, block.shape
             assert np.isfinite(block).all()
             samples += len(block)
-            if samples > _RATE * 3600 * 5:  # a rate of 1 Hz in the header: sound of hours
+            if samples > _RATE * 3600:  # a rate of 1 Hz in the header: sound of hours
                 return "long"
         return "warned" if sound.warnings else "read"
 

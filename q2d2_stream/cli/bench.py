@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.cli.facts import model_facts, print_facts
+from q2d2_stream.cli.numbers import seconds
 from q2d2_stream.cli.options import add_models_argument, add_rate_argument, codec_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ T = TypeVar("T")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--wav", help="a sound to measure with (default: a synthetic one)")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how much sound (default: 20)")
+    parser.add_argument(
+        "--seconds", type=seconds, default=20.0, help="how much sound (default: 20)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--all", action="store_true", help="compare every engine and precision, and Opus"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from q2d2_stream import __version__
 from q2d2_stream.cli.exit_codes import ExitCode
+from q2d2_stream.cli.numbers import seconds
 
 if TYPE_CHECKING:
     from q2d2_stream.doctor import Finding, Subject
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="WHAT", help="the microphone: index or part of a name")
     parser.add_argument("--output", metavar="WHAT", help="the loudspeaker: index or part of a name")
     parser.add_argument(
-        "--seconds", type=float, default=5.0, help="how long to record and play (default: 5)"
+        "--seconds", type=seconds, default=5.0, help="how long to record and play (default: 5)"
     )
     parser.add_argument("--no-sound", action="store_true", help="leave sound devices alone")
     parser.add_argument("--models", metavar="DIR", help="use these model files, not the shipped")

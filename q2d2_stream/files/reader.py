@@ -29,6 +29,7 @@ SoundSource: TypeAlias = str | os.PathLike[str] | BinaryIO
 _BLOCK_S = 0.25
 _BLOCK_VALUES = 1 << 18  # samples of all channels at once: bounds memory for odd headers
 _SMALLEST_FRAMES = 256
+_FEWEST_FRAMES = 64  # of a block, where there are hardly any samples to a second
 _RECOVERIES = 50  # more holes than that are a file that is no sound
 _CHECKED_S = 600.0
 _LONGEST_S = 1e8  # three years: what a header says beyond that, it does not know
@@ -127,6 +128,8 @@ class SoundReader:
             return self._sound.open()
         except soundfile.LibsndfileError as error:
             reason = error.error_string.rstrip(".")
+            if "possibly a pipe" in reason:  # what it says of an MP3 without a whole frame
+                reason = "its header is damaged"
             self._raise_error()
             raise InputError(
                 f"{self.name} cannot be read as sound ({reason}), expected a wav, flac or ogg file"
@@ -136,7 +139,8 @@ class SoundReader:
         """Shape ``(n, channels)``, from the beginning of the file to its end."""
         file, self._file = self._file or self._open(), None
         self._damage = DamageLog()
-        length = max(1, min(round(_BLOCK_S * file.samplerate), _BLOCK_VALUES // self._channels))
+        length = max(_FEWEST_FRAMES, round(_BLOCK_S * self._file_rate))
+        length = min(length, _BLOCK_VALUES // self._channels)
         wanted = length
         recoveries, is_broken_off = 0, False
         self._read_frames = 0

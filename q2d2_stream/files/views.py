@@ -113,6 +113,6 @@ class StreamView(_View):
         """Whether all the bytes that were promised have come; reads those that were not asked for,
         which are less than a sample of all channels."""
         self.seek(len(self._prefix) + self.received)
-        while data := self._bytes(self._at, self._end - self._at):
+        while data := self._bytes(self._at, min(_HISTORY_BYTES, self._end - self._at)):
             self._at += len(data)
         return self._at >= self._end

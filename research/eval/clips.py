@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.errors import InputError
 
 __all__ = ["SAMPLE_RATE", "Clip", "load_clips", "resample", "sound_files", "source_name", "spread"]
+
+_log = logging.getLogger(__name__)
 
 _SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".opus", ".mp3"})
 
@@ -53,7 +56,8 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
         limit: at most so many clips, spread evenly over the sources.
 
     Raises:
-        InputError: there is no such folder, or no speech file in it.
+        InputError: there is no such folder, or no speech file in it that can be read; one that
+            cannot is named in the log and left out.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -63,11 +67,19 @@ def load_clips(folder: Path | str, limit: int | None = None) -> list[Clip]:
         raise InputError(f"{root} has no speech files, expected some of {sorted(_SUFFIXES)}")
     named = [(path, source_name(path)) for path in files]
     chosen = set(spread([source for _, source in named], limit))
-    return [
-        Clip(path.stem, source, _read(path), _read_text(path.with_suffix(".txt")))
-        for place, (path, source) in enumerate(named)
-        if place in chosen
-    ]
+    clips = []
+    for place, (path, source) in enumerate(named):
+        if place not in chosen:
+            continue
+        try:
+            pcm = _read(path)
+        except (InputError, OSError) as error:
+            _log.warning("%s: it is left out", error)
+            continue
+        clips.append(Clip(path.stem, source, pcm, _read_text(path.with_suffix(".txt"))))
+    if not clips:
+        raise InputError(f"{root} has no speech file that can be read")
+    return clips
 
 
 def source_name(path: Path) -> str:
@@ -106,6 +118,8 @@ def _read(path: Path) -> npt.NDArray[np.float32]:
         pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path} cannot be read as sound: {error}") from error
+    if not len(pcm) or not np.isfinite(pcm).all():
+        raise InputError(f"{path} holds no samples, or some that are no numbers")
     return resample(np.ascontiguousarray(pcm.mean(axis=1)), rate, SAMPLE_RATE)
 
 
