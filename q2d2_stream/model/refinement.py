@@ -79,6 +79,11 @@ class Refinement(nn.Module):
         error: Tensor = (symbols * (self.step * coarser)) @ self.basis.T + self.mean
         return error
 
+    def bits(self, error: Tensor, coarser: Tensor | float = 1.0) -> Tensor:
+        """About what the symbols of errors ``(..., 40)`` take, ``(...)``, with a gradient."""
+        part = ((error - self.mean) @ self.basis) / (self.step * coarser)
+        return 2.0 * torch.log2(1.0 + part.abs()).sum(-1)
+
     def gains(self, error: Tensor) -> Tensor:
         """Errors ``(..., 40)`` -> factors of the spectrum ``(..., bins)``."""
         factors: Tensor = torch.exp(error.clamp(-LIMIT, LIMIT) @ self.share)

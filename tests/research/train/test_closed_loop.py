@@ -117,3 +117,27 @@ def test_six_pairs_of_an_older_network_stay_as_they_were(speech: NDArray[np.floa
             a, _ = old.decoder(was * mask, flags[0], old.decoder.initial_state())
             b, _ = new.decoder(now * mask[:12], flags[1], new.decoder.initial_state())
             assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_bits_are_a_loss_that_brings_levels_back(speech: NDArray[np.float32]) -> None:
+    """Gains hide from the other losses that the decoder's own levels are off."""
+    torch.manual_seed(0)
+    net = CodecNet(SMALL)
+    stage = WaveStage(net)
+    batch = a_batch(speech)
+    rate = {}
+    for shift in (0.0, 0.5, 1.0):
+        with torch.no_grad():
+            said = stage.predict(batch)
+            filters = said.filters._replace(harmonic=said.filters.harmonic + shift)
+            filters = filters._replace(noise=said.filters.noise + shift)
+        level = torch.zeros((), requires_grad=True)
+        raised = filters._replace(harmonic=filters.harmonic + level, noise=filters.noise + level)
+        pcm, _ = net.decoder.synthesize(raised, batch.f0, said.state, said.state.blocks)
+        assert stage.closed_loop is not None
+        _, told = stage.closed_loop(batch, pcm.reshape(4, FRAMES, 320), said, stage.pitch)
+        (gradient,) = torch.autograd.grad(told["rate"], level)
+        rate[shift] = float(told["rate"].detach()), float(gradient)
+    # an untrained network is too loud: louder costs more, and the gradient says so
+    assert rate[0.0][0] < rate[0.5][0] < rate[1.0][0]
+    assert all(gradient > 0 for _, gradient in rate.values())
