@@ -174,8 +174,8 @@ _WORDS = (
 )  # fmt: skip
 _OPTIONS = {
     "encode": (
-        "--rate", "--denoise", "--fixed", "-q", "--models", "--engine", "--precision", "--format",
-        "--steps",
+        "--rate", "--denoise", "--no-entropy-coding", "-q", "--models", "--engine", "--precision",
+        "--format", "--steps",
     ),
     "decode": ("-q", "--models", "--engine", "--precision", "--format"),
     "info": ("--models", "--engine", "--precision"),

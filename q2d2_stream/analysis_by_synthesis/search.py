@@ -1,4 +1,4 @@
-"""Points that suit the sound better than those the encoder finds: ``q2d2 encode --search``.
+"""Points that suit the sound better than those the encoder finds: ``q2d2 encode --effort max``.
 
 Analysis by synthesis (Atal and Remde, ICASSP 1982), by gradient descent through the decoder: from
 the encoder's latents, a few dozen steps towards less of the losses that the decoder was trained on,

@@ -37,33 +37,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_rate_argument(parser)
     parser.add_argument("--denoise", action="store_true", help=DENOISE_HELP)
     parser.add_argument(
-        "--fixed", action="store_true", help="no entropy coding: version 1, a third larger or more"
+        "--no-entropy-coding",
+        action="store_false",
+        dest="entropy_coding",
+        help="all indices at their fixed size: version 1, a third larger or more",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, no summary")
     parser.add_argument(
-        "--search", action="store_true",
-        help="look for what is best said with the same bits; takes about as long as the sound "
-        "lasts, and the extra [search]",
-    )  # fmt: skip
+        "--effort",
+        choices=("normal", "max"),
+        default="normal",
+        help="max: find the indices by running the decoder, for better speech in the same bits; "
+        "takes some 2.3 times as long as the sound lasts, and the extra [search]",
+    )
     parser.add_argument(
-        "--steps", type=int, help="of --search, more are slower and better (default: 40)"
+        "--steps", type=int, help="of --effort max, more are slower and better (default: 40)"
     )
     add_models_argument(parser)
     add_batch_arguments(parser, "q2d2 or npz (default: by its ending, q2d2 in folders)")
 
 
 def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
-    if args.steps is not None and not args.search:
-        raise InputError("--steps is of --search, expected it with that")
-    if not args.search:
+    if args.steps is not None and args.effort != "max":
+        raise InputError("--steps is of --effort max, expected it with that")
+    if args.effort != "max":
         return None
     if args.denoise:
-        raise InputError("--search tells the sound as it is, expected it without --denoise")
+        raise InputError("--effort max tells the sound as it is, expected it without --denoise")
     try:
         from q2d2_stream.analysis_by_synthesis.search import STEPS, PointSearch
         from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
     except ImportError as error:
-        raise MissingExtra("torch", "search", "--search") from error
+        raise MissingExtra("torch", "search", "--effort max") from error
     from q2d2_stream.engine.codec import MODELS
 
     folder = Path(args.models or MODELS)
@@ -82,14 +87,14 @@ def run(args: argparse.Namespace) -> int:
     codec = codec_of(args, denoise=args.denoise)
     rate = codec.config.find_rate(args.rate)
     if folder:
-        if args.search or args.steps is not None:
-            raise InputError("--search is for single files, expected it without a folder")
+        if args.effort == "max" or args.steps is not None:
+            raise InputError("--effort max is for single files, expected it without a folder")
         settings = BatchSettings(
             "encode",
             args.format or "q2d2",
             bitrate=rate.name,
             denoise=args.denoise,
-            entropy_coding=not args.fixed,
+            entropy_coding=args.entropy_coding,
             models=args.models,
             engine=args.engine,
             precision=args.precision,
@@ -103,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
             bitrate=rate,
             codec=codec,
             denoise=args.denoise,
-            entropy_coding=not args.fixed,
+            entropy_coding=args.entropy_coding,
             search=_search(args, rate),
             file_format=args.format,
             progress=show,

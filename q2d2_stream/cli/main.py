@@ -10,6 +10,7 @@ from importlib import import_module
 from q2d2_stream import __version__
 from q2d2_stream.cli.exit_codes import EXIT_CODES
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.renamed import renamed
 
 __all__ = ["call", "doctor", "loopback", "main", "serve"]
 
@@ -27,6 +28,11 @@ _COMMANDS = {
     "relay": "hold rooms for any number of people behind any router",
     "bench": "measure the speed of the codec on this machine",
     "grid": "draw the lattice",
+}
+
+_RENAMED = {
+    "call": {"--open": "--no-auth"},
+    "encode": {"--fixed": "--no-entropy-coding", "--search": "--effort max"},
 }
 
 
@@ -61,7 +67,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line, without the program's name; exits where they are wrong."""
     chosen = next((word for word in argv if not word.startswith("-")), None)
-    return _parser(chosen).parse_args(argv)
+    return _parser(chosen).parse_args(renamed(argv, _RENAMED.get(chosen or "", {})))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

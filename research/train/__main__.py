@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from q2d2_stream.cli.failures import run_command
+from q2d2_stream.cli.renamed import renamed
 from q2d2_stream.errors import InputError, MissingExtra
 
 __all__ = ["main"]
@@ -69,9 +70,12 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(f"--student is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
+_RENAMED = {"--joint": "--train-encoder", "--graphs": "--cuda-graphs", "--pupil": "--student"}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(renamed(sys.argv[1:] if argv is None else argv, _RENAMED))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     return run_command("research.train", partial(_run, args))
 

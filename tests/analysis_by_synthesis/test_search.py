@@ -103,17 +103,17 @@ def test_bad_arguments_are_refused(net: CodecNet) -> None:
 def test_q2d2_encode_searches(pcm: Pcm, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sound, coded, back = (str(tmp_path / name) for name in ("a.wav", "a.q2d2", "b.wav"))
     soundfile.write(sound, pcm[:-100], 24_000)
-    assert main(["encode", "--search", "--steps", "2", "--rate", "2", sound, coded]) == 0
+    assert main(["encode", "--effort", "max", "--steps", "2", "--rate", "2", sound, coded]) == 0
     assert main(["decode", coded, back]) == 0
     assert len(soundfile.read(back)[0]) == len(pcm) - 100
     searched = Path(coded).read_bytes()
     assert main(["encode", "--rate", "2", sound, coded]) == 0
     assert Path(coded).read_bytes() != searched
     capsys.readouterr()
-    assert main(["encode", "--search", "--denoise", sound, coded]) == 1
+    assert main(["encode", "--effort", "max", "--denoise", sound, coded]) == 1
     assert "expected it without --denoise" in capsys.readouterr().err
     assert main(["encode", "--steps", "2", sound, coded]) == 1
-    assert "--steps is of --search" in capsys.readouterr().err
+    assert "--steps is of --effort max" in capsys.readouterr().err
 
 
 def test_a_searched_codec_is_evaluated_beside_the_other(pcm: Pcm) -> None:
