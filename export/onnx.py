@@ -162,6 +162,24 @@ def _write(graph: EncoderGraph | DecoderGraph, path: Path, said: dict[str, str])
     onnx.save(model, str(path))
 
 
+def prepare(
+    net: CodecNet,
+    folder: Path,
+    training: str,
+    denoiser: Encoder | None,
+    gain_db: Sequence[float] | None,
+) -> dict[str, dict[str, str]]:
+    """Make ready for an export in any format: weights rounded to fp16, and the folder there.
+
+    Returns what the file of every role says of itself.
+    """
+    round_to_half(net.eval())
+    if denoiser is not None:
+        round_to_half(denoiser.eval())
+    folder.mkdir(parents=True, exist_ok=True)
+    return metadata(net, training, denoiser, gain_db)
+
+
 def export_onnx(
     net: CodecNet,
     folder: Path,
@@ -170,11 +188,7 @@ def export_onnx(
     gain_db: Sequence[float] | None = None,
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
-    round_to_half(net.eval())
-    if denoiser is not None:
-        round_to_half(denoiser.eval())
-    folder.mkdir(parents=True, exist_ok=True)
-    said = metadata(net, training, denoiser, gain_db)
+    said = prepare(net, folder, training, denoiser, gain_db)
     for role, graph in graphs_by_role(net, denoiser).items():
         _write(graph, folder / f"{role}.onnx", said[role])
     return said["decoder"]["q2d2.model_id"]

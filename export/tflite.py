@@ -28,7 +28,7 @@ from typing import Any
 
 from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_role
 from export.level import add_level_argument, gains_of
-from export.onnx import metadata, round_to_half
+from export.onnx import prepare
 from export.parity import compare
 from export.rounding import measure_rounding
 from q2d2_stream.cli.failures import run_command
@@ -114,11 +114,7 @@ def export_tflite(
     gain_db: Sequence[float] | None = None,
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
-    round_to_half(net.eval())
-    if denoiser is not None:
-        round_to_half(denoiser.eval())
-    folder.mkdir(parents=True, exist_ok=True)
-    said = metadata(net, training, denoiser, gain_db)
+    said = prepare(net, folder, training, denoiser, gain_db)
     for role, graph in graphs_by_role(net, denoiser).items():
         plain = _named(_convert(graph), graph)
         for precision in ("fp32", "int8"):

@@ -91,11 +91,6 @@ class DeviceSource(DeviceStream, Source):
             self._wake()
 
         stream: PortAudioStream = load_sounddevice().InputStream(
-            device=session.info.index,
-            samplerate=session.info.sample_rate,
-            channels=session.channels,
-            dtype="float32",
-            latency=latency_s,
-            callback=callback,
+            **session.format, latency=latency_s, callback=callback
         )
         return stream

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from q2d2_stream.audio.devices import (
     DeviceInfo,
@@ -66,6 +66,16 @@ class DeviceSession:
     resampler: StreamResampler
     heard_at: float = field(default_factory=time.monotonic)
     block_samples: int = 0
+
+    @property
+    def format(self) -> dict[str, Any]:
+        """Which device to open and how, as PortAudio's streams are told it."""
+        return {
+            "device": self.info.index,
+            "samplerate": self.info.sample_rate,
+            "channels": self.channels,
+            "dtype": "float32",
+        }
 
     def heard(self, samples: int) -> None:
         """Note that the callback ran."""

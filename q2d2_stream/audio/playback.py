@@ -132,11 +132,6 @@ class DeviceSink(DeviceStream, Sink):
             self._wake()
 
         stream: PortAudioStream = load_sounddevice().OutputStream(
-            device=session.info.index,
-            samplerate=session.info.sample_rate,
-            channels=session.channels,
-            dtype="float32",
-            latency=latency_s,
-            callback=callback,
+            **session.format, latency=latency_s, callback=callback
         )
         return stream

@@ -13,9 +13,10 @@ So the sound card's clock pulls the playout, and nothing in between keeps time o
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,75 +53,62 @@ class StreamStats:
     losses: int = 0
 
 
-class Source(Protocol):
-    """Where pcm comes from: a microphone, a file, silence. Use from one asyncio task."""
+class _Endpoint(ABC):
+    """What sources and sinks have in common; entering one starts it, leaving closes it.
+
+    Attributes:
+        stats: what it has done so far.
+    """
 
     stats: StreamStats
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What a person calls it: the device's or the file's name."""
 
     @property
+    @abstractmethod
     def latency_ms(self) -> float:
-        """How old a sample is when `read` returns it, as far as is known; 0 for a file."""
+        """How long a sample takes between here and the air, as far as is known; 0 for a file."""
 
+    @abstractmethod
     async def start(self) -> None:
         """Open it. Raises DeviceError or InputError, in one sentence."""
 
+    @abstractmethod
+    async def close(self) -> None:
+        """Release it, a sink when what it took is played or written; again does nothing."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+class Source(_Endpoint):
+    """Where pcm comes from: a microphone, a file, silence. Use from one asyncio task."""
+
+    @abstractmethod
     async def read(self) -> Pcm | None:
         """The next frame, shape ``(320,)``, when it is due; None after the end, for ever."""
 
-    async def close(self) -> None:
-        """Release it; a second call does nothing."""
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-
-class Sink(Protocol):
+class Sink(_Endpoint):
     """Where pcm goes: a loudspeaker, a file, nowhere. Use from one asyncio task."""
 
-    stats: StreamStats
-
-    @property
-    def name(self) -> str:
-        """What a person calls it: the device's or the file's name."""
-
-    @property
-    def latency_ms(self) -> float:
-        """How long from `write` until a sample is heard, as far as is known; 0 for a file."""
-
-    async def start(self) -> None:
-        """Open it. Raises DeviceError or InputError, in one sentence."""
-
+    @abstractmethod
     async def ready(self) -> None:
         """Return when the next frame is wanted."""
 
+    @abstractmethod
     def write(self, pcm: Pcm) -> None:
         """Take samples of shape ``(n,)``, normally the 320 that `ready` asked for. Never blocks;
         what does not fit is dropped and counted."""
-
-    async def close(self) -> None:
-        """Play or write out what was taken, then release it; a second call does nothing."""
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()

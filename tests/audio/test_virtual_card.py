@@ -76,19 +76,21 @@ async def until(condition: object, timeout_s: float) -> bool:
     return True
 
 
+async def say_through(lab: JackLab, said: np.ndarray) -> Loop:
+    """Say it into the microphone, and let it come out of the loudspeaker."""
+    async with Loop(lab) as loop:
+        await asyncio.sleep(0.5)
+        lab.say(said)
+        await asyncio.to_thread(lab.wait_said, 10)
+        await asyncio.sleep(1.2)
+    return loop
+
+
 def test_microphone_to_loudspeaker_is_bit_equal(lab: JackLab) -> None:
     said = speech(2.0)
     said[0] = 0.123  # a mark that silence does not have
 
-    async def run() -> Loop:
-        async with Loop(lab) as loop:
-            await asyncio.sleep(0.5)
-            lab.say(said)
-            await asyncio.to_thread(lab.wait_said, 10)
-            await asyncio.sleep(1.2)
-        return loop
-
-    loop = asyncio.run(run())
+    loop = asyncio.run(say_through(lab, said))
     source, sink = loop.source.stats, loop.sink.stats
     # JACK itself skips cycles where the machine is too busy for real time, and counts them.
     troubles = lab.server_xruns + source.xruns + sink.xruns + sink.underruns
@@ -107,15 +109,7 @@ def test_other_native_rates_are_resampled(lab: JackLab) -> None:
     said = np.asarray(sosfiltfilt(low, speech(2.0)), np.float32)
     native = np.asarray(soxr.resample(said, 24_000, lab.rate), np.float32)
 
-    async def run() -> Loop:
-        async with Loop(lab) as loop:
-            await asyncio.sleep(0.5)
-            lab.say(native)
-            await asyncio.to_thread(lab.wait_said, 10)
-            await asyncio.sleep(1.2)
-        return loop
-
-    loop = asyncio.run(run())
+    loop = asyncio.run(say_through(lab, native))
     captured_db = error_db(np.concatenate(loop.frames), said)
     heard_db = error_db(soxr.resample(lab.heard(), lab.rate, 24_000), said)
     print(f"{lab.rate} Hz: captured {captured_db:.0f} dB, heard {heard_db:.0f} dB")
