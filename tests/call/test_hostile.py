@@ -158,3 +158,52 @@ def test_a_mad_peer_is_hung_up_on() -> None:
         assert 40 < callee.stats().counters.malformed < 100
 
     run_in_real_time(main())
+
+
+def test_a_caller_gets_in_while_strangers_hold_all_places() -> None:
+    """As the silent floods do: from the caller's own address, to a listener without a call."""
+
+    async def main() -> None:
+        limits = ConnectionLimits(strangers=8, first_bytes_s=5.0)
+        async with listen(SECRET, limits=limits) as listener:
+            held = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(40)]
+            await until(lambda: listener.strangers == 8, "all places being taken")
+            callee = make_session(listener)
+            caller = make_session(dial(listener.port, SECRET, wait_s=20.0))
+            tasks = [asyncio.create_task(side.run()) for side in (callee, caller)]
+            await until(lambda: caller.stats().playout.played > 10, "the call")
+            for _, writer in held:
+                writer.transport.abort()
+            caller.hang_up()
+            await asyncio.gather(*tasks)
+
+    run_in_real_time(main())
+
+
+def test_a_caller_gets_in_while_others_guess_and_the_user_is_told() -> None:
+    notes: list[str] = []
+
+    async def guess(port: int) -> None:
+        while True:
+            line = dial(port, "not the secret")
+            assert (await line.open()).reason is Reason.SECRET  # type: ignore[union-attr]
+
+    async def main() -> None:
+        async with listen(SECRET, notify=notes.append) as listener:
+            guessers = [asyncio.create_task(guess(listener.port)) for _ in range(7)]
+            await until(lambda: notes, "the report")
+            callee = make_session(listener)
+            caller = make_session(dial(listener.port, SECRET, wait_s=20.0))
+            tasks = [asyncio.create_task(side.run()) for side in (callee, caller)]
+            await until(lambda: caller.stats().playout.played > 10, "the call")
+            assert not any(task.done() for task in guessers)
+            for task in guessers:
+                task.cancel()
+            caller.hang_up()
+            await asyncio.gather(*tasks)
+            await asyncio.gather(*guessers, return_exceptions=True)
+
+    run_in_real_time(main())
+    (report,) = notes
+    assert "wrong guess" in report
+    assert "127.0.0.1" in report
