@@ -61,7 +61,7 @@ class AudioBody(NamedTuple):
     def from_bytes(cls, body: bytes) -> AudioBody:
         """Take a body apart; WireError when it is malformed."""
         flags = Flag(body[0]) if body else Flag(0)
-        if not body or flags & ~_KNOWN:
+        if not body or body[0] & ~int(_KNOWN):  # of flags alone ~ would keep within the known
             raise WireError(
                 f"audio message has {len(body)} bytes and flags {flags:#x}, expected flags that "
                 "this version knows"

@@ -391,7 +391,7 @@ def test_what_does_not_open_neither_ends_the_call_nor_keeps_it_alive(data: bytes
     assert peers.server.state is State.ESTABLISHED
 
 
-TOO_MANY_FLAGS = b"\x40" + bytes(10)
+TOO_MANY_FLAGS = b"\x48" + bytes(4) + b"\x00" + bytes(3)  # of audio that is right but for them
 
 
 @pytest.mark.parametrize(
