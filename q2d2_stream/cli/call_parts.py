@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from q2d2_stream.protocol import Endpoint, Secret
     from q2d2_stream.settings import CallSettings
 
-__all__ = ["endpoint_of", "recorder_of", "require_distinct_files", "session_of", "source_of"]
+__all__ = ["endpoint_of", "processor_of", "recorder_of", "session_of", "source_of"]
 
 
 def require_distinct_files(settings: CallSettings) -> None:
@@ -69,7 +69,7 @@ def session_of(
         source if source is not None else source_of(settings, notify),
         make_sink(settings.output, numbered=numbered, notify=notify),
         _options_of(settings, codecs[0], hangup_at_end, linger_s),
-        processor=_processor_of(settings, notify),
+        processor=processor_of(settings, notify),
         recorder=recorder,
         notify=notify,
         begun_s=begun_s,
@@ -116,7 +116,11 @@ def _options_of(
     )
 
 
-def _processor_of(settings: CallSettings, notify: Callable[[str], None]) -> VoiceProcessor | None:
+def processor_of(settings: CallSettings, notify: Callable[[str], None]) -> VoiceProcessor | None:
+    """What ``--aec``, ``--ns`` and ``--agc`` ask for; None where nothing is to be done.
+
+    Raises MissingExtra.
+    """
     from q2d2_stream.audio import NoiseSuppressor, VoiceProcessor
 
     suppresses = settings.ns

