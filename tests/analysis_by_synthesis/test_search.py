@@ -26,7 +26,8 @@ from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
 from research.eval.best_effort import BestEffortCodec
 from research.eval.codecs import StreamCodec
 
-pytestmark = pytest.mark.train
+# Minutes of one core each, and on a busy machine several times that.
+pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 Pcm = NDArray[np.float32]
 
