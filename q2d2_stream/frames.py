@@ -17,10 +17,11 @@ class AudioFrames:
     Attributes:
         sequence: number of the first frame among those meant to be sent, modulo 2**32.
         timestamp: number of the first frame among those captured, modulo 2**32.
-        indices: uint8 of shape ``(frames, pairs)``, 1 to 8 frames.
+        indices: uint8 of shape ``(frames, pairs)``, 1 to 16 frames.
         start: the first frame begins a talk spurt.
         end: the last frame ends a talk spurt.
         dtx: a keep-alive inside silence; its sound is the background noise.
+        is_copy: sent before, at a higher rate; stands in for what was lost of that.
     """
 
     sequence: int
@@ -29,3 +30,4 @@ class AudioFrames:
     start: bool = False
     end: bool = False
     dtx: bool = False
+    is_copy: bool = False

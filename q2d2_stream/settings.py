@@ -25,6 +25,7 @@ __all__ = ["CallSettings", "Option", "option"]
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 PlayoutMs = Annotated[float, Meta(ge=0, le=2000)]
+Kbps = Annotated[float, Meta(ge=1, le=1000)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -77,7 +78,8 @@ class CallSettings:
         metavar="HOST:PORT",
     )
     peer: Text | None = option(
-        help="call there, with a code if the other side shows one; wss://HOST:PORT with TLS",
+        help="call there, with a code if the other side shows one; wss://HOST:PORT "
+        "with TLS, serial:DEVICE?baud=N on a serial line",
         group="peer",
         metavar="[CODE@]HOST:PORT",
     )
@@ -100,6 +102,18 @@ class CallSettings:
     )
     ca: Text | None = option(
         help="trust this authority, or certificate, alone", group="peer", metavar="PEM"
+    )
+    transport: Literal["auto", "websocket", "udp"] = option(
+        "auto",
+        help="what carries the audio: UDP while it gets through and else the websocket, or always "
+        "one of them (default: auto)",
+        group="peer",
+    )
+    ptt: bool = option(
+        False,
+        help="push to talk: send only while the space bar says so, for lines on which only one "
+        "side can be heard at a time",
+        group="peer",
     )
     wait: Seconds = option(
         0.0,
@@ -157,9 +171,15 @@ class CallSettings:
         group="codec and playout",
         metavar="KBPS",
     )
-    frames_per_message: Annotated[int, Meta(ge=1, le=8)] = option(
-        3,
-        help="1 to 8 frames of 13.3 ms per message, the fewest that are used (default: 3)",
+    frames_per_message: Annotated[int, Meta(ge=1, le=16)] = option(
+        1,
+        help="1 to 16 frames of 13.3 ms per message, the fewest that are used; a thin link takes "
+        "more (default: 1)",
+        group="codec and playout",
+        metavar="N",
+    )
+    max_kbps: Kbps | None = option(
+        help="never send more than N kbps, all headers counted (default: what the link carries)",
         group="codec and playout",
         metavar="N",
     )

@@ -6,6 +6,7 @@ import asyncio
 import random
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from q2d2_stream.call.connection import Connection
@@ -21,11 +22,12 @@ from q2d2_stream.protocol import (
     Role,
     Session,
 )
-from q2d2_stream.sending import Link
+from q2d2_stream.sending import WebSocketLink
 from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.proxy import ProxyRoute, proxy_for
 from q2d2_stream.transport.tls import untrusted
+from q2d2_stream.transport.udp import connect_udp
 from q2d2_stream.transport.websocket import WebSocketTransport
 
 __all__ = ["CallClient", "ClientOptions"]
@@ -64,6 +66,8 @@ class CallClient(Connector):
         wrap: puts something around every transport, such as a simulated network.
         options: patience.
         auth: False to call another machine without a secret.
+        udp_only: audio goes by datagrams or not at all; else by what works. Whether datagrams are
+            tried at all, ``endpoint`` says.
 
     Raises InputError for port 0, and when the peer could be anybody and ``auth`` is not False.
     """
@@ -77,6 +81,7 @@ class CallClient(Connector):
         wrap: Wrap | None = None,
         options: ClientOptions | None = None,
         auth: bool = True,
+        udp_only: bool = False,
     ) -> None:
         if not address.port:
             raise InputError(f"{address} has port 0, where nobody listens: expected 1 to 65535")
@@ -90,6 +95,7 @@ class CallClient(Connector):
         self._ssl = ssl_context
         self._wrap = wrap
         self._options = options or ClientOptions()
+        self._udp_only = udp_only
         self._tasks: set[asyncio.Task[Closed]] = set()
 
     @property
@@ -123,7 +129,7 @@ class CallClient(Connector):
         transport = await self._connect()
         if isinstance(transport, Closed):
             return transport
-        link = Link(Role.CLIENT, tls=self._address.secure, ipv6=transport.is_ipv6)
+        link = WebSocketLink(Role.CLIENT, tls=self._address.secure, ipv6=transport.is_ipv6)
         carrier = self._wrap(transport) if self._wrap is not None else transport
         session = Session(
             self._endpoint,
@@ -146,7 +152,19 @@ class CallClient(Connector):
         if connection.closed.done():
             await task
             return connection.closed.result()
+        await self._add_datagrams(connection, transport)
         return connection
+
+    async def _add_datagrams(self, connection: Connection, transport: WebSocketTransport) -> None:
+        """Try datagrams to where the websocket goes; a network may let none through."""
+        token = connection.established.result().path_token
+        where = transport.remote_address
+        # A simulated network is around the websocket only.
+        if not token or where is None or self._wrap is not None:
+            return
+        with suppress(OSError):
+            endpoint = await connect_udp(*where, token)
+            connection.use_datagrams(endpoint, is_ipv6=transport.is_ipv6, is_only=self._udp_only)
 
     async def _connect(self) -> WebSocketTransport | Closed:
         from websockets.asyncio.client import connect

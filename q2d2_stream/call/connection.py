@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from q2d2_stream.call.datagram_path import DatagramPath
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import (
     Closed,
@@ -14,13 +16,16 @@ from q2d2_stream.protocol import (
     Established,
     Event,
     Mute,
+    PathProbe,
     ReceiverReport,
     Session,
     State,
     Text,
 )
+from q2d2_stream.protocol.sealing import Stream, is_sealed
 from q2d2_stream.sending import Link, WireMeter
 from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.udp import Route, UdpEndpoint
 
 __all__ = ["Connection"]
 
@@ -38,7 +43,7 @@ class Connection:
     Args:
         transport: to the peer, open.
         session: fresh, with ``time.monotonic`` as its clock.
-        link: the layers below, sending; the other direction differs only in the mask.
+        link: the layers below, sending.
 
     Attributes:
         established: done when the handshake is; cancelled when it fails.
@@ -46,6 +51,7 @@ class Connection:
         began: when it was made, in seconds of ``time.monotonic``.
         sent, received: bit rates.
         rtt_min_s: least round trip so far.
+        received_messages: messages that came over the transport, which acknowledges them.
     """
 
     def __init__(self, transport: Transport, session: Session, link: Link) -> None:
@@ -53,23 +59,40 @@ class Connection:
         self.began = now = time.monotonic()
         self._transport = transport
         self._session = session
+        self._link = link
         self.established: asyncio.Future[Established] = loop.create_future()
         self.closed: asyncio.Future[Closed] = loop.create_future()
-        self.link = link
         self.sent = WireMeter(link, now)
-        self.received = WireMeter(
-            Link(link.sender.other, link.tls, link.tcp_timestamps, link.ipv6), now
-        )
+        self.received = WireMeter(link.reversed, now)
         self.rtt_min_s: float | None = None
+        self.received_messages = 0
         self._handler: Callable[[Event, float], None] | None = None
+        self._path: DatagramPath | None = None
         self._attached = asyncio.Event()
-        self._outgoing = asyncio.Event()
+        self._wake_writer = asyncio.Event()
+        self._outgoing: deque[bytes] = deque()
         self._outgoing_bytes = 0
 
     @property
     def remote(self) -> str:
         """The peer's address."""
         return self._transport.remote
+
+    @property
+    def link(self) -> Link:
+        """What audio costs the way that it goes now."""
+        path = self._path
+        return path.link if path is not None and path.carries_audio else self._link
+
+    @property
+    def path(self) -> DatagramPath | None:
+        """The datagrams beside the transport; None where there are none."""
+        return self._path
+
+    @property
+    def path_name(self) -> str:
+        """What carries the audio now: "websocket", "udp" or "serial"."""
+        return self.link.name
 
     @property
     def counters(self) -> Counters:
@@ -81,16 +104,25 @@ class Connection:
         """Latest round trip in seconds."""
         return self._session.rtt_s
 
-    def unanswered_s(self) -> float:
-        """Age of the oldest ping without an answer, in seconds."""
-        return self._session.unanswered_s(time.monotonic())
+    def carried_bps(self) -> float | None:
+        """Bits per second at which the handshake went, about what a thin link carries and less
+        than a good one does; None where nothing was measured."""
+        exchange = self.established.result().exchange
+        if exchange is None:
+            return None
+        # What a packet without content takes is the link's length and not its width.
+        least_s = self._transport.least_rtt_s() or 0.0
+        return 8 * exchange.message_bytes / max(exchange.seconds - least_s, 1e-3)
 
     def silent_s(self) -> float:
         """Seconds since something genuine came from the peer."""
         return self._session.silent_s(time.monotonic())
 
     def buffered_bytes(self) -> int:
-        """Bytes of messages that have not left this machine."""
+        """Bytes of audio, and what waits before it, that have not left this machine."""
+        path = self._path
+        if path is not None and path.carries_audio:
+            return 0
         return self._outgoing_bytes + self._transport.unsent_bytes()
 
     def attach(self, handler: Callable[[Event, float], None]) -> None:
@@ -98,24 +130,53 @@ class Connection:
         self._handler = handler
         self._attached.set()
 
-    def send_audio(self, frames: AudioFrames) -> bool:
-        """Send frames; False, and nothing sent, unless the session is established."""
+    def use_datagrams(self, endpoint: UdpEndpoint, *, is_ipv6: bool, is_only: bool) -> None:
+        """Let audio go by ``endpoint`` whenever the peer answers there; only once established.
+
+        Args:
+            endpoint: of the path that the handshake's token names.
+            is_ipv6: for what a datagram costs.
+            is_only: audio never goes by the transport.
+        """
+        self._path = DatagramPath(
+            endpoint, self._session.seal, time.monotonic(), is_ipv6=is_ipv6, is_only=is_only
+        )
+        endpoint.attach(self._on_datagram)
+
+    def doubt_datagrams(self) -> None:
+        """The peer echoes nothing of what goes by datagrams: both ways carry the audio now."""
+        if self._path is not None:
+            for data in self._path.doubt(time.monotonic()):
+                self._put(data)
+
+    def send_audio(self, frames: AudioFrames, *, copies: bool = False) -> int:
+        """Send frames; bytes of the message, 0 when the session is not established.
+
+        Args:
+            frames: consecutive ones.
+            copies: whether to repeat the message before at the lowest rate.
+        """
+        now = time.monotonic()
         counters = self._session.counters
-        payload, nominal = counters.sent_payload_bytes, counters.sent_nominal_bits
-        sent = self._session.send_audio(frames)
+        total, payload = counters.sent_bytes, counters.sent_payload_bytes
+        nominal = counters.sent_nominal_bits
+        if not self._session.send_audio(frames, now, copies=copies):
+            return 0
         self.sent.count_payload(
-            counters.sent_payload_bytes - payload,
-            counters.sent_nominal_bits - nominal,
-            time.monotonic(),
+            counters.sent_payload_bytes - payload, counters.sent_nominal_bits - nominal, now
         )
         self._flush()
-        return sent
+        return counters.sent_bytes - total
 
-    def send(self, message: ReceiverReport | Mute | Text) -> bool:
+    def send(self, message: Mute | Text) -> bool:
         """Send a message; False, and nothing sent, unless the session is established."""
         sent = self._session.send(message)
         self._flush()
         return sent
+
+    def send_report(self, report: ReceiverReport) -> None:
+        """Let a report go with the next audio, or alone."""
+        self._session.send_report(report, time.monotonic())
 
     def close(self, text: str = "the call has ended") -> None:
         """Say bye; :meth:`run` then ends."""
@@ -136,14 +197,14 @@ class Connection:
                 self.established.cancel()
             reader.cancel()
             ticker.cancel()
+            self._wake_writer.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_S):
                     await writer
             await asyncio.gather(reader, ticker, return_exceptions=True)
+            if self._path is not None:
+                self._path.close()
             await self._transport.close()
-
-    def _flush(self) -> None:
-        self._outgoing.set()
 
     def _dispatch(self, events: list[Event]) -> None:
         now = time.monotonic()
@@ -156,24 +217,14 @@ class Connection:
             elif self._handler is not None:
                 self._handler(event, now)
 
+    # -- what comes -----------------------------------------------------------------------------
+
     async def _read(self) -> None:
         try:
             while not self.closed.done():
                 data = await self._transport.recv()
-                now = time.monotonic()
-                counters = self._session.counters
-                payload, nominal = counters.received_payload_bytes, counters.received_nominal_bits
-                events = self._session.receive_data(data, now)
-                self.received.count(len(data), now)
-                self.received.count_payload(
-                    counters.received_payload_bytes - payload,
-                    counters.received_nominal_bits - nominal,
-                    now,
-                )
-                rtt_s = self._session.rtt_s
-                if rtt_s is not None:
-                    self.rtt_min_s = min(rtt_s, self.rtt_min_s or rtt_s)
-                self._dispatch(events)
+                self.received_messages += 1
+                self._dispatch(self._receive(data, self._link))
                 self._flush()
                 if self._session.state is State.ESTABLISHED:
                     await self._attached.wait()
@@ -181,25 +232,83 @@ class Connection:
             self._dispatch(self._session.connection_lost(time.monotonic()))
             self._flush()
 
+    def _receive(self, data: bytes | str, link: Link) -> list[Event]:
+        now = time.monotonic()
+        counters = self._session.counters
+        payload, nominal = counters.received_payload_bytes, counters.received_nominal_bits
+        events = self._session.receive_data(data, now)
+        self.received.count(len(data), now, link.reversed)
+        self.received.count_payload(
+            counters.received_payload_bytes - payload,
+            counters.received_nominal_bits - nominal,
+            now,
+        )
+        rtt_s = self._session.rtt_s
+        if rtt_s is not None:
+            self.rtt_min_s = min(rtt_s, self.rtt_min_s or rtt_s)
+        return events
+
+    def _on_datagram(self, data: bytes, route: Route) -> None:
+        path = self._path
+        if path is None or self.closed.done() or not self._attached.is_set():
+            return
+        now = time.monotonic()
+        events = self._receive(data, path.link)
+        for event in events:
+            if isinstance(event, PathProbe):
+                self._count_datagram(path.probed(event, route, now), path.link)
+        self._dispatch([event for event in events if not isinstance(event, PathProbe)])
+        self._flush()
+
+    # -- what goes ------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Send what the session wants sent: audio by the way that works, the rest in order."""
+        path = self._path
+        now = time.monotonic()
+        for data in self._session.data_to_send():
+            if path is not None and is_sealed(data) and Stream(data[0] >> 6) is Stream.AUDIO:
+                if path.carries_audio:
+                    path.send(data, now)
+                    self._count_datagram(len(data), path.link)
+                if not path.needs_websocket:
+                    continue
+            self._put(data)
+        if self.closed.done():
+            self._wake_writer.set()
+
+    def _put(self, data: bytes) -> None:
+        self.sent.count(len(data), time.monotonic())
+        self._outgoing.append(data)
+        self._outgoing_bytes += len(data)
+        self._wake_writer.set()
+
+    def _count_datagram(self, count: int, link: Link) -> None:
+        if count:
+            self.sent.count(count, time.monotonic(), link)
+
     async def _write(self) -> None:
         try:
             while True:
-                await self._outgoing.wait()
-                self._outgoing.clear()
-                messages = self._session.data_to_send()
-                self._outgoing_bytes = sum(map(len, messages))
-                for data in messages:
+                while self._outgoing:
+                    data = self._outgoing.popleft()
                     await self._transport.send(data)
                     self._outgoing_bytes -= len(data)
-                    self.sent.count(len(data), time.monotonic())
                 if self.closed.done():
                     return
+                self._wake_writer.clear()
+                await self._wake_writer.wait()
         except ConnectionError:
             # Reading ends too, but only after what has arrived: perhaps the peer's bye.
+            self._outgoing.clear()
             self._outgoing_bytes = 0
 
     async def _tick(self) -> None:
         while (deadline := self._session.deadline) is not None:
+            if self._path is not None:
+                deadline = min(deadline, self._path.deadline)
             await asyncio.sleep(min(max(0.0, deadline - time.monotonic()), _TICK_S))
             self._dispatch(self._session.tick(time.monotonic()))
+            if self._path is not None and not self.closed.done():
+                self._count_datagram(self._path.poll(time.monotonic()), self._path.link)
             self._flush()

@@ -19,7 +19,7 @@ from q2d2_stream.protocol import (
     Role,
     Session,
 )
-from q2d2_stream.sending import Link
+from q2d2_stream.sending import WebSocketLink
 from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.memory import MemoryTransport
 
@@ -54,19 +54,20 @@ class EchoConnector(Connector):
         near = Connection(
             ear,
             Session(self._endpoint, Role.CLIENT, now, call=Call()),
-            Link(Role.CLIENT),
+            WebSocketLink(Role.CLIENT),
         )
         far = Connection(
             there,
             Session(self._endpoint, Role.SERVER, now, registry=CallRegistry()),
-            Link(Role.SERVER),
+            WebSocketLink(Role.SERVER),
         )
 
         def echo(event: Event, now: float) -> None:
             if isinstance(event, AudioFrames):
-                far.send_audio(event)
+                if not event.is_copy:
+                    far.send_audio(event)
             elif isinstance(event, ReceiverReport):
-                far.send(event)  # what the ear heard is what became of the mouth's frames
+                far.send_report(event)  # what the ear heard is what became of the mouth's frames
 
         far.attach(echo)
         self._tasks = [asyncio.create_task(near.run()), asyncio.create_task(far.run())]

@@ -18,6 +18,9 @@ class CallOptions:
         denoise: send the speech without the noise around it; needs models with a denoising
             encoder (:attr:`q2d2_stream.engine.Codec.has_denoiser`) here, and nothing of the peer.
         dtx: leave silence unsent; needs the package webrtcvad-wheels.
+        push_to_talk: send nothing at all while the microphone is muted, not even that it is; for
+            lines on which only one side can be heard at a time.
+        max_kbps: hard cap of what goes over the wire, all headers counted; None: no cap.
         playout: of the receiving side.
         hangup_at_end: hang up when the source has ended and the last of it is sent. Otherwise
             the call goes on until somebody hangs up.
@@ -28,6 +31,8 @@ class CallOptions:
     rate: int = 2
     denoise: bool = False
     dtx: bool = False
+    push_to_talk: bool = False
+    max_kbps: float | None = None
     playout: PlayoutOptions = field(default_factory=PlayoutOptions)
     hangup_at_end: bool = False
     linger_s: float = 0.0

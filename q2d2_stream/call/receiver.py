@@ -16,6 +16,7 @@ from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.playout import Playout, PlayoutStats
 from q2d2_stream.protocol import ReceiverReport
+from q2d2_stream.protocol.sequence import distance
 
 __all__ = ["Receiver"]
 
@@ -70,7 +71,7 @@ class Receiver:
         self._pulls = 0
         self._drain_until: float | None = None
         self._after = 0
-        self._last = (0, 0)
+        self._last: tuple[int, int] | None = None  # frames received, highest sequence number
         self.stats = self._playout.stats()
 
     def put(self, frames: AudioFrames, now: float) -> None:
@@ -129,14 +130,14 @@ class Receiver:
             received: frames received since the call began.
         """
         stats = self.stats
-        new_received, new_lost = received - self._last[0], stats.lost - self._last[1]
-        self._last = (received, stats.lost)
-        expected = new_received + new_lost
+        expected = distance(self._last[1], sequence) if self._last is not None else 0
+        new_received = received - self._last[0] if self._last is not None else 0
+        self._last = received, sequence
         return ReceiverReport(
             sequence=sequence,
             received=received & 0xFFFFFFFF,
             lost=stats.lost & 0xFFFFFFFF,
-            loss=new_lost / expected if expected > 0 else 0.0,
+            loss=max(0.0, 1 - new_received / expected) if expected > 0 else 0.0,
             jitter_ms=stats.jitter_ms,
             delay_ms=stats.actual_delay_ms,
             drift_ppm=stats.drift_ppm,

@@ -62,7 +62,8 @@ def _sent(stats: CallStats) -> str:
     text = (
         f"{sent.mean_codec_kbps:.2f} kbps codec (nominally {sent.mean_nominal_kbps:.2f}), "
         f"{sent.mean_wire_kbps:.1f} kbps on the wire, "
-        f"{stats.counters.sent_frames} frames in {stats.counters.sent} messages"
+        f"{stats.counters.sent_frames} frames in {stats.counters.sent} messages, "
+        f"lastly by {stats.path or 'nothing'}"
     )
     if stats.dropped_frames:
         text += f"; {stats.dropped_frames} frames dropped for a link too slow or broken"
@@ -86,6 +87,8 @@ def _heard(playout: PlayoutStats) -> str:
         "overflowed": playout.overflow,
     }
     parts = [f"{playout.played} frames played", f"{playout.concealed} concealed"]
+    if playout.repaired:
+        parts.append(f"{playout.repaired} of those played from copies")
     parts += [f"{count} {name}" for name, count in causes.items() if count]
     if playout.accelerated_ms or playout.expanded_ms:
         parts.append(

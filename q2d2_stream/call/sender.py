@@ -25,15 +25,25 @@ from q2d2_stream.call.models import codec_of_direction, rate_like
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
-from q2d2_stream.protocol import Call, ReceiverReport
+from q2d2_stream.packet import MAX_PACKET_FRAMES
+from q2d2_stream.protocol import Call, Echo, ReceiverReport
 from q2d2_stream.protocol import Mute as MuteMessage
-from q2d2_stream.sending import Dtx, DtxOptions, RateController, SendQueue, SendState, VoiceDetector
+from q2d2_stream.sending import (
+    Dtx,
+    DtxOptions,
+    Link,
+    RateController,
+    SendQueue,
+    SendState,
+    VoiceDetector,
+)
 
 __all__ = ["Sender"]
 
 # Two, so that a backlog goes out at twice the speed it came in, and not in one burst.
 _MESSAGES_PER_FRAME = 2
 _DRAIN_S = 3.0
+_NEVER = 1 << 31
 
 
 class Sender:
@@ -85,11 +95,20 @@ class Sender:
             from q2d2_stream.audio.voice_detector import WebRtcVoiceDetector
 
             self._detector = WebRtcVoiceDetector()
-        self._dtx = Dtx(DtxOptions() if options.dtx else None)
+        dtx_options = DtxOptions() if options.dtx else None
+        if options.push_to_talk:
+            # The key says when there is a voice, and nothing is sent otherwise.
+            dtx_options = DtxOptions(preroll_frames=0, hangover_frames=1, keepalive_frames=_NEVER)
+            self.mute.on = True
+        self._dtx = Dtx(dtx_options)
         self._call: Call | None = None
         self._queue: SendQueue | None = None
         self._connection: Connection | None = None
+        # One for each way that audio goes by: what is known of a link is kept.
+        self._rate_controls: dict[Link, RateController] = {}
         self._rate_control: RateController | None = None
+        self._link: Link | None = None
+        self._wanted = options.rate
         self._begun = asyncio.Event()
         self._frames_per_message = 0
 
@@ -136,23 +155,53 @@ class Sender:
             self._encoder.coded_refinement, self._queue = is_coded, None  # what waits is not
         if self._queue is None or self._call is not call:
             self._call, self._queue = call, SendQueue(call)
-        wanted = rate_like(self._options.rate, self._codecs[0], codec)
-        self._rate_control = RateController(
-            codec.config,
-            sending.rates,
-            wanted,
-            established.frames_per_message,
-            connection.link,
-            sending.coder,
-        )
+        self._wanted = rate_like(self._options.rate, self._codecs[0], codec)
+        self._rate_controls.clear()
+        self._link = None
+        self._rate_control = self._control_of(connection)
         self._frames_per_message = established.frames_per_message
-        rate = max((rate for rate in sending.rates if rate <= wanted), default=sending.rates[0])
+        rate = max(
+            (rate for rate in sending.rates if rate <= self._wanted), default=sending.rates[0]
+        )
         self._encoder.rate = self._codec.config.ladder[rate]
         self.report = None
         self._connection = connection
-        if self.mute.on:
+        if self.mute.on and not self._options.push_to_talk:
             connection.send(MuteMessage(True))
         self._begun.set()
+
+    def on_echo(self, echo: Echo, now: float) -> None:
+        """The peer has what was sent."""
+        for control in self._rate_controls.values():
+            control.echo(echo.sequence, echo.held_s, now)
+
+    def on_report(self, report: ReceiverReport) -> None:
+        """What the peer hears."""
+        self.report = report
+        for control in self._rate_controls.values():
+            control.report(report, self.dropped_frames)
+
+    def _control_of(self, connection: Connection) -> RateController:
+        """What decides about the way that audio goes now."""
+        link = connection.link
+        control = self._rate_controls.get(link)
+        if control is None:
+            established = connection.established.result()
+            max_kbps = self._options.max_kbps
+            control = self._rate_controls[link] = RateController(
+                self._codec.config,
+                established.sending.rates,
+                self._wanted,
+                established.frames_per_message,
+                link,
+                established.sending.coder,
+                max_bps=None if max_kbps is None else 1000 * max_kbps,
+                start_bps=connection.carried_bps(),
+            )
+        elif link != self._link:
+            control.resume()
+        self._link = link
+        return control
 
     def detach(self) -> None:
         """The connection is gone; another may come."""
@@ -161,7 +210,7 @@ class Sender:
     def set_mute(self, muted: bool) -> None:
         """Mute or unmute the microphone, and tell the peer."""
         self.mute.on = muted
-        if self._connection is not None:
+        if self._connection is not None and not self._options.push_to_talk:
             self._connection.send(MuteMessage(muted))
 
     async def run(self) -> None:
@@ -200,30 +249,40 @@ class Sender:
         # The detector hears the microphone even with a denoiser, which gives indices and no sound:
         # noise that it takes for a voice costs bits, and nothing else.
         voiced = self._detector is None or self._detector.is_voice(pcm)
+        if self._options.push_to_talk:
+            voiced = voiced and not self.mute.on
         return self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced
 
     def _send(self, queue: SendQueue) -> None:
-        connection, rate_control = self._connection, self._rate_control
-        if connection is None or rate_control is None:
+        connection = self._connection
+        if connection is None:
             return
+        now = time.monotonic()
+        control = self._rate_control = self._control_of(connection)
         state = SendState(
             unsent_frames=len(queue),
             dropped_frames=queue.dropped,
             buffered_bytes=connection.buffered_bytes(),
-            rtt_s=connection.rtt_s,
-            unanswered_s=connection.unanswered_s(),
-            report=self.report,
+            sent_bits=8 * connection.sent.wire_bytes,
+            received_messages=connection.received_messages,
         )
-        pace = rate_control.update(state, time.monotonic())
-        queue.drop_oldest(pace.drop_frames)
-        self._encoder.rate = self._codec.config.ladder[pace.rate]
-        self._frames_per_message = pace.frames_per_message
-        if not pace.may_send:
+        plan = control.update(state, now)
+        queue.drop_oldest(plan.drop_frames)
+        self._encoder.rate = self._codec.config.ladder[plan.rate]
+        self._frames_per_message = plan.frames_per_message
+        if plan.is_stalled:
+            connection.doubt_datagrams()
+        if not plan.may_send:
             return
         for _ in range(_MESSAGES_PER_FRAME):
-            message = queue.take(pace.frames_per_message)
-            if message is None or not connection.send_audio(message):
+            # What has had to wait goes together: fewer headers for a link that was busy.
+            message = queue.take(max(plan.frames_per_message, min(len(queue), MAX_PACKET_FRAMES)))
+            if message is None:
                 return
+            size = connection.send_audio(message, copies=plan.copies)
+            if not size:
+                return
+            control.sent(message.sequence, size, now)
 
     async def _drain(self) -> None:
         """Send what is queued, for three seconds at most."""

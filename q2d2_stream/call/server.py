@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,12 @@ from q2d2_stream.protocol import (
     Session,
 )
 from q2d2_stream.protocol.kinds import Kind
-from q2d2_stream.sending import Link
+from q2d2_stream.sending import WebSocketLink
 from q2d2_stream.transport.address import Address, is_loopback_host
 from q2d2_stream.transport.base import Transport, Wrap
 from q2d2_stream.transport.handshake_queue import HandshakeQueue
 from q2d2_stream.transport.limits import ConnectionLimits
+from q2d2_stream.transport.udp import UdpHub
 from q2d2_stream.transport.websocket import WebSocketTransport
 from q2d2_stream.transport.websocket_server import WebSocketServer
 
@@ -55,6 +57,8 @@ class CallServer(Connector):
         session_limits: what a session's peer may do.
         auth: False to listen without a secret where other machines can connect.
         notify: called with a sentence when strangers do what a user should know.
+        udp_only: audio goes by datagrams or not at all; else by what works. Whether datagrams are
+            taken at all, ``endpoint`` says.
 
     Attributes:
         limits: as given.
@@ -73,6 +77,7 @@ class CallServer(Connector):
         session_limits: Limits | None = None,
         auth: bool = True,
         notify: Callable[[str], None] | None = None,
+        udp_only: bool = False,
     ) -> None:
         if endpoint.secret is None and auth and not address.is_loopback:
             raise InputError(
@@ -84,6 +89,8 @@ class CallServer(Connector):
         self._endpoint = endpoint
         self._ssl = ssl_context
         self._wrap = wrap
+        self._udp_only = udp_only
+        self._hub: UdpHub | None = None
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
         self._registry = CallRegistry(hold_s=self.limits.hold_s)
@@ -119,9 +126,25 @@ class CallServer(Connector):
     async def start(self) -> None:
         """Listen. Raises DeviceError when the address cannot be used."""
         await self._server.start()
+        if self._endpoint.udp:
+            await self._open_datagrams()
+
+    async def _open_datagrams(self) -> None:
+        """Take datagrams at the same addresses and port; without them where that is not free."""
+        hub = UdpHub()
+        try:
+            for host, port in self._server.addresses:
+                await hub.open(host, port)
+        except OSError:
+            hub.close()
+            self._endpoint = replace(self._endpoint, udp=False)
+        else:
+            self._hub = hub
 
     async def close(self) -> None:
         """Stop listening and cut off whoever is connected."""
+        if self._hub is not None:
+            self._hub.close()
         self._handshakes.close()
         await self._server.close()
 
@@ -167,7 +190,7 @@ class CallServer(Connector):
         host = str(websocket.remote_address[0])
         transport = WebSocketTransport(websocket)
         waiting = _TurnTransport(transport, self._handshakes, host)
-        link = Link(Role.SERVER, tls=self._ssl is not None, ipv6=transport.is_ipv6)
+        link = WebSocketLink(Role.SERVER, tls=self._ssl is not None, ipv6=transport.is_ipv6)
         carrier = self._wrap(waiting) if self._wrap is not None else waiting
         session = Session(
             self._endpoint,
@@ -187,6 +210,13 @@ class CallServer(Connector):
         if connection.established.cancelled():
             return
         self._server.trust(websocket)
+        token = connection.established.result().path_token
+        if token and self._hub is not None:
+            connection.use_datagrams(
+                self._hub.add(token),
+                is_ipv6=":" in str(websocket.local_address[0]),
+                is_only=self._udp_only,
+            )
         try:
             self._calls.put_nowait(connection)
         except asyncio.QueueFull:
@@ -228,6 +258,10 @@ class _TurnTransport(Transport):
     def unsent_bytes(self) -> int:
         """As the transport within says."""
         return self._inner.unsent_bytes()
+
+    def least_rtt_s(self) -> float | None:
+        """As the transport within says."""
+        return self._inner.least_rtt_s()
 
     async def close(self) -> None:
         """Hang up."""

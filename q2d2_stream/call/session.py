@@ -15,6 +15,7 @@ from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.call.lag import LagMeter
+from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.models import codec_of_direction
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
@@ -29,6 +30,7 @@ from q2d2_stream.protocol import (
     SILENT_S,
     Call,
     Closed,
+    Echo,
     Event,
     Mute,
     Reason,
@@ -37,6 +39,8 @@ from q2d2_stream.protocol import (
 )
 
 __all__ = ["CallSession"]
+
+_REPORT_SLOW_FACTOR = 5
 
 T = TypeVar("T")
 
@@ -92,6 +96,7 @@ class CallSession:
         self._receiver = Receiver(self._codecs[0], sink, self._thread, options, processor, recorder)
         self._traffic = Traffic()
         self._lag = LagMeter()
+        self._load = LoadWatch()
         self._call: Call | None = None
         self._connection: Connection | None = None
         self._begun_s = begun_s
@@ -156,8 +161,11 @@ class CallSession:
             first_sound_ms=self._first_sound_ms(),
             peer=self._peer,
             connections=traffic.connections,
+            path=traffic.path,
+            path_failures=traffic.path_failures,
             rate_kbps=near.rate_kbps,
             frames_per_message=near.frames_per_message,
+            max_kbps=self._options.max_kbps,
             steps_down=near.step,
             sent=traffic.direction("sent"),
             received=traffic.direction("received"),
@@ -180,6 +188,7 @@ class CallSession:
             sink=self._sink.stats,
             loop_lag_p99_ms=self._lag.quantile_ms(0.99),
             loop_lag_max_ms=self._lag.worst_ms,
+            codec_share=self._load.share,
             cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
         )
 
@@ -244,7 +253,7 @@ class CallSession:
     async def _tell(self) -> None:
         """Report to the peer what is heard of it."""
         while True:
-            await asyncio.sleep(self._options.report_s)
+            await asyncio.sleep(self._report_s())
             traffic = self._traffic
             least_s = traffic.rtt_min_s if traffic.rtt_s is not None else None
             self._receiver.set_delays(
@@ -252,17 +261,30 @@ class CallSession:
                 source_ms=self._source.latency_ms,
                 sink_ms=self._sink.latency_ms,
             )
+            if self._options.push_to_talk:
+                continue
             if self._connection is not None and self._call is not None:
                 highest = self._call.window.highest or 0
                 received = traffic.counters.received_frames
-                self._connection.send(self._receiver.report(highest, received))
+                self._connection.send_report(self._receiver.report(highest, received))
+
+    def _report_s(self) -> float:
+        # A line of known speed is slow, and needs reports only for the display.
+        is_slow = self._connection is not None and self._connection.link.capacity_bps is not None
+        return _REPORT_SLOW_FACTOR * self._options.report_s if is_slow else self._options.report_s
 
     async def _watch(self) -> None:
         """Tell the user when nothing is heard of the peer, and when it is heard again."""
         while True:
             await asyncio.sleep(_WATCH_S)
             self._peer_notices.tick(time.monotonic())
-            if self._connection is None:
+            if self._load.update(self._thread.busy_s, time.monotonic()):
+                self._notify(
+                    "this machine is slower than real time: the codec is busy "
+                    f"{100 * self._load.share:.0f} % of the time and sound is lost; end other "
+                    "programs, or take --precision int8"
+                )
+            if self._connection is None or self._options.push_to_talk:
                 continue
             silent = self._connection.silent_s() >= SILENT_S
             if silent and self._state is CallState.TALKING:
@@ -327,7 +349,9 @@ class CallSession:
         if isinstance(event, AudioFrames):
             self._receiver.put(event, now)
         elif isinstance(event, ReceiverReport):
-            self._sender.report = event
+            self._sender.on_report(event)
+        elif isinstance(event, Echo):
+            self._sender.on_echo(event, now)
         elif isinstance(event, Mute):
             self._peer_notices.mute(event.muted, now)
         elif isinstance(event, Text):

@@ -55,8 +55,11 @@ class CallStats:
             called; None before.
         peer: the peer's address, empty before the call.
         connections: connections that have carried the call.
+        path: what carries the audio that is sent: "websocket", "udp", "serial"; empty before.
+        path_failures: times that datagrams got through no longer.
         rate_kbps: the codec's rate being sent.
-        frames_per_message: 1 to 8; 0 before the call.
+        frames_per_message: 1 to 16; 0 before the call.
+        max_kbps: hard cap of what is sent over the wire, None without one.
         steps_down: steps that the sender has gone down because of the link.
         sent, received: bit rates.
         rtt_ms, rtt_min_ms: round trip, None before the first.
@@ -71,6 +74,8 @@ class CallStats:
         counters: of messages, over all connections.
         source, sink: of the sound devices.
         loop_lag_p99_ms, loop_lag_max_ms: how late the event loop was.
+        codec_share: how much of the last five seconds the codec's thread was busy; about 1 is too
+            slow for this machine.
         cpu_share: processor time of the process over elapsed time; 1 is one core.
     """
 
@@ -79,8 +84,11 @@ class CallStats:
     first_sound_ms: float | None
     peer: str
     connections: int
+    path: str
+    path_failures: int
     rate_kbps: float
     frames_per_message: int
+    max_kbps: float | None
     steps_down: int
     sent: DirectionStats
     received: DirectionStats
@@ -103,6 +111,7 @@ class CallStats:
     sink: StreamStats
     loop_lag_p99_ms: float
     loop_lag_max_ms: float
+    codec_share: float
     cpu_share: float
 
     def to_dict(self) -> dict[str, Any]:

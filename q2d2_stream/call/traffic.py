@@ -77,6 +77,17 @@ class Traffic:
             self.rtt_min_s = min(least, self.rtt_min_s or least)
         return self._current.rtt_s
 
+    @property
+    def path(self) -> str:
+        """What carries the audio that is sent; empty before the first connection."""
+        return self._current.path_name if self._current is not None else ""
+
+    @property
+    def path_failures(self) -> int:
+        """Times that datagrams of this connection got through no longer."""
+        path = self._current.path if self._current is not None else None
+        return path.failures if path is not None else 0
+
     def direction(self, name: str) -> DirectionStats:
         """Of "sent" or "received"."""
         totals = self._past[name]

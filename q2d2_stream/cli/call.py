@@ -104,6 +104,7 @@ def check(settings: CallSettings) -> None:
     from q2d2_stream.call import parse_address
     from q2d2_stream.netsim import parse_link
     from q2d2_stream.transport.address import split_code
+    from q2d2_stream.transport.serial import parse_serial_address
 
     call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
@@ -111,7 +112,10 @@ def check(settings: CallSettings) -> None:
     call_parts.endpoint_of(settings, codecs, _secret(settings))
     if settings.simulate is not None:
         parse_link(settings.simulate)
-    _tls(settings, secure=parse_address(split_code(settings.address)[1]).secure)
+    if settings.address.startswith("serial:"):
+        parse_serial_address(settings.address)
+    else:
+        _tls(settings, secure=parse_address(split_code(settings.address)[1]).secure)
 
 
 async def open_connector(
@@ -133,6 +137,8 @@ async def open_connector(
     from q2d2_stream.transport.address import split_code
     from q2d2_stream.transport.limits import ConnectionLimits
 
+    if settings.address.startswith("serial:"):
+        return await _open_serial(settings, codecs, display, stack)
     address = parse_address(split_code(settings.address)[1])
     secret, code = _secret(settings), None
     needs_secret = secret is None and settings.auth and not address.is_loopback
@@ -153,6 +159,7 @@ async def open_connector(
             wrap=wrap,
             options=options,
             auth=settings.auth,
+            udp_only=settings.transport == "udp",
         )
     listener = CallServer(
         address,
@@ -162,6 +169,7 @@ async def open_connector(
         limits=ConnectionLimits(hold_s=settings.hold),
         auth=settings.auth,
         notify=display.notify,
+        udp_only=settings.transport == "udp",
     )
     await listener.start()
     stack.push_async_callback(listener.close)
@@ -176,6 +184,26 @@ def _show_code(code: str, address: Address, port: int, display: Display, *, tls:
     if sys.stderr.isatty():
         display.notify(qr_code(command))
     display.notify(f"the other side calls with: {command}")
+
+
+async def _open_serial(
+    settings: CallSettings, codecs: Sequence[Codec], display: Display, stack: AsyncExitStack
+) -> Connector:
+    from q2d2_stream.call.serial_line import SerialConnector
+    from q2d2_stream.protocol import Role
+    from q2d2_stream.transport.serial import parse_serial_address
+
+    line = SerialConnector(
+        parse_serial_address(settings.address),
+        call_parts.endpoint_of(settings, codecs, _secret(settings)),
+        Role.CLIENT if settings.peer else Role.SERVER,
+        is_half_duplex=settings.ptt,
+        wait_s=settings.wait,
+    )
+    await line.start()
+    stack.push_async_callback(line.close)
+    display.notify(f"{'calling' if settings.peer else 'listening'} on {settings.address}")
+    return line
 
 
 def _secret(settings: CallSettings) -> Secret | None:

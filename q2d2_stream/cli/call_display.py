@@ -52,6 +52,10 @@ def _rtt(stats: CallStats) -> str:
     return "-" if stats.rtt_ms is None else f"{stats.rtt_ms:.0f} ms"
 
 
+def _cap(stats: CallStats) -> str:
+    return "" if stats.max_kbps is None else f" of {stats.max_kbps:g} allowed"
+
+
 class _LineDisplay:
     def __init__(self) -> None:
         self._next = 0.0
@@ -67,7 +71,8 @@ class _LineDisplay:
         playout = stats.playout
         _say(
             f"{stats.seconds:.0f} s: sent {stats.sent.codec_kbps:.2f} kbps "
-            f"({stats.sent.wire_kbps:.1f} on the wire), received {stats.received.codec_kbps:.2f} "
+            f"({stats.sent.wire_kbps:.1f}{_cap(stats)} on the wire by {stats.path}), "
+            f"received {stats.received.codec_kbps:.2f} "
             f"({stats.received.wire_kbps:.1f}), rtt {_rtt(stats)}, jitter "
             f"{playout.jitter_ms:.0f} ms, delay {playout.actual_delay_ms:.0f} ms, "
             f"{playout.concealed} concealed, {stats.dropped_frames} dropped"
@@ -133,7 +138,8 @@ def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
         "call": f"{stats.state} {stats.seconds:.0f} s  {stats.peer}",
         "me": _meter(stats.near_rms_db, stats.near_peak_db) + muted,
         "peer": _meter(stats.far_rms_db, stats.far_peak_db) + peer_muted,
-        "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f} on the wire; rate "
+        "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f}{_cap(stats)} on the wire by "
+        f"{stats.path or '-'}; rate "
         f"{stats.rate_kbps:.2f} nominally, {stats.frames_per_message} frames per message"
         f"{down}{drops}",
         "received": f"{received.codec_kbps:.2f} kbps, {received.wire_kbps:.1f} on the wire",

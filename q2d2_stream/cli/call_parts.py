@@ -35,7 +35,11 @@ def endpoint_of(
     from q2d2_stream.protocol import Endpoint
 
     return Endpoint.of(
-        codecs, frames_per_message=settings.frames_per_message, dtx=settings.dtx, secret=secret
+        codecs,
+        frames_per_message=settings.frames_per_message,
+        dtx=settings.dtx,
+        udp=settings.transport != "websocket",
+        secret=secret,
     )
 
 
@@ -110,6 +114,8 @@ def _options_of(
         rate=codec.config.find_rate(settings.rate).index,
         denoise=settings.denoise,
         dtx=settings.dtx,
+        max_kbps=settings.max_kbps,
+        push_to_talk=settings.ptt,
         playout=playout,
         hangup_at_end=hangup_at_end,
         linger_s=linger_s,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "exit_code", "hold"]
 
-KEYS = "m mutes, t types a note, q or Ctrl-C hangs up"
+KEYS = "m or the space bar mutes, t types a note, q or Ctrl-C hangs up"
 _SHOW_S = 0.2
 _JSON_S = 1.0
 
@@ -61,7 +61,7 @@ async def hold(
         elif key == "t":
             note.begin()
             display.type(note.text)
-        elif key == "m":
+        elif key in ("m", " "):
             session.set_mute(not session.muted)
         elif key == "q":
             session.hang_up()

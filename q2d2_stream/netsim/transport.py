@@ -62,6 +62,10 @@ class SimulatedTransport(Transport):
         """As the real transport says."""
         return self._inner.unsent_bytes()
 
+    def least_rtt_s(self) -> float | None:
+        """Nothing: the real transport's is not that of the simulated network."""
+        return None
+
     async def close(self) -> None:
         """Hang up."""
         self._reader.cancel()

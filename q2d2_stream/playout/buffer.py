@@ -58,6 +58,7 @@ class Frame:
         arrival: when it came, in seconds.
         end: whether it is the last frame of a talk spurt.
         dtx: whether it is a keep-alive inside a pause, which is not played.
+        is_copy: whether it is of a lower rate, and gives way to the frame itself.
     """
 
     seq: int
@@ -66,11 +67,12 @@ class Frame:
     arrival: float
     end: bool = False
     dtx: bool = False
+    is_copy: bool = False
 
 
 @dataclass(slots=True)
 class BufferCounts:
-    """What became of every frame: ``received`` is the sum of the drops, the taken and the held.
+    """What became of every frame: received and copied are the drops, the taken and the held.
 
     Attributes:
         received: frames that were put.
@@ -80,6 +82,8 @@ class BufferCounts:
         overflow: dropped, oldest first, because the buffer was full.
         skipped: dropped to shorten the delay after a stall.
         missing: sequence numbers that were passed over and never came in time (not in the sum).
+        copied: copies that stand in for frames which have not come.
+        repaired: copies that were taken, as the frame itself never came (among the taken).
     """
 
     received: int = 0
@@ -89,6 +93,8 @@ class BufferCounts:
     overflow: int = 0
     skipped: int = 0
     missing: int = 0
+    copied: int = 0
+    repaired: int = 0
 
 
 class JitterBuffer:
@@ -135,6 +141,7 @@ class JitterBuffer:
         now: float,
         end: bool = False,
         dtx: bool = False,
+        is_copy: bool = False,
     ) -> bool:
         """Stores one frame, in any order; False if it was dropped on the spot (counted).
 
@@ -145,12 +152,23 @@ class JitterBuffer:
             now: arrival time in seconds.
             end: last frame of a talk spurt.
             dtx: keep-alive inside a pause.
+            is_copy: of a lower rate; nothing where the frame or its turn was here, and not counted.
         """
-        self.counts.received += 1
-        if seq in self._frames or self._taken[seq % _MEMORY] == seq:
-            self.counts.duplicate += 1
-            return False
-        if self._next_seq is not None and seq < self._next_seq:
+        held = self._frames.get(seq)
+        is_over = self._taken[seq % _MEMORY] == seq
+        if is_copy:
+            if held is not None or is_over or self._is_past(seq):
+                return False
+            self.counts.copied += 1
+        else:
+            self.counts.received += 1
+            if held is not None and held.is_copy:
+                self.counts.copied -= 1  # as if it had never come
+                del self._frames[seq]
+            elif held is not None or is_over:
+                self.counts.duplicate += 1
+                return False
+        if self._is_past(seq):
             self.counts.late += 1
             return False
         full = len(self._frames) >= self.capacity
@@ -164,9 +182,12 @@ class JitterBuffer:
             if self._next_seq is not None:
                 self.counts.missing += oldest - self._next_seq
                 self._next_seq = oldest + 1
-        self._frames[seq] = Frame(seq, timestamp_frames, indices, now, end, dtx)
+        self._frames[seq] = Frame(seq, timestamp_frames, indices, now, end, dtx, is_copy)
         self._newest = max(self._newest, seq)
         return True
+
+    def _is_past(self, seq: int) -> bool:
+        return self._next_seq is not None and seq < self._next_seq
 
     def peek(self, ahead: int = 0) -> Frame | None:
         """The frame ``ahead`` places after the next one, or None where it is not here."""
@@ -186,6 +207,7 @@ class JitterBuffer:
         self._taken[frame.seq % _MEMORY] = frame.seq
         self._next_seq += 1
         self.counts.taken += 1
+        self.counts.repaired += frame.is_copy
         return frame
 
     def advance(self, seq: int) -> None:

@@ -2,7 +2,7 @@
 
 Every message has a *lateness*: arrival time minus sender time of its last frame. The smallest
 lateness of the last ten seconds is the base, the fastest way through the network; what lies above
-it is jitter. The target covers the jitter's 95 % quantile::
+it is jitter::
 
     lateness   |        x                          one message each
                |  x        x    x   x
@@ -11,10 +11,13 @@ it is jitter. The target covers the jitter's 95 % quantile::
     base    ---|--x----x----x--x-----x----x---     smallest of ten seconds
                +------------------------------> arrival
 
-Method: the histogram with forgetting and the half-second peaks are WebRTC NetEQ's
-(``delay_manager``, ``underrun_optimizer``, ``packet_arrival_history``); fast rise, slow decay as
-in baresip's ``jbuf``. Unlike NetEQ's, the histogram is of absolute lateness, so that a base that
-moves (another route, a clock that drifts) takes the histogram along instead of polluting it.
+A delay of up to 100 ms is cheap: it covers what comes once in a second or so, the worst message of
+each half second, as WebRTC's NetEQ does (``underrun_optimizer``). Beyond that only what is common
+is worth its delay: the 97 % quantile of all messages. Over TCP one lost packet holds up all that
+follow for two round trips, so the worst of a half second would be a second of delay for ever.
+
+Lateness is kept for seven seconds, absolute, so that a base that moves (another route, a clock that
+drifts) takes the memory along. The target rises at once and falls by 100 ms a half second.
 """
 
 from __future__ import annotations
@@ -22,22 +25,20 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import numpy as np
-
 from q2d2_stream.errors import InputError
 
 __all__ = ["DelayEstimator"]
 
-_BIN_S = 0.005
-_QUANTILE = 0.95
-_PEAK_S = 0.5  # one histogram entry per half second: its worst message, as in NetEQ
-# Weight of one entry is 3 %: a lone hiccup stays below the 5 % that moves the quantile, two within
-# 15 s do not. A jitter that is over is forgotten in 50 s.
-_FORGET = 0.97
+_PEAK_QUANTILE = 0.95
+_MESSAGE_QUANTILE = 0.97
+_CHEAP_S = 0.1
+_PEAK_S = 0.5
+_MEMORY_S = 7.0
+_MEMORY_MESSAGES = 1024
 _BASE_WINDOW_S = 10.0
 _BASE_WINDOW_MESSAGES = 50  # the base outlives a pause: it expires by age and by count
-_FALL_S = 0.010  # the target falls by at most this per half second
-_DEAD_S = 0.010  # and only when it would fall by more than this
+_FALL_S = 0.100  # the target falls by at most this per half second
+_DEAD_S = 0.005  # and only when it would fall by more than this
 _OUTLIER_S = 0.06  # a peak this far above the target needs a second one within
 _OUTLIER_MEMORY_S = 20.0
 _OUTLIER_REST_S = 0.9  # what follows within this belongs to the same event
@@ -67,9 +68,9 @@ class DelayEstimator:
         self,
         frame_s: float,
         *,
-        minimum_ms: float = 30.0,
+        minimum_ms: float = 20.0,
         maximum_ms: float = 500.0,
-        start_ms: float = 45.0,
+        start_ms: float = 30.0,
         margin_ms: float = 10.0,
     ) -> None:
         if not 0 <= minimum_ms <= maximum_ms:
@@ -86,19 +87,19 @@ class DelayEstimator:
         self._packets: deque[int] = deque(maxlen=_PACKET_MEMORY)
         self._packet_frames = 1
         self._jitter_s = 0.0
-        # Enough bins for the maximum, and room above it for a base that falls.
-        self._bins = np.zeros(math.ceil(self._maximum_s / _BIN_S) + 2)
-        self._updates = 0
+        self._repair_s = 0.0
+        self._repair_until = -math.inf
         self.rebase()
 
     def rebase(self) -> None:
         """Forgets the sender's time origin (it starts anew) but keeps what is known of jitter."""
         self._minima: deque[tuple[int, float, float]] = deque()  # ascending: count, time, lateness
         self._messages = 0
-        self._origin: float | None = None  # lateness at the histogram's lower end
         self._base = 0.0
-        self._peak: float | None = None
-        self._peak_start = 0.0
+        self._peaks: deque[tuple[float, float]] = deque()  # time, lateness
+        self._late: deque[tuple[float, float]] = deque(maxlen=_MEMORY_MESSAGES)
+        self._recent: list[float] = []  # lateness in the half second that runs
+        self._recent_since = 0.0
         self._offset, self._offset_time = 0.0, 0.0
         self._last: tuple[float, int] | None = None
         self._draining = False
@@ -116,8 +117,8 @@ class DelayEstimator:
 
     @property
     def target_s(self) -> float:
-        """Delay to play at, in seconds: packetisation and jitter."""
-        return self._target_s + self.packetisation_s
+        """Delay to play at, in seconds: packetisation, jitter, and waiting for a copy."""
+        return self._target_s + self.packetisation_s + self._repair_s
 
     @property
     def jitter_ms(self) -> float:
@@ -151,13 +152,22 @@ class DelayEstimator:
             self._jitter_s += (abs(lateness - last[0]) - self._jitter_s) / 16.0
         if self._is_stall(lateness, timestamp_frames, last, start):
             return
-        if self._peak is None:
-            self._peak, self._peak_start = lateness, now
-        self._peak = max(self._peak, lateness)
-        if now - self._peak_start >= _PEAK_S:
-            if not self._is_lone(self._peak, now):
-                self._add(self._peak)
-            self._peak = None
+        if not self._recent:
+            self._recent_since = now
+        self._recent.append(lateness)
+        if now - self._recent_since >= _PEAK_S:
+            peak = max(self._recent)
+            if not self._is_lone(peak, now):
+                self._peaks.append((now, peak))
+                self._late.extend((now, late) for late in self._recent)
+            self._recent.clear()
+            self._update_target(now)
+
+    def repaired(self, frames: int, now: float) -> None:
+        """A lost message was made good by a copy that came ``frames`` frames later; while that
+        goes on, frames wait for their copies."""
+        self._repair_s = max(self._repair_s, frames * self._frame_s)
+        self._repair_until = now + _MEMORY_S
 
     def _lateness(self, timestamp_frames: int, now: float) -> float:
         drifted = self._offset + self.skew * (now - self._offset_time)
@@ -175,30 +185,6 @@ class DelayEstimator:
         ):
             minima.popleft()
         self._base = minima[0][2]
-        if self._origin is None:
-            self._origin = self._base
-        shift = math.floor((self._base - self._origin) / _BIN_S)
-        if shift:
-            self._shift(shift)
-            self._origin += shift * _BIN_S
-
-    def _shift(self, bins: int) -> None:
-        # Entries below the new base are no jitter at all; those that leave at the top are stalls.
-        moved = np.zeros_like(self._bins)
-        size = len(moved)
-        if bins > 0:
-            keep = max(0, size - bins)
-            moved[:keep] = self._bins[size - keep :]
-            moved[0] += self._bins[: size - keep].sum()
-        else:
-            keep = max(0, size + bins)
-            moved[size - keep :] = self._bins[:keep]
-        total = moved.sum()
-        if total > 0:
-            self._bins = moved / total
-        else:
-            self._bins[:] = 0.0
-            self._updates = 0
 
     def _is_stall(
         self, lateness: float, timestamp_frames: int, last: tuple[float, int] | None, start: bool
@@ -228,18 +214,23 @@ class DelayEstimator:
             self._outlier_time = now
         return since > _OUTLIER_MEMORY_S or since < _OUTLIER_REST_S
 
-    def _add(self, lateness: float) -> None:
-        assert self._origin is not None
-        index = min(max(int((lateness - self._origin) / _BIN_S), 0), len(self._bins) - 1)
-        # NetEQ's start: the first entries count fully, then the weight settles at 1 - forget.
-        self._updates += 1
-        forget = min(_FORGET, 1.0 - 2.0 / (self._updates + 1))
-        self._bins *= forget
-        self._bins[index] += 1.0 - self._bins.sum()
-        reached = int(np.searchsorted(np.cumsum(self._bins), _QUANTILE - 1e-9))
-        wanted = (min(reached, len(self._bins) - 1) + 1) * _BIN_S + self._margin_s
+    def _update_target(self, now: float) -> None:
+        for memory in (self._peaks, self._late):
+            while memory and now - memory[0][0] > _MEMORY_S:
+                memory.popleft()
+        common = _quantile([late for _, late in self._late], _MESSAGE_QUANTILE) - self._base
+        worst = _quantile([late for _, late in self._peaks], _PEAK_QUANTILE) - self._base
+        wanted = max(common, min(worst, _CHEAP_S)) + self._margin_s
         wanted = min(max(wanted, self._minimum_s), self._maximum_s)
         if wanted > self._target_s:
             self._target_s = wanted
         elif self._target_s - wanted > _DEAD_S:
             self._target_s = max(wanted, self._target_s - _FALL_S)
+        self._repair_s = self._repair_s if now < self._repair_until else 0.0
+
+
+def _quantile(values: list[float], quantile: float) -> float:
+    """The smallest value that at least so large a share does not exceed; -inf of none."""
+    if not values:
+        return -math.inf
+    return sorted(values)[math.ceil(quantile * len(values) - 1e-9) - 1]

@@ -33,9 +33,9 @@ class PlayoutOptions:
         InputError: for values out of order or out of range.
     """
 
-    minimum_delay_ms: float = 30.0
+    minimum_delay_ms: float = 20.0
     maximum_delay_ms: float = 500.0
-    start_delay_ms: float = 45.0
+    start_delay_ms: float = 30.0
     stretch: bool = True
     capacity_frames: int = 256
     fade_after_ms: float = 120.0

@@ -137,6 +137,9 @@ class Playout:
             )
         if not self._in_stream(frames.sequence, len(indices)):
             return
+        if frames.is_copy:
+            self._put_copy(frames, now)
+            return
         first = self._seqs.unwrap(frames.sequence)
         sent = self._timestamps.unwrap(frames.timestamp)
         last = len(indices) - 1
@@ -147,6 +150,15 @@ class Playout:
         for index, frame in enumerate(indices):
             ends = frames.end and index == last
             self._buffer.put(first + index, sent + index, frame, now, ends, frames.dtx)
+
+    def _put_copy(self, frames: AudioFrames, now: float) -> None:
+        first, sent = self._seqs.peek(frames.sequence), self._timestamps.peek(frames.timestamp)
+        missing = [
+            self._buffer.put(first + index, sent + index, frame, now, is_copy=True)
+            for index, frame in enumerate(frames.indices)
+        ]
+        if any(missing):
+            self._delay.repaired(len(missing), now)
 
     def _in_stream(self, seq: int, frames: int) -> bool:
         """Whether ``seq`` goes on with the stream; two that agree elsewhere begin a new one."""
@@ -392,6 +404,7 @@ class Playout:
             late=counts.late,
             duplicate=counts.duplicate,
             overflow=counts.overflow,
+            repaired=counts.repaired,
             skipped=counts.skipped,
             out_of_range=self._out_of_range,
             keepalives=self._keepalives,

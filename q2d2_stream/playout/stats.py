@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
-
 __all__ = ["DelayHistogram", "DelayParts", "PlayoutStats"]
-
-_BINS = 2048  # of 1 ms; the last one holds everything longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +55,7 @@ class PlayoutStats:
         duplicate: frames that were here already.
         overflow: frames dropped because the buffer was full.
         skipped: frames dropped to shorten the delay after a stall.
+        repaired: frames played from a copy of a lower rate, as they themselves were lost.
         out_of_range: frames dropped because their numbers fit no stream.
         keepalives: frames of a pause, which are not played.
         underruns: times that the buffer ran empty inside a talk spurt.
@@ -83,6 +81,7 @@ class PlayoutStats:
     duplicate: int
     overflow: int
     skipped: int
+    repaired: int
     out_of_range: int
     keepalives: int
     underruns: int
@@ -101,18 +100,24 @@ class PlayoutStats:
 
 
 class DelayHistogram:
-    """Percentiles of the playout delay over a call of any length, to one millisecond."""
+    """Percentiles of the playout delay over a call of any length, to one millisecond.
+
+    As many counters as there are different delays: a delay has no upper bound.
+    """
 
     def __init__(self) -> None:
-        self._counts = [0] * _BINS
+        self._counts: Counter[int] = Counter()
 
     def add(self, delay_s: float) -> None:
         """Counts one frame that was played ``delay_s`` seconds after its base."""
-        self._counts[min(max(int(delay_s * 1e3), 0), _BINS - 1)] += 1
+        self._counts[max(int(delay_s * 1e3), 0)] += 1
 
     def quantile_ms(self, quantile: float) -> float:
         """The delay in milliseconds that the share ``quantile`` of frames did not exceed."""
-        total = np.cumsum(self._counts)
-        if not total[-1]:
-            return 0.0
-        return float(np.searchsorted(total, quantile * total[-1]))
+        rank = quantile * self._counts.total()
+        seen = 0
+        for delay_ms, count in sorted(self._counts.items()):
+            seen += count
+            if seen >= rank:
+                return float(delay_ms)
+        return 0.0

@@ -6,8 +6,8 @@ __all__ = ["Steering"]
 
 # The delay may leave its target by this much before it is corrected (hysteresis): wider above,
 # where it costs some delay, than below, where it costs frames.
-_ABOVE_S, _ABOVE_SHARE = 0.030, 0.25
-_BELOW_S = 0.012
+_ABOVE_S, _ABOVE_SHARE = 0.020, 0.10
+_BELOW_S = 0.006
 _STRETCH_SHARE = 0.15  # of speech that may be left out or repeated
 _STRETCH_SHARE_QUIET = 0.5
 

@@ -9,7 +9,7 @@ from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
 from q2d2_stream.protocol.events import Closed, Established, Event
 from q2d2_stream.protocol.kinds import Capability, Reason, Role
 from q2d2_stream.protocol.limits import MAX_MESSAGE_BYTES, Limits
-from q2d2_stream.protocol.messages import Mute, ReceiverReport, Text
+from q2d2_stream.protocol.messages import Echo, Mute, PathAnswer, PathProbe, ReceiverReport, Text
 from q2d2_stream.protocol.registry import DEFAULT_HOLD_S, SILENT_S, Call, CallRegistry
 from q2d2_stream.protocol.session import Session, State
 
@@ -23,12 +23,15 @@ __all__ = [
     "Closed",
     "Counters",
     "Direction",
+    "Echo",
     "Endpoint",
     "Established",
     "Event",
     "Limits",
     "LocalModel",
     "Mute",
+    "PathAnswer",
+    "PathProbe",
     "Reason",
     "ReceiverReport",
     "Role",

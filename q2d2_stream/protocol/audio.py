@@ -1,6 +1,11 @@
-"""The body of an audio message: flags, timestamp where it is not implied, packet.
+"""The body of an audio message: flags, what they announce, packet.
 
-    | flags u8 | timestamp u32, where flag TIMESTAMP is set | packet: TOC and payload |
+    | flags u8 | timestamp u32 | length u8, rider | length u8, copies | packet: TOC and payload |
+                 `- flag TIMESTAMP  `- flag RIDER    `- flag COPIES
+
+A rider is a control message that needs no more than a short tag: an echo, a report, ping or pong.
+Copies are a packet too: the frames just before this message, at the lowest rate, whose pairs are
+the first ones of what was sent. They stand in where that was lost.
 
 The sequence number of the first frame is the counter of the seal (:mod:`.sealing`). Timestamps run
 along with sequence numbers, but for silence that was left unsent: a message that tells none has the
@@ -37,9 +42,11 @@ class Flag(IntFlag):
     END = 2  # the last frame ends one
     DTX = 4  # a keep-alive inside silence; its sound is the background noise
     TIMESTAMP = 8  # the timestamp follows
+    RIDER = 16  # a control message follows
+    COPIES = 32  # copies of the frames before follow
 
 
-_KNOWN = Flag.START | Flag.END | Flag.DTX | Flag.TIMESTAMP
+_KNOWN = Flag.START | Flag.END | Flag.DTX | Flag.TIMESTAMP | Flag.RIDER | Flag.COPIES
 
 
 class AudioBody(NamedTuple):
@@ -48,12 +55,16 @@ class AudioBody(NamedTuple):
     Attributes:
         flags: of the message.
         timestamp: number of the first frame among those captured; None where it is implied.
+        rider: a control message; empty without one.
+        copies: a packet of the frames before; empty without one.
         toc: what the packet says of itself.
         packet: all of it.
     """
 
     flags: Flag
     timestamp: int | None
+    rider: bytes
+    copies: bytes
     toc: Toc
     packet: bytes
 
@@ -72,11 +83,21 @@ class AudioBody(NamedTuple):
             if len(body) < at:
                 raise WireError("audio message is cut within its timestamp")
             (timestamp,) = _TIMESTAMP.unpack_from(body, 1)
+        rider, at = _part(body, at) if flags & Flag.RIDER else (b"", at)
+        copies, at = _part(body, at) if flags & Flag.COPIES else (b"", at)
         packet = body[at:]
         try:
-            return cls(flags, timestamp, Toc.from_packet(packet), packet)
+            return cls(flags, timestamp, rider, copies, Toc.from_packet(packet), packet)
         except FormatError as error:
             raise WireError(f"audio message has no valid packet: {error}") from error
+
+
+def _part(body: bytes, at: int) -> tuple[bytes, int]:
+    """A length and so many bytes, and where they end; WireError when they are not there."""
+    end = at + 1 + body[at] if at < len(body) else len(body)
+    if end >= len(body):
+        raise WireError("audio message is cut before its packet")
+    return body[at + 1 : end], end
 
 
 class AudioWriter:
@@ -90,9 +111,27 @@ class AudioWriter:
         self._packets = PacketCoder(direction.model.config, direction.coder)
         self._difference: int | None = None
         self._since_change = 0
+        self._before: AudioFrames | None = None
+        ladder = direction.model.config.ladder
+        self._copied_pairs = ladder[0].pairs
+        # Only a rate that begins with all of the lowest one has a copy within itself.
+        sizes = ladder[0].codebook_sizes
+        self._can_copy = {
+            rate.pairs
+            for rate in ladder
+            if rate.codebook_sizes[: len(sizes)] == sizes and 0 in direction.rates
+        }
 
-    def write(self, frames: AudioFrames) -> bytes:
-        """The body that carries ``frames``; InputError when they do not fit the model."""
+    def write(self, frames: AudioFrames, *, rider: bytes = b"", copies: bool = False) -> bytes:
+        """The body that carries ``frames``.
+
+        Args:
+            frames: what follows on what was written before.
+            rider: a control message that goes with it, up to 255 bytes.
+            copies: whether to repeat the message before at the lowest rate.
+
+        Raises InputError when the frames do not fit the model.
+        """
         packet = self._packets.encode(frames.indices)
         flags = Flag(0)
         for is_set, flag in (
@@ -107,9 +146,29 @@ class AudioWriter:
             self._difference, self._since_change = difference, 0
         told = self._since_change < _TOLD_AFTER_CHANGE or not self._since_change % _TOLD_EVERY
         self._since_change += 1
-        if not told:
-            return bytes([flags]) + packet
-        return bytes([flags | Flag.TIMESTAMP]) + _TIMESTAMP.pack(frames.timestamp) + packet
+        head = b""
+        if told:
+            flags |= Flag.TIMESTAMP
+            head = _TIMESTAMP.pack(frames.timestamp)
+        if rider:
+            flags |= Flag.RIDER
+            head += bytes([len(rider)]) + rider
+        if copies and (copied := self._copies(frames)):
+            flags |= Flag.COPIES
+            head += bytes([len(copied)]) + copied
+        self._before = frames
+        return bytes([flags]) + head + packet
+
+    def _copies(self, frames: AudioFrames) -> bytes:
+        before = self._before
+        if before is None or before.dtx or before.indices.shape[1] not in self._can_copy:
+            return b""
+        count = len(before.indices)
+        follows = (
+            add(before.sequence, count) == frames.sequence
+            and add(before.timestamp, count) == frames.timestamp
+        )
+        return self._packets.encode(before.indices[:, : self._copied_pairs]) if follows else b""
 
 
 class AudioReader:
@@ -146,6 +205,22 @@ class AudioReader:
             start=bool(body.flags & Flag.START),
             end=bool(body.flags & Flag.END),
             dtx=bool(body.flags & Flag.DTX),
+        )
+
+    def read_copies(self, frames: AudioFrames, body: AudioBody) -> AudioFrames | None:
+        """The frames before ``frames``, as far as ``body`` repeats them.
+
+        Raises WireError when they do not fit the model.
+        """
+        if not body.copies:
+            return None
+        try:
+            indices = self._packets.decode(body.copies)
+        except FormatError as error:
+            raise WireError(f"the copies in an audio message do not fit: {error}") from error
+        count = len(indices)
+        return AudioFrames(
+            add(frames.sequence, -count), add(frames.timestamp, -count), indices, is_copy=True
         )
 
     def _timestamp(self, sequence: int, told: int | None) -> int:

@@ -82,6 +82,7 @@ class Endpoint:
         models: what it can encode and decode with, its preferred one first, 1 to 8.
         frames_per_message: frames per audio message to begin with, 1 to 16.
         dtx: whether silence may be left unsent.
+        udp: whether audio may go as datagrams beside the connection, where the peer does too.
         secret: what both sides must prove to know; None for a call in which nobody is
             authenticated.
 
@@ -89,8 +90,9 @@ class Endpoint:
     """
 
     models: tuple[LocalModel, ...]
-    frames_per_message: int = 3
+    frames_per_message: int = 1
     dtx: bool = False
+    udp: bool = False
     secret: Secret | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,8 +107,9 @@ class Endpoint:
         cls,
         codec: Codec | Sequence[Codec],
         *,
-        frames_per_message: int = 3,
+        frames_per_message: int = 1,
         dtx: bool = False,
+        udp: bool = False,
         secret: Secret | None = None,
     ) -> Endpoint:
         """What a side with one codec, or several, brings along, the preferred one first.
@@ -126,7 +129,7 @@ class Endpoint:
         models = tuple(
             LocalModel(one.config, one.model_id, one.model_hash, coder=one.coder) for one in codecs
         )
-        return cls(models, frames_per_message=frames_per_message, dtx=dtx, secret=secret)
+        return cls(models, frames_per_message=frames_per_message, dtx=dtx, udp=udp, secret=secret)
 
     def model_for_sending(self, peer: Hello) -> LocalModel | None:
         """The first of this end's models that the peer can decode; None when there is none."""

@@ -124,6 +124,8 @@ class Handshake:
         capabilities = Capability(0)
         if endpoint.dtx:
             capabilities |= Capability.DTX
+        if endpoint.udp:
+            capabilities |= Capability.UDP
         self._resumption = call.resumption
         if self._resumption:
             capabilities |= Capability.RESUMES
@@ -231,6 +233,7 @@ class Handshake:
         sending, receiving = own.model_for_sending(peer), own.model_for_receiving(peer)
         assert sending is not None
         assert receiving is not None
+        both = self._own.capabilities & peer.capabilities
         return Established(
             call=call,
             peer=peer,
@@ -239,6 +242,7 @@ class Handshake:
             frames_per_message=max(own.frames_per_message, peer.frames_per_message),
             resumed=resumed,
             authenticated=own.secret is not None,
+            path_token=keys.path_token() if both & Capability.UDP else b"",
         )
 
     def _check(self, peer: Hello) -> None:

@@ -21,10 +21,17 @@ from q2d2_stream.protocol.kinds import Role
 from q2d2_stream.protocol.sealing import DirectionKeys
 from q2d2_stream.protocol.sframe import BASE_KEY_BYTES
 
-__all__ = ["CONFIRMATION_BYTES", "RESUMPTION_BYTES", "KeySchedule", "transcript_hash"]
+__all__ = [
+    "CONFIRMATION_BYTES",
+    "PATH_TOKEN_BYTES",
+    "RESUMPTION_BYTES",
+    "KeySchedule",
+    "transcript_hash",
+]
 
 CONFIRMATION_BYTES = 16
 RESUMPTION_BYTES = 32
+PATH_TOKEN_BYTES = 8
 _LABEL = b"q2d2-stream 2 "
 _LENGTH = struct.Struct(">I")
 
@@ -75,6 +82,10 @@ class KeySchedule:
     def resumption(self) -> bytes:
         """32 bytes that a call keeps, so that only its two sides can carry it on."""
         return self._expand("resumption", RESUMPTION_BYTES)
+
+    def path_token(self) -> bytes:
+        """8 bytes that tell which connection a datagram belongs to, and nothing else."""
+        return self._expand("path", PATH_TOKEN_BYTES)
 
     def _expand(self, name: str, size: int) -> bytes:
         return HKDFExpand(SHA256(), size, _LABEL + name.encode()).derive(self._root)

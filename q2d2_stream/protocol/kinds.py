@@ -19,6 +19,9 @@ class Kind(IntEnum):
     REPORT = 19
     MUTE = 20
     TEXT = 21
+    ECHO = 24
+    PATH_PROBE = 25
+    PATH_ANSWER = 26
 
 
 class Role(IntEnum):
@@ -38,6 +41,7 @@ class Capability(IntFlag):
 
     DTX = 2  # may leave silence unsent
     RESUMES = 4  # carries on an earlier connection of this call: its sequence numbers go on
+    UDP = 16  # may send and take audio as datagrams beside the connection
     CHANNEL = 8  # knows the TLS connection below, which goes into the keys when both sides do
 
 

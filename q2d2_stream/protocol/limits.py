@@ -25,7 +25,11 @@ class Limits:
         audio_frames_per_s, audio_frames_burst: token bucket of audio frames; a sender makes 75.
         malformed_per_s, malformed_burst: malformed messages beyond these end the call.
         outgoing_messages: messages kept in :meth:`Session.data_to_send`.
-        ping_s: seconds between pings.
+        ping_s: seconds between pings, where no echo tells more.
+        echo_s: seconds between echoes that ride on audio; None: no echoes, on a line whose
+            speed is known or that only one side can use at a time.
+        echo_alone_s: seconds after which an echo that found no audio to ride on goes alone.
+        report_alone_s: the same for a report.
         idle_s: seconds of nothing heard after which the link counts as broken.
         retransmit_s: on transports that lose messages, seconds after which a message of the
             handshake is sent again; None: nothing is lost.
@@ -43,6 +47,9 @@ class Limits:
     malformed_burst: float = 50.0
     outgoing_messages: int = 256
     ping_s: float = 2.0
+    echo_s: float | None = 0.1
+    echo_alone_s: float = 0.25
+    report_alone_s: float = 1.0
     idle_s: float = 15.0
     retransmit_s: float | None = None
 

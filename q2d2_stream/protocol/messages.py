@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from q2d2_stream.errors import InputError, WireError
 from q2d2_stream.protocol.fields import U32_MAX, check_range, printable, put_text, take, take_text
@@ -17,8 +17,11 @@ from q2d2_stream.protocol.kinds import Kind
 
 __all__ = [
     "MAX_TEXT_BYTES",
+    "Echo",
     "Message",
     "Mute",
+    "PathAnswer",
+    "PathProbe",
     "Ping",
     "Pong",
     "ReceiverReport",
@@ -34,6 +37,9 @@ _PING = struct.Struct("<Q")
 _PONG = struct.Struct("<QI")
 _REPORT = struct.Struct("<IIIHHHh")
 _MUTE = struct.Struct("<B")
+_ECHO = struct.Struct("<HH")
+_PATH = struct.Struct("<I")
+_HELD_STEPS_PER_S = 4000
 
 
 @dataclass(frozen=True)
@@ -165,17 +171,75 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Echo:
+    """Names the newest audio message that came, by which the sender measures the link.
+
+    Attributes:
+        sequence: of its first frame; the low 16 bits travel.
+        held_s: how long ago it came, 0 to 16.4 seconds, steps of 0.25 ms.
+    """
+
+    KIND: ClassVar[Kind] = Kind.ECHO
+    sequence: int
+    held_s: float
+
+    def to_body(self) -> bytes:
+        """Bytes after the kind."""
+        held = _scaled(self.held_s, _HELD_STEPS_PER_S, 0, 0xFFFF)
+        return _ECHO.pack(self.sequence & 0xFFFF, held)
+
+    @classmethod
+    def from_body(cls, body: bytes) -> Echo:
+        """Inverse of :meth:`to_body`, but for the high bits of the sequence number."""
+        sequence, held = take(_ECHO, body, "echo")
+        return cls(sequence, held / _HELD_STEPS_PER_S)
+
+
+@dataclass(frozen=True)
+class PathProbe:
+    """Asks over another path for a :class:`PathAnswer` over the same path."""
+
+    KIND: ClassVar[Kind] = Kind.PATH_PROBE
+    number: int
+
+    def __post_init__(self) -> None:
+        check_range("number", self.number, 0, U32_MAX)
+
+    def to_body(self) -> bytes:
+        """Bytes after the kind."""
+        return _PATH.pack(self.number)
+
+    @classmethod
+    def from_body(cls, body: bytes) -> Self:
+        """Inverse of :meth:`to_body`."""
+        return cls(*take(_PATH, body, "path message"))
+
+
+@dataclass(frozen=True)
+class PathAnswer(PathProbe):
+    """Answers the probe of the same number."""
+
+    KIND: ClassVar[Kind] = Kind.PATH_ANSWER
+
+
+@dataclass(frozen=True)
 class Unknown:
     """A message of a kind that this version does not know; to be ignored."""
 
     kind: int
 
 
-Message: TypeAlias = Hello | Auth | Reject | Bye | Ping | Pong | ReceiverReport | Mute | Text
+Message: TypeAlias = (
+    Hello | Auth | Reject | Bye | Ping | Pong | ReceiverReport | Mute | Text | Echo | PathProbe
+)
 
 _CLASSES: dict[int, type[Message]] = {
-    cls.KIND: cls for cls in (Hello, Auth, Reject, Bye, Ping, Pong, ReceiverReport, Mute, Text)
-}
+    cls.KIND: cls
+    for cls in (
+        Hello, Auth, Reject, Bye, Ping, Pong, ReceiverReport, Mute, Text, Echo, PathProbe,
+        PathAnswer,
+    )
+}  # fmt: skip
 
 
 def encode(message: Message) -> bytes:

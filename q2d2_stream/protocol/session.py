@@ -8,6 +8,7 @@ either sends what :meth:`Session.data_to_send` holds.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from enum import Enum
 
 from q2d2_stream.errors import HandshakeError, SealError, WireError
@@ -15,16 +16,19 @@ from q2d2_stream.frames import AudioFrames
 from q2d2_stream.packet import Toc
 from q2d2_stream.protocol.audio import AudioBody, AudioReader, AudioWriter
 from q2d2_stream.protocol.counters import Counters
+from q2d2_stream.protocol.echoes import Echoes
 from q2d2_stream.protocol.endpoint import Direction, Endpoint
-from q2d2_stream.protocol.events import Closed, Established, Event
+from q2d2_stream.protocol.events import Closed, Established, Event, Exchange
 from q2d2_stream.protocol.handshake import Handshake, Rejection
 from q2d2_stream.protocol.hello import Bye, Reject
 from q2d2_stream.protocol.key_exchange import KeyExchange
 from q2d2_stream.protocol.kinds import Kind, Reason, Role
 from q2d2_stream.protocol.limits import Limits, TokenBucket
 from q2d2_stream.protocol.messages import (
+    Echo,
     Message,
     Mute,
+    PathProbe,
     Ping,
     Pong,
     ReceiverReport,
@@ -40,6 +44,9 @@ from q2d2_stream.protocol.sealing import Opened, Sealing, Stream, is_sealed
 from q2d2_stream.protocol.sequence import Verdict
 
 __all__ = ["Session", "State"]
+
+# What may stand under the short tag of an audio message.
+_RIDERS = (Echo, ReceiverReport, Ping, Pong)
 
 
 class State(Enum):
@@ -111,6 +118,12 @@ class Session:
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
         limits = self._limits
+        self._echoes = (
+            Echoes(limits.echo_s, limits.echo_alone_s) if limits.echo_s is not None else None
+        )
+        self._report: tuple[ReceiverReport, float] | None = None  # waits for audio, since when
+        self._asked: tuple[int, float] | None = None  # bytes of a hello, when it was sent
+        self._exchange: Exchange | None = None
         self._retransmission = (
             Retransmission(limits.retransmit_s) if limits.retransmit_s is not None else None
         )
@@ -132,8 +145,9 @@ class Session:
 
     @property
     def rtt_s(self) -> float | None:
-        """Latest round-trip time in seconds; None before the first pong."""
-        return self._round_trip.rtt_s
+        """Latest round-trip time in seconds, of audio or of a ping; None before the first."""
+        of_audio = self._echoes.rtt_s if self._echoes is not None else None
+        return of_audio if of_audio is not None else self._round_trip.rtt_s
 
     def unanswered_s(self, now: float) -> float:
         """Seconds since the oldest ping that has no answer yet; 0 when all are answered.
@@ -152,7 +166,12 @@ class Session:
         if self._state is State.CLOSED:
             return None
         if self._state is State.ESTABLISHED:
-            return min(self._next_ping, self._last_heard + self._limits.idle_s)
+            times = [self._next_ping, self._last_heard + self._limits.idle_s]
+            if self._echoes is not None and (alone := self._echoes.deadline) is not None:
+                times.append(alone)
+            if self._report is not None:
+                times.append(self._report[1] + self._limits.report_alone_s)
+            return min(times)
         end = self._started + self._limits.handshake_s
         again = self._retransmission.deadline if self._retransmission is not None else None
         return end if again is None else min(end, again)
@@ -197,13 +216,26 @@ class Session:
         if now >= self._last_heard + seconds:
             text = f"nothing was heard for {seconds:g} seconds"
             return self._end(Bye(Reason.TIMEOUT, text), now)
+        if self._echoes is not None and (echo := self._echoes.to_go_alone(now)) is not None:
+            self._send(echo)
+        if self._report is not None and now >= self._report[1] + self._limits.report_alone_s:
+            self._send(self._report[0])
+            self._report = None
         if now >= self._next_ping:
-            self._next_ping = now + self._limits.ping_s
-            self._send(self._round_trip.ping(now))
+            heard_at = self._echoes.heard_at if self._echoes is not None else None
+            if heard_at is None or now - heard_at >= self._limits.ping_s:
+                self._send(self._round_trip.ping(now))
+                heard_at = now
+            self._next_ping = heard_at + self._limits.ping_s
         return []
 
-    def send_audio(self, frames: AudioFrames) -> bool:
+    def send_audio(self, frames: AudioFrames, now: float, *, copies: bool = False) -> bool:
         """Queue frames for sending; False, and nothing queued, unless established.
+
+        Args:
+            frames: consecutive ones.
+            now: seconds, from any monotonic origin.
+            copies: whether to repeat the message before at the lowest rate.
 
         Raises InputError when the frames do not fit the model, or come in another order than
         that of their numbers.
@@ -213,7 +245,9 @@ class Session:
         assert self._established is not None
         assert self._writer is not None
         assert self._sealing is not None
-        body = self._writer.write(frames)
+        body = self._writer.write(frames, rider=self._rider(now), copies=copies)
+        if self._echoes is not None:
+            self._echoes.sent(frames.sequence, now)
         self._queue(self._sealing.seal_audio(frames.sequence, body))
         taken = AudioBody.from_bytes(body)
         self.counters.sent_frames += taken.toc.frames
@@ -224,6 +258,26 @@ class Session:
     def send(self, message: ReceiverReport | Mute | Text) -> bool:
         """Queue a message; False, and nothing queued, unless established."""
         return self._state is State.ESTABLISHED and self._send(message)
+
+    def send_report(self, report: ReceiverReport, now: float) -> None:
+        """Let a report ride on the next audio; alone when there is none for a second."""
+        if self._state is State.ESTABLISHED:
+            since = self._report[1] if self._report is not None else now
+            self._report = report, since
+
+    def seal(self, message: PathProbe) -> bytes:
+        """A control message to be sent over another path by the owner; only once established."""
+        assert self._sealing is not None
+        return self._sealing.seal_control(encode(message))
+
+    def _rider(self, now: float) -> bytes:
+        echo = self._echoes.to_ride(now) if self._echoes is not None else None
+        if echo is not None:
+            return encode(echo)
+        if self._report is None:
+            return b""
+        report, self._report = self._report[0], None
+        return encode(report)
 
     def close(self, now: float, text: str = "the call has ended") -> list[Event]:
         """Say bye and end the call for good."""
@@ -257,6 +311,7 @@ class Session:
                 f"expected at most {limits.handshake_bytes}"
             )
             return self._reject(Reason.PROTOCOL, text, now)
+        self._time_exchange(len(data), now)
         try:
             message = decode(data)
             if isinstance(message, Unknown):
@@ -278,6 +333,7 @@ class Session:
             self._state = State.AUTH
             return []
         self._state = State.ESTABLISHED
+        established = replace(established, exchange=self._exchange)
         self._established = established
         self._sealing = self._handshake.sealing
         self._writer = AudioWriter(established.sending)
@@ -321,8 +377,11 @@ class Session:
         if isinstance(message, Unknown):
             self.counters.unknown += 1
             return []
-        if isinstance(message, ReceiverReport | Mute | Text):
+        if isinstance(message, ReceiverReport | Mute | Text | PathProbe):
             return [message]
+        if isinstance(message, Echo):
+            echo = self._echoes.heard(message, now) if self._echoes is not None else None
+            return [echo] if echo is not None else []
         if isinstance(message, Ping):
             self._send(Pong(message.time_us))
             return []
@@ -343,6 +402,10 @@ class Session:
             self.counters.rate_limited += 1
             return []
         frames = self._reader.read(opened.sequence, body)
+        copies = self._reader.read_copies(frames, body)
+        rider = decode(body.rider) if body.rider else None
+        if rider is not None and not isinstance(rider, (*_RIDERS, Unknown)):
+            raise WireError(f"a {rider.KIND.name.lower()} rides on audio, expected an echo or so")
         verdict = self._established.call.window.accept(opened.sequence, body.toc.frames)
         if verdict is Verdict.DUPLICATE:
             self.counters.duplicate += 1
@@ -353,7 +416,10 @@ class Session:
         self.counters.received_frames += body.toc.frames
         self.counters.received_payload_bytes += len(body.packet) - 1
         self.counters.received_nominal_bits += _nominal_bits(self._established.receiving, body.toc)
-        return [frames]
+        if self._echoes is not None:
+            self._echoes.received(opened.sequence, now)
+        events: list[Event] = [frames] if copies is None else [frames, copies]
+        return events + (self._on_message(rider, now) if rider is not None else [])
 
     def _has_room(self) -> bool:
         if len(self._outgoing) < self._limits.outgoing_messages:
@@ -373,12 +439,20 @@ class Session:
         self, messages: list[Message], now: float, answers: bytes | None = None
     ) -> None:
         data = [encode(message) for message in messages]
+        if data:
+            self._asked = sum(map(len, data)), now
         for one in data:
             self._queue(one)
         if self._retransmission is not None:
             # The client asks, the server answers.
             awaits_answer = self._role is Role.CLIENT
             self._retransmission.sent(data, now, answers=answers, awaits_answer=awaits_answer)
+
+    def _time_exchange(self, received_bytes: int, now: float) -> None:
+        if self._asked is not None and self._exchange is None:
+            sent_bytes, sent_at = self._asked
+            self._exchange = Exchange(sent_bytes + received_bytes, now - sent_at)
+        self._asked = None
 
     def _answer_again(self, data: bytes) -> bool:
         """Whether ``data`` is a repetition on a path that loses messages; it is answered again."""

@@ -6,7 +6,9 @@ Everything here takes ``now`` as an argument and never reads a clock.
 from __future__ import annotations
 
 from q2d2_stream.sending.dtx import Dtx, DtxOptions, SpurtFrame, VoiceDetector
-from q2d2_stream.sending.overhead import Link, WireMeter
+from q2d2_stream.sending.link import Link, SerialLink, UdpLink, WebSocketLink
+from q2d2_stream.sending.link_monitor import LinkMonitor
+from q2d2_stream.sending.overhead import WireMeter
 from q2d2_stream.sending.rate_control import RateController, SendPlan, SendState
 from q2d2_stream.sending.send_queue import SendQueue
 
@@ -14,11 +16,15 @@ __all__ = [
     "Dtx",
     "DtxOptions",
     "Link",
+    "LinkMonitor",
     "RateController",
     "SendPlan",
     "SendQueue",
     "SendState",
+    "SerialLink",
     "SpurtFrame",
+    "UdpLink",
     "VoiceDetector",
+    "WebSocketLink",
     "WireMeter",
 ]

@@ -1,59 +1,14 @@
-"""What a message really costs on the wire, headers included.
-
-Counted: WebSocket header (RFC 6455), TLS 1.3 record where there is TLS, TCP and IP header, one
-segment per message (TCP_NODELAY). Not counted: Ethernet or radio framing, retransmissions, and
-acknowledgements that travel alone; in a call both sides talk and most ride on data.
-
-    | IP 20 | TCP 20, with timestamps 32 | TLS 5 + 1 + 16 | WebSocket 2 or 4, mask 4 | message |
-"""
+"""How many bits per second go over the wire, and how many of them are the codec's."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
-from q2d2_stream.protocol.kinds import Role
+from q2d2_stream.sending.link import Link
 
-__all__ = ["Link", "WireMeter"]
+__all__ = ["WireMeter"]
 
-_IPV4_BYTES = 20
-_IPV6_BYTES = 40
-_TCP_BYTES = 20
-_TCP_TIMESTAMP_BYTES = 12
-_TLS_RECORD_BYTES = 22
-_MASK_BYTES = 4
 _WINDOW_S = 5
-
-
-@dataclass(frozen=True)
-class Link:
-    """The layers below a message in one direction.
-
-    Attributes:
-        sender: a client masks what it sends, a server does not.
-        tls: ``wss://`` rather than ``ws://``.
-        tcp_timestamps: 12 bytes of options in every segment, on by default on Linux and macOS.
-        ipv6: 40 bytes of IP header rather than 20.
-    """
-
-    sender: Role
-    tls: bool = False
-    tcp_timestamps: bool = True
-    ipv6: bool = False
-
-    def websocket_bytes(self, message_bytes: int) -> int:
-        """Bytes of the WebSocket frame around a message: 2 to 10, and 4 of mask."""
-        length = 2 if message_bytes < 126 else 4 if message_bytes < 65_536 else 10
-        return length + (_MASK_BYTES if self.sender is Role.CLIENT else 0)
-
-    def wire_bytes(self, message_bytes: int) -> int:
-        """Bytes on the wire for one message of ``message_bytes`` bytes."""
-        below = _TCP_BYTES + (_IPV6_BYTES if self.ipv6 else _IPV4_BYTES)
-        if self.tcp_timestamps:
-            below += _TCP_TIMESTAMP_BYTES
-        if self.tls:
-            below += _TLS_RECORD_BYTES
-        return message_bytes + self.websocket_bytes(message_bytes) + below
 
 
 class WireMeter:
@@ -70,9 +25,9 @@ class WireMeter:
         self._wire_bits = 0
         self._seconds: deque[list[float]] = deque(maxlen=_WINDOW_S + 1)  # second, codec, wire
 
-    def count(self, message_bytes: int, now: float) -> None:
-        """Count a message of that length."""
-        wire_bits = 8 * self._link.wire_bytes(message_bytes)
+    def count(self, message_bytes: int, now: float, link: Link | None = None) -> None:
+        """Count a message of that length, over ``link`` where it went another way than usual."""
+        wire_bits = (link or self._link).wire_bits(message_bytes)
         self._wire_bits += wire_bits
         self._second(now)[2] += wire_bits
 

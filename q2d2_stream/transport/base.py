@@ -29,6 +29,11 @@ class Transport(ABC):
     def unsent_bytes(self) -> int:
         """Bytes taken by :meth:`send` that have not left this machine."""
 
+    def least_rtt_s(self) -> float | None:
+        """The smallest round trip that the system has seen, of packets of any size; None where it
+        does not tell."""
+        return None
+
     @abstractmethod
     async def close(self) -> None:
         """Hang up; a second call does nothing."""

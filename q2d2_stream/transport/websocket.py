@@ -25,6 +25,10 @@ __all__ = ["WebSocketTransport", "unsent_in_kernel"]
 _SEND_BUFFER_BYTES = 32_768
 _NOTSENT_LOWAT = 2048
 _SIOCOUTQNSD = 0x894B  # Linux, sockios.h: bytes in the send queue that were never sent
+# Linux, tcp.h: struct tcp_info up to its tcpi_min_rtt, in microseconds
+_TCPI_MIN_RTT = 148
+_TCP_INFO_BYTES = 152
+_UNKNOWN_US = 2**32 - 1
 _SO_NWRITE = 0x1024  # macOS: bytes in the send buffer
 
 
@@ -89,6 +93,12 @@ class WebSocketTransport(Transport):
         tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         return b"" if tls is None else tls.get_channel_binding("tls-unique") or b""
 
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The peer's host and port; None when the socket does not tell."""
+        address = self._websocket.remote_address
+        return (address[0], address[1]) if address else None
+
     async def recv(self) -> bytes | str:
         """The next message."""
         from websockets.exceptions import ConnectionClosed
@@ -113,6 +123,16 @@ class WebSocketTransport(Transport):
         if self._socket is not None and self._socket.fileno() >= 0:
             buffered += unsent_in_kernel(self._socket)
         return buffered
+
+    def least_rtt_s(self) -> float | None:
+        """What TCP has measured, on Linux: of its own handshake's packets at first."""
+        if sys.platform != "linux" or self._socket is None or self._socket.fileno() < 0:
+            return None
+        with suppress(OSError, struct.error):
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+            (least_us,) = struct.unpack_from("I", info, _TCPI_MIN_RTT)
+            return least_us / 1e6 if least_us < _UNKNOWN_US else None
+        return None
 
     async def close(self) -> None:
         """Close the websocket; a peer that does not answer is cut off after a second."""

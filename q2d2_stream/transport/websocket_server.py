@@ -63,6 +63,11 @@ class WebSocketServer:
         return int(self._sockets[0].getsockname()[1])
 
     @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Hosts and ports that it listens on, once started."""
+        return [listening.getsockname()[:2] for listening in self._sockets]
+
+    @property
     def strangers(self) -> int:
         """Connections there are now that were not trusted yet."""
         return len(self._limiter)

@@ -128,7 +128,7 @@ def test_a_mad_peer_gets_no_more_in_than_its_share() -> None:
     async def main() -> None:
         def make(session: Session) -> list[bytes]:
             for number in range(0, 24_000, 8):
-                session.send_audio(frames_of(number, frames=8))
+                session.send_audio(frames_of(number, frames=8), 0.0)
                 messages.extend(session.data_to_send())
             return random.Random(3).choices(messages, k=9000)
 

@@ -29,6 +29,7 @@ from q2d2_stream.call import (
     CallServer,
     CallSession,
     ClientOptions,
+    Connector,
     parse_address,
 )
 from q2d2_stream.engine import Codec, load_codec
@@ -129,7 +130,7 @@ def dial(port: int, secret: str | None = None, **options: Any) -> CallClient:
 
 
 def make_session(
-    line: CallServer | CallClient,
+    line: Connector,
     source: Path | Source | None = None,
     sink: Path | Sink | None = None,
     notes: list[str] | None = None,

@@ -104,3 +104,22 @@ def test_causes_of_drops() -> None:
 def test_capacity_must_hold_something() -> None:
     with pytest.raises(InputError, match="capacity is 0"):
         JitterBuffer(0)
+
+
+def test_a_copy_gives_way_to_the_frame_and_stands_in_for_a_lost_one() -> None:
+    buffer = JitterBuffer()
+    full, low = np.zeros(6, np.uint8), np.ones(3, np.uint8)
+    assert buffer.put(10, 10, full, 0.0)
+    assert not buffer.put(10, 10, low, 0.0, is_copy=True), "the frame is here"
+    assert buffer.put(11, 11, low, 0.0, is_copy=True)
+    assert buffer.put(12, 12, low, 0.0, is_copy=True)
+    assert not buffer.put(12, 12, low, 0.0, is_copy=True), "one copy will do"
+    assert buffer.put(11, 11, full, 0.1), "late, but better"
+    buffer.advance(10)
+    taken = [buffer.take() for _ in range(3)]
+    assert [len(frame.indices) for frame in taken] == [6, 6, 3]
+    assert not buffer.put(11, 11, low, 0.2, is_copy=True), "its turn is over"
+    assert not buffer.put(12, 12, full, 0.2)
+    counts = buffer.counts
+    assert (counts.received, counts.copied, counts.repaired) == (3, 1, 1)
+    assert (counts.taken, counts.duplicate, counts.missing) == (3, 1, 0)

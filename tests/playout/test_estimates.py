@@ -29,19 +29,40 @@ def test_target_covers_jitter_and_little_more(jitter_ms: float) -> None:
     estimator = DelayEstimator(FRAME_S)
     feed(estimator, jitter_ms, 20)
     target_ms = 1e3 * estimator.target_s
-    assert max(30.0, 0.9 * jitter_ms) <= target_ms <= max(40.0, jitter_ms + 25)
+    assert max(20.0, 0.85 * jitter_ms) <= target_ms <= max(40.0, jitter_ms + 25)
 
 
-def test_target_rises_fast_and_falls_slowly() -> None:
+def test_target_rises_fast_and_forgets_within_ten_seconds() -> None:
     estimator = DelayEstimator(FRAME_S)
     feed(estimator, 5, 30)
-    feed(estimator, 120, 2.5, 30)
+    feed(estimator, 400, 2.5, 30)
     risen = estimator.target_s
-    assert risen > 0.1
-    feed(estimator, 5, 5, 32.5)
+    assert risen > 0.3
+    feed(estimator, 5, 4, 32.5)
     assert estimator.target_s > 0.8 * risen
-    feed(estimator, 5, 80, 37.5)
+    feed(estimator, 5, 6, 36.5)
     assert estimator.target_s < 0.05
+
+
+def test_what_is_rare_is_worth_a_small_delay_and_no_large_one() -> None:
+    for hold_s, least, most in ((0.07, 0.06, 0.09), (0.4, 0.09, 0.13)):
+        estimator = DelayEstimator(FRAME_S)
+        for n in range(3000):
+            # one message a second is held up, and none behind it
+            estimator.put(n, 1, n * FRAME_S + (hold_s if n % 75 == 0 else 0.0))
+        assert least < estimator.target_s < most
+
+
+def test_a_copy_is_waited_for_while_copies_make_good() -> None:
+    estimator = DelayEstimator(FRAME_S)
+    feed(estimator, 5, 10)
+    before = estimator.target_s
+    estimator.repaired(3, 15.0)
+    assert estimator.target_s == pytest.approx(before + 3 * FRAME_S)
+    feed(estimator, 5, 6, 10)
+    assert estimator.target_s == pytest.approx(before + 3 * FRAME_S, abs=0.005)
+    feed(estimator, 5, 6, 16)
+    assert estimator.target_s == pytest.approx(before, abs=0.005)
 
 
 def test_packetisation_is_part_of_the_target() -> None:
@@ -50,20 +71,20 @@ def test_packetisation_is_part_of_the_target() -> None:
         estimator.put(8 * n + 7, 8, (8 * n + 8) * FRAME_S)
     assert estimator.packet_frames == 8
     assert estimator.packetisation_s == pytest.approx(7 * FRAME_S)
-    assert 0.030 <= estimator.target_s - 7 * FRAME_S <= 0.040 + 1e-9
+    assert estimator.target_s - 7 * FRAME_S == pytest.approx(0.020)
 
 
 def test_one_stall_is_left_out_and_two_short_ones_are_not() -> None:
     for lengths, expected in (((0.3,), False), ((3.0,), False), ((0.3, 0.3), True)):
         estimator = DelayEstimator(FRAME_S)
-        for n in range(2000):
+        for n in range(1250):
             at = n * FRAME_S
             for number, length in enumerate(lengths):
                 begin = 10.0 + 5.0 * number
                 if begin <= at < begin + length:
                     at = begin + length
             estimator.put(n, 1, at)
-        assert (estimator.target_s > 0.2) == expected
+        assert (estimator.target_s > 0.1) == expected
         assert estimator.stalls == (lengths == (3.0,))
 
 
@@ -151,7 +172,8 @@ def test_delay_histogram() -> None:
     assert histogram.quantile_ms(0.5) == 0.0
     for ms in range(101):
         histogram.add(ms / 1e3 + 1e-6)
-    histogram.add(1e6)
+    histogram.add(1e3)
     histogram.add(-1.0)
+    assert histogram.quantile_ms(1.0) == 1e6, "no ceiling"
     assert histogram.quantile_ms(0.5) == 50
     assert histogram.quantile_ms(0.95) == pytest.approx(96, abs=1)

@@ -74,7 +74,7 @@ def record(secret: str | None) -> Recording:
     for sequence in range(0, FRAMES, 3):
         peers.now += 0.04
         for session, seed in ((peers.client, sequence), (peers.server, sequence + 10_000)):
-            assert session.send_audio(frames_of(sequence, seed=seed))
+            assert session.send_audio(frames_of(sequence, seed=seed), 0.0)
             session.tick(peers.now)
         if sequence % 150 == 0:
             assert peers.client.send(Text(NOTE))
@@ -162,7 +162,7 @@ def test_the_same_call_on_another_connection_has_other_keys() -> None:
     for secret in (None, SECRET):
         first = Peers(endpoint(secret), endpoint(secret))
         first.settle()
-        assert first.client.send_audio(frames_of(0))
+        assert first.client.send_audio(frames_of(0), 0.0)
         first.collect()
         (old,) = first.to_server
         first.settle()
@@ -173,7 +173,7 @@ def test_the_same_call_on_another_connection_has_other_keys() -> None:
         )
         second.settle()
         assert second.server.state is State.ESTABLISHED
-        assert second.client.send_audio(frames_of(0))
+        assert second.client.send_audio(frames_of(0), 0.0)
         second.collect()
         assert second.to_server[-1][2:] != old[2:]
         assert second.server.receive_data(old, 2.0) == []
@@ -188,7 +188,7 @@ def test_a_changed_message_is_dropped_and_counted_and_the_call_goes_on(seed: int
     peers.settle()
     peers.server_events.clear()
     for sequence in (0, 3):
-        peers.client.send_audio(frames_of(sequence))
+        peers.client.send_audio(frames_of(sequence), 0.0)
     peers.client.send(Text(NOTE))
     peers.collect()
     messages = list(peers.to_server)

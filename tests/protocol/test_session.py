@@ -34,7 +34,16 @@ from q2d2_stream.protocol.audio import AudioWriter
 from q2d2_stream.protocol.hello import Auth, Bye, Hello, Reject
 from q2d2_stream.protocol.key_exchange import key_exchange
 from q2d2_stream.protocol.kinds import Capability, Kind
-from q2d2_stream.protocol.messages import Message, Ping, Pong, decode, encode
+from q2d2_stream.protocol.messages import (
+    Echo,
+    Message,
+    PathAnswer,
+    PathProbe,
+    Ping,
+    Pong,
+    decode,
+    encode,
+)
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.entropy import random_tables, smooth_indices
 from tests.labs.protocol import CONFIG, HASH, SECRET, Peers, endpoint, frames_of, local_model
@@ -95,7 +104,7 @@ def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: b
         elif step < 0.8:
             frames = order.randint(1, 8)
             message = frames_of(sequences[to_client], frames, order.randint(0, 2))
-            if session.send_audio(message):
+            if session.send_audio(message, 0.0):
                 sequences[to_client] += frames
         elif step < 0.9:
             notes = Mute(True), Text("hi"), ReceiverReport(*[0] * 7)
@@ -125,8 +134,8 @@ def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: b
 
 def test_flags_rates_and_messages_arrive() -> None:
     peers = established()
-    assert peers.client.send_audio(frames_of(0, 5, rate=2, start=True, end=True))
-    assert peers.client.send_audio(frames_of(5, 1, dtx=True))
+    assert peers.client.send_audio(frames_of(0, 5, rate=2, start=True, end=True), 0.0)
+    assert peers.client.send_audio(frames_of(5, 1, dtx=True), 0.0)
     report = ReceiverReport(1, 2, 3, 0.25, 1.5, 80.0, -12.5)
     for message in (Mute(True), Text("hello"), report):
         assert peers.client.send(message)
@@ -195,7 +204,7 @@ def test_a_busy_line_says_so_and_the_call_goes_on() -> None:
     event = closed(list(second.client_events))
     assert event.reason is Reason.BUSY
     assert event.may_retry
-    assert peers.client.send_audio(frames_of(0))
+    assert peers.client.send_audio(frames_of(0), 0.0)
     peers.settle()
     assert peers.server.counters.received_frames == 3
 
@@ -290,11 +299,14 @@ def test_nothing_but_the_handshake_is_accepted_before_it_is_done(
         Kind.REPORT: ReceiverReport(*[0] * 7),
         Kind.MUTE: Mute(True),
         Kind.TEXT: Text("let me in"),
+        Kind.ECHO: Echo(1, 0.0),
+        Kind.PATH_PROBE: PathProbe(1),
+        Kind.PATH_ANSWER: PathAnswer(1),
     }
     event = closed(list(server.receive_data(encode(messages[kind]), 0.0)))
     assert event.reason is Reason.PROTOCOL
     assert kind.name.lower() in event.text
-    assert not server.send_audio(frames_of(0))
+    assert not server.send_audio(frames_of(0), 0.0)
 
 
 @pytest.mark.parametrize("first", [0x80, 0xC0])
@@ -460,7 +472,7 @@ def test_noise_in_any_state_raises_nothing(noise: list[bytes | int | str], where
         data = real[item % len(real)][: item + 10] if isinstance(item, int) else item
         session.receive_data(data, now)
         session.tick(now)
-        session.send_audio(frames_of(3 * round(20 * now)))
+        session.send_audio(frames_of(3 * round(20 * now)), now)
     assert len(session.data_to_send()) <= Limits().outgoing_messages + 1
     if where != "established":
         assert session.state is not State.ESTABLISHED
@@ -489,7 +501,7 @@ def test_a_reconnection_carries_the_call_on() -> None:
     peers = established()
     for _ in range(3):
         peers.call.take_sequence()
-    peers.client.send_audio(frames_of(0))
+    peers.client.send_audio(frames_of(0), 0.0)
     peers.settle()
     peers.client.connection_lost(1.0)
     event = closed(list(peers.server.connection_lost(1.0)))
@@ -504,8 +516,8 @@ def test_a_reconnection_carries_the_call_on() -> None:
     (event_at_server,) = again.server_events
     assert isinstance(event_at_server, Established)
     assert event_at_server.resumed
-    again.client.send_audio(frames_of(0))
-    again.client.send_audio(frames_of(3))
+    again.client.send_audio(frames_of(0), 0.0)
+    again.client.send_audio(frames_of(3), 0.0)
     again.settle()
     assert again.server.counters.duplicate == 1
     assert again.server.counters.received_frames == 3
@@ -522,13 +534,13 @@ def test_a_restarted_server_is_heard_again() -> None:
     peers = established()
     for _ in range(300):
         peers.server.established.call.take_sequence()  # type: ignore[union-attr]
-    peers.server.send_audio(frames_of(297))
+    peers.server.send_audio(frames_of(297), 0.0)
     peers.settle()
     peers.client.connection_lost(1.0)
     again = established(call=peers.call, now=2.0)
     assert isinstance(again.client_events[0], Established)
     assert not again.client_events[0].resumed
-    again.server.send_audio(frames_of(0))
+    again.server.send_audio(frames_of(0), 0.0)
     again.settle()
     assert again.client.counters.received_frames == 3
 
@@ -541,7 +553,7 @@ def test_the_newest_connection_of_a_call_counts() -> None:
     assert event.reason is Reason.TAKEN_OVER
     assert not event.may_retry
     assert old.server.receive_data(audio(old, 0), 0.2) == []
-    new.client.send_audio(frames_of(0))
+    new.client.send_audio(frames_of(0), 0.0)
     new.settle()
     assert new.server.counters.received_frames == 3
     assert len(new.registry) == 1
@@ -588,7 +600,7 @@ def test_audio_is_coded_when_both_sides_have_the_same_tables(secret: str | None)
     smooth = smooth_indices(CONFIG, 6)
     sent = [AudioFrames(0, 0, smooth), frames_of(6, rate=2)]  # the second cannot be shortened
     for frames in sent:
-        assert peers.client.send_audio(frames)
+        assert peers.client.send_audio(frames, 0.0)
     peers.settle()
     heard = [event for event in peers.server_events if isinstance(event, AudioFrames)]
     packed = sum(len(pack(frames.indices, CONFIG)) for frames in sent)
@@ -603,7 +615,7 @@ def test_audio_is_packed_when_the_tables_differ(coders: tuple[IndexCoder | None,
     peers.settle()
     frames = AudioFrames(0, 0, smooth_indices(CONFIG, 6))
     for session in (peers.client, peers.server):
-        assert session.send_audio(frames)
+        assert session.send_audio(frames, 0.0)
         assert session.counters.sent_payload_bytes == len(pack(frames.indices, CONFIG))
     peers.settle()
     coded = b"\x08" + bytes(4) + PacketCoder(CONFIG, TABLES[1]).encode(frames.indices)

@@ -2,206 +2,172 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+import statistics
+from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from q2d2_stream.errors import InputError
-from q2d2_stream.frames import AudioFrames
-from q2d2_stream.packing import pack
-from q2d2_stream.protocol import Call, ReceiverReport, Role
-from q2d2_stream.protocol.sealing import AUDIO_OVERHEAD_BYTES
-from q2d2_stream.sending import Dtx, Link, RateController, SendQueue, SendState, WireMeter
+from q2d2_stream.protocol import ReceiverReport, Role
+from q2d2_stream.sending import (
+    Link,
+    RateController,
+    SendState,
+    SerialLink,
+    UdpLink,
+    WebSocketLink,
+    WireMeter,
+)
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.protocol import CONFIG
+from tests.labs.reliable_link import FRAME_S, ReliableCall, Talker
 
-LINK = Link(Role.CLIENT)
-AUDIO_BYTES = AUDIO_OVERHEAD_BYTES + 2  # flags, TOC
-BASE_RTT_S = 0.04
-
-
-def rate_control(rate: int = 2, frames: int = 3) -> RateController:
-    return RateController(CONFIG, (0, 1, 2, 3), rate, frames, LINK)
+LINK = WebSocketLink(Role.CLIENT)
+RATES = (0, 1, 2, 3)
 
 
-@dataclass
-class Bottleneck:
-    """A link of ``bps`` bits per second with a buffer of the system in front of it."""
-
-    bps: float
-    buffer_bytes: int = 4000
-    queue: deque[tuple[object, int]] = field(default_factory=deque)
-    credit: float = 0.0
-    stalled: bool = False
-
-    def put(self, item: object, wire_bytes: int) -> None:
-        self.queue.append((item, wire_bytes))
-
-    @property
-    def application_bytes(self) -> int:
-        return max(0, sum(size for _, size in self.queue) - self.buffer_bytes)
-
-    def run(self, seconds: float) -> list[object]:
-        if self.stalled:
-            return []
-        self.credit = min(self.credit + self.bps * seconds / 8, 200.0)
-        out = []
-        while self.queue and self.queue[0][1] <= self.credit:
-            item, size = self.queue.popleft()
-            self.credit -= size
-            out.append(item)
-        return out
+def control(rate: int = 2, link: Link = LINK, max_bps: float | None = None) -> RateController:
+    return RateController(CONFIG, RATES, rate, 1, link, max_bps=max_bps)
 
 
-class Sender:
-    """Encoder, queue, rate_control and pings over a bottleneck, one step per frame."""
-
-    def __init__(self, bps: float, rate: int = 2) -> None:
-        self.bottleneck = Bottleneck(bps)
-        self.rate_control = rate_control(rate)
-        self.call = Call()
-        self.queue = SendQueue(self.call)
-        self.dtx = Dtx(None)
-        self.now = 0.0
-        self.delays_ms: list[tuple[float, float]] = []
-        self.delivered = 0
-        self.paces: list[tuple[float, int, int]] = []
-        self._rtt_s: float | None = None
-        self._pings: deque[float] = deque()
-        self._returning: deque[tuple[float, float]] = deque()
-        self._next_ping = 0.0
-        self._rate = rate
-
-    def run(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.now < end:
-            self._step()
-
-    def _step(self) -> None:
-        self.now += CONFIG.frame_ms / 1000
-        if self.now >= self._next_ping:
-            self._next_ping = self.now + 2.0
-            self._pings.append(self.now)
-            self.bottleneck.put(self.now, LINK.wire_bytes(9))
-        while self._returning and self._returning[0][0] <= self.now:
-            _, sent = self._returning.popleft()
-            self._pings.popleft()
-            self._rtt_s = self.now - sent
-        indices = np.zeros(CONFIG.index_to_rate(self._rate).pairs, np.uint8)
-        for frame in self.dtx.push(indices, voiced=True):
-            self.queue.push(frame)
-        pace = self.rate_control.update(
-            SendState(
-                unsent_frames=len(self.queue),
-                dropped_frames=self.queue.dropped,
-                buffered_bytes=self.bottleneck.application_bytes,
-                rtt_s=self._rtt_s,
-                unanswered_s=self.now - self._pings[0] if self._pings else 0.0,
-            ),
-            self.now,
-        )
-        self._rate = pace.rate
-        self.paces.append((self.now, pace.frames_per_message, pace.rate))
-        self.queue.drop_oldest(pace.drop_frames)
-        if pace.may_send:
-            message = self.queue.take(pace.frames_per_message)
-            if message is not None:
-                size = AUDIO_BYTES + len(pack(message.indices, CONFIG))
-                self.bottleneck.put(message, LINK.wire_bytes(size))
-        for item in self.bottleneck.run(CONFIG.frame_ms / 1000):
-            if isinstance(item, AudioFrames):
-                captured = (item.timestamp + 1) * CONFIG.frame_ms / 1000
-                self.delays_ms.append((self.now, 1000 * (self.now - captured)))
-                self.delivered += len(item.indices)
-            else:
-                assert isinstance(item, float)
-                self._returning.append((self.now + BASE_RTT_S, item))
-
-    def worst_delay_ms(self, since: float) -> float:
-        return max(delay for at, delay in self.delays_ms if at >= since)
+def delivered(talker: Talker, since: float = 0.0) -> float:
+    """Share of the frames since ``since`` that arrived."""
+    frames = sum(count for at, _, count in talker.delivered if at >= since)
+    return frames / (talker.captured - since / FRAME_S)
 
 
-def test_a_good_link_is_left_alone() -> None:
-    sender = Sender(100_000)
-    sender.run(30)
-    assert {pace[1:] for pace in sender.paces} == {(3, 2)}
-    assert sender.queue.dropped == 0
-    assert sender.worst_delay_ms(0) < 60
+def delay_ms(talker: Talker, since: float = 0.0) -> float:
+    """Median time from the capture of a message's last frame to its arrival."""
+    return 1000 * statistics.median(delay for at, delay, _ in talker.delivered if at >= since)
 
 
-def test_a_link_of_8_kbps_gets_fewer_headers_and_a_lower_rate() -> None:
-    sender = Sender(8_000, rate=3)
-    sender.run(60)
-    # frames per message grow before the rate falls, and all of it happens within seconds
-    steps = list(dict.fromkeys(pace[1:] for pace in sender.paces if pace[0] < 12))
-    assert steps[:4] == [(3, 3), (4, 3), (6, 3), (8, 3)]
-    assert (8, 0) in steps
-    # nearly all frames came through, none of them old after the first seconds
-    assert sender.delivered > 0.9 * 60 * 75
-    assert sender.worst_delay_ms(20) < 600
-    assert np.median([delay for at, delay in sender.delays_ms if at > 20]) < 150
+def modes(talker: Talker, since: float = 0.0) -> set[tuple[int, int]]:
+    """Frames per message and rate of the plans since ``since``."""
+    plans = [plan for at, plan in talker.plans if at >= since]
+    return {(plan.frames_per_message, plan.rate) for plan in plans}
 
 
-def test_the_way_back_up_is_slow_and_slower_after_a_failure() -> None:
-    sender = Sender(9_500)
-    sender.run(240)
-    climbs = [
-        now
-        for (_, *before), (now, *after) in zip(sender.paces, sender.paces[1:], strict=False)
-        if (after[1], -after[0]) > (before[1], -before[0])
-    ]
-    assert 2 <= len(climbs) <= 12
-    assert max(np.diff(climbs)) > 16
-
-    sender.bottleneck.bps = 200_000
-    sender.run(400)
-    assert sender.paces[-1][1:] == (3, 2)
+def test_a_good_link_gets_one_frame_per_message() -> None:
+    call = ReliableCall.over().run(30)
+    for talker in (call.a, call.b):
+        assert modes(talker) == {(1, 2)}
+        assert talker.queue.dropped == 0
+        assert delay_ms(talker) < 40
 
 
-def test_a_stall_drops_the_oldest_frames_and_recovers() -> None:
-    sender = Sender(64_000)
-    sender.run(10)
-    sender.bottleneck.stalled = True
-    sender.run(2)
-    # what had left before the stall was noticed is stuck; what is dropped is counted
-    assert sender.queue.dropped > 30
-    assert len(sender.queue) <= 38
-    sender.bottleneck.stalled = False
-    sender.run(60)
-    assert sender.worst_delay_ms(14) < 150
-    assert sender.paces[-1][1:] == (3, 2)
-    assert sender.delivered + sender.queue.dropped >= sender.call.next_sequence - 8
+@pytest.mark.parametrize(
+    ("bps", "start_bps", "share", "most_ms"),
+    [(8000, 7000, 0.98, 420), (12_000, 10_000, 0.985, 320), (16_000, 12_000, 0.99, 230)],
+)
+def test_thin_links_carry_nearly_all_frames(
+    bps: float, start_bps: float, share: float, most_ms: float
+) -> None:
+    call = ReliableCall.over(bps=bps, start_bps=start_bps).run(60)
+    for talker in (call.a, call.b):
+        assert delivered(talker) > share
+        assert delay_ms(talker) < most_ms
+        if bps == 16_000:
+            assert {rate for _, rate in modes(talker)} == {2}, "at the wanted rate"
+
+
+def test_a_link_that_nothing_is_known_of_is_found_out_within_seconds() -> None:
+    call = ReliableCall.over(bps=8000).run(40)
+    for talker in (call.a, call.b):
+        assert delivered(talker) > 0.9
+        assert delivered(talker, since=10) > 0.97
+        assert delay_ms(talker, since=10) < 450
+
+
+def test_jitter_is_no_congestion() -> None:
+    call = ReliableCall.over(delay_s=0.3, jitter_s=0.2, window_messages=60).run(60)
+    for talker in (call.a, call.b):
+        assert {rate for _, rate in modes(talker)} == {2}
+        assert max(frames for frames, _ in modes(talker)) <= 2
+        assert delivered(talker) > 0.98
+
+
+def test_a_stall_costs_frames_and_no_step() -> None:
+    call = ReliableCall.over(stalls=((10, 12),)).run(30)
+    for talker in (call.a, call.b):
+        assert modes(talker) == {(1, 2)}
+        assert talker.queue.dropped > 100
+        assert delay_ms(talker, since=13) < 40
+
+
+def test_loss_under_a_transport_that_repairs_it_costs_no_rate() -> None:
+    call = ReliableCall.over(loss=0.1).run(60)
+    for talker in (call.a, call.b):
+        assert {rate for _, rate in modes(talker)} == {2}
+        assert delivered(talker) > 0.98
+
+
+def test_what_a_link_carried_is_remembered_until_it_changes() -> None:
+    call = ReliableCall.over(bps=12_000, start_bps=10_000).run(120)
+    for talker in (call.a, call.b):
+        frames = [plan.frames_per_message for at, plan in talker.plans if at > 30]
+        assert sum(a != b for a, b in pairwise(frames)) < 12
+    for link in (call.a.out, call.b.out):
+        link.bps = 200_000
+    call.run(300)
+    for talker in (call.a, call.b):
+        assert modes(talker, since=415) == {(1, 2)}
+
+
+@pytest.mark.parametrize("kbps", [8, 16, 32])
+def test_a_cap_is_never_exceeded(kbps: float) -> None:
+    call = ReliableCall.over(max_bps=1000 * kbps).run(30)
+    for talker in (call.a, call.b):
+        assert delivered(talker) > 0.97
+        for second in range(25):
+            window = [bits for at, bits in talker.sent_bits if second <= at < second + 5]
+            assert sum(window) <= 5000 * kbps + max(window)
+
+
+def test_a_line_of_known_speed_is_filled_at_once() -> None:
+    for baud, expected in ((9600, 3), (4800, 2), (2400, 0)):
+        line = control(rate=3, link=SerialLink(baud))
+        plan = line.update(SendState(0), 0.0)
+        assert plan.rate == expected
+        assert line.wire_bps(plan.frames_per_message, plan.rate) <= baud
+        assert not line.update(SendState(0), 1000.0).is_stalled, "there are no echoes"
 
 
 def test_a_short_hiccup_costs_no_step() -> None:
-    link = rate_control()
-    for i in range(20):
-        pace = link.update(SendState(unsent_frames=12 if i > 10 else 2, rtt_s=0.05), i * 0.0133)
-    assert (pace.frames_per_message, pace.rate, link.step) == (3, 2, 0)
+    link = control()
+    for i in range(30):
+        plan = link.update(SendState(unsent_frames=12 if i > 10 else 1), i * FRAME_S)
+    assert (plan.frames_per_message, plan.rate, link.step) == (1, 2, 0)
 
 
 def test_drops_come_first() -> None:
-    pace = rate_control().update(SendState(unsent_frames=30, rtt_s=0.05), 0.0)
-    assert pace.drop_frames > 10
-    assert (pace.frames_per_message, pace.rate) == (3, 2)
+    plan = control().update(SendState(unsent_frames=30), 0.0)
+    assert plan.drop_frames > 10
+    assert (plan.frames_per_message, plan.rate) == (1, 2)
 
 
-def report(received: int, lost: int) -> ReceiverReport:
-    return ReceiverReport(0, received, lost, 0.0, 0.0, 0.0, 0.0)
+def report(sequence: int, loss: float) -> ReceiverReport:
+    return ReceiverReport(sequence, 0, 0, loss, 0.0, 0.0, 0.0)
 
 
-def test_loss_counts_once_and_own_drops_do_not() -> None:
-    link = rate_control()
-    link.update(SendState(0, rtt_s=0.05, report=report(150, 0)), 0.0)
-    lossy = report(285, 15)
-    for i in range(1, 200):
-        link.update(SendState(0, rtt_s=0.05, report=lossy), i * 0.0133)
-    assert link.step == 1
-    own = report(400, 65)
-    link.update(SendState(0, dropped_frames=50, rtt_s=0.05, report=own), 5.0)
-    assert link.step == 1
+def test_loss_is_answered_with_copies_where_they_are_of_use() -> None:
+    for link, expected in ((UdpLink(), True), (LINK, False), (SerialLink(9600), True)):
+        rates = control(link=link)
+        rates.report(report(150, 0.0), 0)
+        assert not rates.update(SendState(0), 0.0).copies
+        rates.report(report(300, 0.1), 0)
+        assert rates.update(SendState(0), 0.1).copies is expected
+        for clean in range(4):
+            rates.report(report(450 + 150 * clean, 0.0), 0)
+            assert rates.update(SendState(0), 0.2).copies is expected
+        rates.report(report(1050, 0.0), 0)
+        assert not rates.update(SendState(0), 0.3).copies
+
+
+def test_own_drops_are_no_loss() -> None:
+    rates = control(link=UdpLink())
+    rates.report(report(150, 0.0), 0)
+    rates.report(report(300, 0.2), 30)
+    assert not rates.update(SendState(0), 0.0).copies
 
 
 def test_only_common_rates_are_used() -> None:
@@ -212,28 +178,33 @@ def test_only_common_rates_are_used() -> None:
         RateController(CONFIG, (), 1, 3, LINK)
     with pytest.raises(InputError):
         RateController(CONFIG, (0,), 0, 17, LINK)
+    with pytest.raises(InputError, match="cap"):
+        control(max_bps=0)
 
 
-def test_wire_bytes_count_every_header() -> None:
-    assert LINK.wire_bytes(18) == 18 + 6 + 52
-    assert Link(Role.SERVER).wire_bytes(125) == 125 + 2 + 52
-    assert Link(Role.SERVER).wire_bytes(126) == 126 + 4 + 52
-    assert (
-        Link(Role.CLIENT, tls=True, tcp_timestamps=False, ipv6=True).wire_bytes(18) == 18 + 6 + 82
-    )
-    assert AUDIO_BYTES == 8
-    assert rate_control().wire_bps(3, 0) == pytest.approx(14_800)
+def test_wire_bits_count_every_header() -> None:
+    assert LINK.wire_bits(18) == 8 * (18 + 6 + 52)
+    assert WebSocketLink(Role.SERVER).wire_bits(125) == 8 * (125 + 2 + 52)
+    assert WebSocketLink(Role.SERVER).wire_bits(126) == 8 * (126 + 4 + 52)
+    secure = WebSocketLink(Role.CLIENT, tls=True, tcp_timestamps=False, ipv6=True)
+    assert secure.wire_bits(18) == 8 * (18 + 6 + 82)
+    assert secure.reversed.sender is Role.SERVER
+    assert UdpLink().wire_bits(18) == 8 * (18 + 28)
+    assert UdpLink(ipv6=True).wire_bits(18) == 8 * (18 + 48)
+    assert SerialLink(9600).wire_bits(18) == 10 * (18 + 2)
+    assert LINK.acknowledgement_share(10) == pytest.approx(0.6)
+    assert LINK.acknowledgement_share(75) == 0
 
 
 def test_what_a_coded_message_costs_is_known_in_advance() -> None:
     coder = fitted_coder(CONFIG)
-    coded = RateController(CONFIG, (0, 1, 2), 2, 1, LINK, coder)
-    for rate, frames in ((0, 3), (1, 1), (2, 8)):
-        message = LINK.wire_bytes(AUDIO_BYTES + coder.typical_bytes(rate, frames))
-        assert coded.wire_bps(frames, rate) == pytest.approx(8 * message * 75 / frames)
-        assert coded.wire_bps(frames, rate) <= RateController(
-            CONFIG, (0, 1, 2), 2, 1, LINK
-        ).wire_bps(frames, rate)
+    coded = RateController(CONFIG, (0, 1, 2), 2, 1, UdpLink(), coder)
+    packed = RateController(CONFIG, (0, 1, 2), 2, 1, UdpLink())
+    for rate, frames in ((0, 3), (1, 1), (2, 16)):
+        # counter and tag, flags, TOC, and an echo
+        message = UdpLink().wire_bits(6 + 2 + 6 + coder.typical_bytes(rate, frames))
+        assert coded.wire_bps(frames, rate) == pytest.approx(message * 75 / frames)
+        assert coded.wire_bps(frames, rate) <= packed.wire_bps(frames, rate)
 
 
 def test_the_meter_shows_codec_and_wire_rates() -> None:
@@ -247,3 +218,5 @@ def test_the_meter_shows_codec_and_wire_rates() -> None:
     assert meter.kbps(200.0) == (0.0, 0.0)
     assert meter.total_kbps(120.0) == pytest.approx((1.2, 15.2, 1.5))
     assert meter.wire_bytes == 500 * 76
+    meter.count(18, 130.0, UdpLink())
+    assert meter.wire_bytes == 500 * 76 + 46

@@ -1,0 +1,146 @@
+"""Whether UDP carries the audio, the websocket does, or both do for a moment.
+
+::
+
+                answered                       nothing echoed
+    PROBING ----------------> UP ---------------------------------> DOUBTFUL
+      ^                        ^       twice answered                  |   |
+      |                        '---------------------------------------'   |
+      '--------------------------------------------------------------------'
+                              not answered for a second
+
+PROBING: audio by the websocket; probes, ever more seldom. UP: audio by UDP; a probe a second keeps
+address translators open. DOUBTFUL: audio by both, which drop each other's copies, and a probe every
+tenth of a second. So a path that dies costs what was under way, and that is sent again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["PathState", "UdpPath"]
+
+_PROBE_FIRST_S = 0.1
+_PROBE_MAX_S = 5.0
+_KEEP_ALIVE_S = 1.0
+_DOUBT_PROBE_S = 0.1
+_DOUBT_S = 1.0
+# Keep-alives without an answer after which a path that carries nothing is taken for dead.
+_UNANSWERED = 4
+_CONFIRM = 2
+# A path that failed must hold for so long to be trusted at the first answer again.
+_FORGIVEN_S = 30.0
+_MAX_OUTSTANDING = 64
+
+
+class PathState(Enum):
+    """Where a path stands."""
+
+    PROBING = "probing"
+    UP = "up"
+    DOUBTFUL = "doubtful"
+
+
+class UdpPath:
+    """Decides for one side of one connection; the peer decides for its own direction.
+
+    Args:
+        now: seconds, from any monotonic origin.
+
+    Attributes:
+        failures: times that the path was given up.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.failures = 0
+        self._state = PathState.PROBING
+        self._since = now
+        self._next_probe = now
+        self._wait_s = _PROBE_FIRST_S
+        self._answers = 0
+        self._next_id = 0
+        self._outstanding: dict[int, float] = {}
+        self._failed_at: float | None = None
+
+    @property
+    def state(self) -> PathState:
+        """Where the path stands."""
+        return self._state
+
+    @property
+    def carries_audio(self) -> bool:
+        """Whether audio is to go by UDP."""
+        return self._state is not PathState.PROBING
+
+    @property
+    def needs_websocket(self) -> bool:
+        """Whether audio is to go by the websocket."""
+        return self._state is not PathState.UP
+
+    @property
+    def deadline(self) -> float:
+        """When :meth:`probe` wants to be called next."""
+        return self._next_probe
+
+    def probe(self, now: float) -> int | None:
+        """The number of a probe to send now by UDP; None while none is due."""
+        self._age(now)
+        if now < self._next_probe:
+            return None
+        if self._state is PathState.PROBING:
+            self._next_probe = now + self._wait_s
+            self._wait_s = min(2 * self._wait_s, _PROBE_MAX_S)
+        else:
+            is_up = self._state is PathState.UP
+            self._next_probe = now + (_KEEP_ALIVE_S if is_up else _DOUBT_PROBE_S)
+        number = self._next_id
+        self._next_id += 1
+        self._outstanding[number] = now
+        if len(self._outstanding) > _MAX_OUTSTANDING:
+            del self._outstanding[min(self._outstanding)]
+        return number
+
+    def answered(self, number: int, now: float) -> bool:
+        """The peer answers a probe, by UDP; False when there was no such probe."""
+        if self._outstanding.pop(number, None) is None:
+            return False
+        for older in [other for other in self._outstanding if other < number]:
+            del self._outstanding[older]
+        self._answers += 1
+        is_new = self._failed_at is None or now - self._failed_at > _FORGIVEN_S
+        needed = 1 if self._state is PathState.PROBING and is_new else _CONFIRM
+        if self._state is not PathState.UP and self._answers >= needed:
+            self._enter(PathState.UP, now, _KEEP_ALIVE_S)
+        elif self._state is PathState.PROBING:
+            self._next_probe, self._wait_s = now, _PROBE_FIRST_S
+        return True
+
+    def doubt(self, now: float) -> bool:
+        """What goes by UDP is not echoed any more. Whether that is news: audio that is under way
+        should then be sent again by the websocket."""
+        if self._state is not PathState.UP:
+            return False
+        self._enter(PathState.DOUBTFUL, now, 0.0)
+        return True
+
+    def moved(self, now: float) -> None:
+        """The peer has another address: what was known is void."""
+        self._fail(now)
+
+    def _age(self, now: float) -> None:
+        gave_up = self._state is PathState.DOUBTFUL and now - self._since > _DOUBT_S
+        is_silent = self._state is PathState.UP and len(self._outstanding) >= _UNANSWERED
+        if gave_up or is_silent:
+            self._fail(now)
+
+    def _fail(self, now: float) -> None:
+        self.failures += 1
+        self._failed_at = now
+        self._enter(PathState.PROBING, now, 0.0)
+
+    def _enter(self, state: PathState, now: float, next_probe_s: float) -> None:
+        self._state, self._since = state, now
+        self._answers = 0
+        self._outstanding.clear()
+        self._wait_s = _PROBE_FIRST_S
+        self._next_probe = now + next_probe_s
