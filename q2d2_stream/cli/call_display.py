@@ -135,11 +135,10 @@ def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
     drops = f", {stats.dropped_frames} frames dropped" if stats.dropped_frames else ""
     down = f", {stats.steps_down} steps down" if stats.steps_down else ""
     rows = {
-        "call": f"{stats.state} {stats.seconds:.0f} s  {stats.peer}",
+        "call": f"{stats.state} {stats.seconds:.0f} s  {stats.peer}  {stats.path}",
         "me": _meter(stats.near_rms_db, stats.near_peak_db) + muted,
         "peer": _meter(stats.far_rms_db, stats.far_peak_db) + peer_muted,
-        "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f}{_cap(stats)} on the wire by "
-        f"{stats.path or '-'}; rate "
+        "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f}{_cap(stats)} on the wire; rate "
         f"{stats.rate_kbps:.2f} nominally, {stats.frames_per_message} frames per message"
         f"{down}{drops}",
         "received": f"{received.codec_kbps:.2f} kbps, {received.wire_kbps:.1f} on the wire",

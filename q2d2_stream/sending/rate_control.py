@@ -177,7 +177,10 @@ class RateController:
         self._sent_bits: int | None = None
         self._received_messages = 0
         if start_bps is not None and link.capacity_bps is None:
-            self._step = self._step_for(_START_SHARE * start_bps, -math.inf)
+            # More frames per message is soon undone, a lower rate is heard: that needs more proof
+            # than a handshake, which a busy machine may have taken its time for.
+            start = self._step_for(_START_SHARE * start_bps, -math.inf)
+            self._step = min(start, len(frames) - 1)
         self._start_bps = start_bps or 0.0
 
     @property

@@ -158,7 +158,7 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--listen", "127.0.0.1:0", "--secret", "x" * 9, "--secret-file", "y"], "one of them"),
         (["--peer", "127.0.0.1:1", "--listen", "127.0.0.1:0"], "one of them"),
         (["--peer", "127.0.0.1:1", "--ns", "--denoise"], "one of them"),
-        (["--peer", "127.0.0.1:1", "--frames-per-message", "9"], "from 1 to 8"),
+        (["--peer", "127.0.0.1:1", "--frames-per-message", "17"], "from 1 to 16"),
         (["--peer", "127.0.0.1:1", "--fixed-delay", "nan"], "from 0 to 2000"),
         (["--peer", "127.0.0.1:1", "--metrics", "70000"], "from 0 to 65535"),
         (["--peer", "127.0.0.1:1", "--wait", "nan"], "a number from 0"),

@@ -59,7 +59,7 @@ def _of_the_call(config: ServiceConfig) -> dict[str, object]:
 VALUES: dict[str, tuple[list[object], list[object]]] = {
     "wait": ([0, 2.5, inf], [-1, nan, "x"]),
     "rate": ([2, 1.5, "3", 2.94], []),
-    "frames_per_message": ([1, 8], [0, 9, "x"]),
+    "frames_per_message": ([1, 16], [0, 17, "x"]),
     "fixed_delay": ([0, 120, 2000], [nan, inf, -5, 2001, "long"]),
     "engine": (["onnx", "auto"], ["cuda", ""]),
     "precision": (["int8"], ["fp16"]),
@@ -136,7 +136,7 @@ def test_a_caller_does_not_listen_on(tmp_path: Path) -> None:
         ('peer = "a"\naec = "yes"', "true or false"),
         ('peer = "a"\ndenoise = 1', "true or false"),
         ('peer = "a"\nns = true\ndenoise = true', "ns and denoise are both given"),
-        ('peer = "a"\nframes_per_message = 9', "expected a whole number from 1 to 8"),
+        ('peer = "a"\nframes_per_message = 17', "expected a whole number from 1 to 16"),
         ('peer = "a"\nframes_per_message = true', "a whole number"),
         ('peer = "a"\nfixed_delay = "long"', "a number"),
         ('peer = "a"\npush_to_talk = 40', "from 0 to 27"),
