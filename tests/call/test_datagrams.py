@@ -73,7 +73,7 @@ def test_audio_goes_by_udp_and_falls_back_and_returns(tmp_path: Path) -> None:
                 # what was under way came again by the websocket
                 assert stats.counters.received_frames + 40 > stats.playout.received
                 assert stats.playout.lost <= 2
-                assert stats.path_failures == 1
+                assert stats.path_failures >= 1
                 assert stats.connections == 1
 
     run(call(), 120)
@@ -100,8 +100,11 @@ def test_lost_frames_are_played_from_copies(tmp_path: Path) -> None:
         async with a_call(tmp_path) as (caller, listener, datagrams):
             await paths(caller, listener, "udp")
             datagrams.loss = [0.15, 0.15]
-            for session in (caller, listener):
-                await until(lambda: session.stats().playout.repaired > 10, "frames repaired")
+            sessions = (caller, listener)
+            await until(
+                lambda: all(session.stats().playout.repaired > 10 for session in sessions),
+                "frames repaired",
+            )
             assert caller.stats().path == listener.stats().path == "udp"
 
     run(call(), 120)

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 from tests.labs.call import TcpProxy
 
@@ -71,7 +71,7 @@ async def _open(handler: Any, **where: Any) -> asyncio.DatagramTransport:
 
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(Protocol, **where)
-    return cast(asyncio.DatagramTransport, transport)
+    return transport
 
 
 @asynccontextmanager
