@@ -79,4 +79,4 @@ def test_a_peer_with_the_secret() -> None:
     tracemalloc.stop()
     assert peak < 4 * MIB
     peers.now = MESSAGES / 50
-    assert peers.client.send_audio(frames_of(40_000)) or peers.client.state is State.CLOSED
+    assert peers.client.send_audio(frames_of(40_000), 0.0) or peers.client.state is State.CLOSED

@@ -52,7 +52,7 @@ def test_a_handshake_survives_the_loss_of_every_third_message(seed: int) -> None
     radio = Radio(0.33, seed)
     radio.run()
     assert radio.is_on
-    assert radio.client.send_audio(frames_of(0))
+    assert radio.client.send_audio(frames_of(0), 0.0)
     radio._loss = 0.0
     radio.step(0.1)
     assert radio.server.counters.received_frames == 3
@@ -76,7 +76,7 @@ def test_a_server_that_is_already_talking_answers_again() -> None:
     (auth,) = radio.client.data_to_send()
     radio.server.receive_data(auth, 0.0)
     radio.server.data_to_send()  # lost
-    assert radio.server.send_audio(frames_of(0))
+    assert radio.server.send_audio(frames_of(0), 0.0)
     for data in radio.server.data_to_send():
         radio.client.receive_data(data, 0.1)  # too early: the client cannot open it yet
     assert radio.client.state is State.AUTH

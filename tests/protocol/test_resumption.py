@@ -89,7 +89,7 @@ def test_a_call_in_which_somebody_is_heard_is_not_taken_over() -> None:
     first = on(SECRET)
     for tenth in range(1, 100):
         first.now = tenth / 10
-        assert first.client.send_audio(frames_of(3 * tenth))
+        assert first.client.send_audio(frames_of(3 * tenth), 0.0)
         first.settle()
     other = Peers(endpoint(SECRET), endpoint(SECRET), registry=first.registry, now=10.0)
     other.settle()
