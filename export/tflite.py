@@ -1,11 +1,15 @@
 """``python -m export.tflite CHECKPOINT``: checkpoint -> TFLite files beside the ONNX ones, checked.
 
 encoder.tflite, decoder.tflite: weights rounded to fp16 and stored so, computed in fp32.
-encoder.int8.tflite, decoder.int8.tflite: the weights of the ConvNeXt blocks in int8 with a scale
-per output, their inputs quantized frame by frame (dynamic range). The first and last layer of
-either network stay as above: together they cost a tenth of the time, and in int8 7 % of the
-indices and 5 dB (docs/topics/performance.md). So do the tables of the transforms: they are signal
-processing, not weights, and int8 would put a noise floor 40 dB under the loudest partial.
+encoder.int8.tflite, decoder.int8.tflite: the weights of the ConvNeXt blocks in int8 with one scale
+for each matrix, their inputs quantized frame by frame (dynamic range). A scale for each output
+keeps 2 % more of the indices the same and no score better, and tflite-runtime, which older boards
+have, computes it wrongly (research/log/2026-11-30-integers-for-tflite-runtime.md).
+
+The first and last layer of either network stay as above: together they cost a tenth of the time,
+and in int8 7 % of the indices and 5 dB (docs/topics/performance.md). So do the tables of the
+transforms: they are signal processing, not weights, and int8 would put a noise floor 40 dB under
+the loudest partial.
 
 litert-torch is two gigabytes; docs/guides/embedding.md says how to install it apart.
 """
@@ -72,7 +76,7 @@ def _quantized(model: bytes, precision: str) -> bytes:
     casting = algorithm_manager.AlgorithmName.FLOAT_CASTING
     made.add_weight_only_config(_ENDS, layers, 16, tensor, casting)
     if precision == "int8":
-        made.add_dynamic_config(_BLOCKS, layers, 8)
+        made.add_dynamic_config(_BLOCKS, layers, 8, granularity=tensor)
     else:
         made.add_weight_only_config(_BLOCKS, layers, 16, tensor, casting)
     return bytes(made.quantize().quantized_model)
