@@ -72,6 +72,65 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
             printf(" %d %d ", rate, frames);
             print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
         }
+    } else if (strcmp(operation, "audio") == 0) { /* read; what is no more than a packet, again */
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], *again = malloc(size + 1);
+        q2d2_audio audio;
+        int rate, frames;
+        const int code = q2d2_read_audio(data, size, &audio, &rate, &frames, indices);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            const int length = q2d2_write_audio(&audio, indices, rate, frames, again, size);
+            if (audio.rider == NULL && audio.copies == NULL) {
+                print_hex(again, length < 0 ? 0 : (size_t)length);
+            } else {
+                printf("-");
+            }
+            printf(" %d %d %d %d %lu %d %d r", audio.start, audio.end, audio.dtx,
+                   audio.has_timestamp, (unsigned long)audio.timestamp, rate, frames);
+            print_hex(audio.rider, (size_t)audio.rider_bytes);
+            printf(" c");
+            print_hex(audio.copies, (size_t)audio.copies_bytes);
+            printf(" ");
+            print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
+        }
+        free(again);
+    } else if (strcmp(operation, "hello") == 0) {
+        uint8_t again[Q2D2_MAX_HELLO];
+        q2d2_hello hello;
+        const int code = q2d2_read_hello(data, size, &hello);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            const int length = q2d2_write_hello(&hello, again, sizeof again);
+            int n;
+            print_hex(again, length < 0 ? 0 : (size_t)length);
+            printf(" %d %d %u %d %lu ", hello.role, hello.method, hello.capabilities,
+                   hello.frames_per_message, (unsigned long)hello.sequence);
+            print_hex(hello.call_id, 16);
+            print_hex(hello.nonce, 16);
+            print_hex(hello.share, (size_t)q2d2_share_bytes(hello.method));
+            for (n = 0; n < hello.model_count; n++) {
+                printf(" %u %lu ", hello.models[n].rates, (unsigned long)hello.models[n].tables);
+                print_hex(hello.models[n].hash, 8);
+                print_hex(hello.models[n].id, (size_t)hello.models[n].id_bytes);
+            }
+        }
+    } else if (strcmp(operation, "seal") == 0) { /* salt and header; expected is 2^32 a + b */
+        const uint64_t expected = (uint64_t)a[0] << 32 | (uint64_t)a[1];
+        uint8_t nonce[12], again[Q2D2_SEAL_HEADER];
+        uint64_t counter;
+        int stream;
+        const int code = size < 12 ? Q2D2_MALFORMED
+                                   : q2d2_read_seal_header(data + 12, size - 12, expected, &stream,
+                                                           &counter);
+        printf("%d ", code);
+        if (code == Q2D2_OK) {
+            q2d2_seal_nonce(data, counter, nonce);
+            q2d2_write_seal_header(stream, counter, again);
+            printf("%d %llu ", stream, (unsigned long long)counter);
+            print_hex(nonce, 12);
+            printf(" ");
+            print_hex(again, Q2D2_SEAL_HEADER);
+        }
     }
     printf("\n");
 }

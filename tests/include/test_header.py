@@ -12,16 +12,24 @@ import numpy as np
 import pytest
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.errors import FormatError, InputError
+from q2d2_stream.errors import FormatError, HandshakeError, InputError, WireError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import PacketCoder, Toc
 from q2d2_stream.packing import pack, packed_bytes, unpack
+from q2d2_stream.protocol.audio import AudioBody, Flag
+from q2d2_stream.protocol.fields import printable
+from q2d2_stream.protocol.hello import Hello, ModelOffer
+from q2d2_stream.protocol.key_exchange import Method
+from q2d2_stream.protocol.kinds import Capability, Role
+from q2d2_stream.protocol.messages import decode, encode
+from q2d2_stream.protocol.replay import COUNTER_BITS, unwrap
+from q2d2_stream.protocol.sealing import Stream, is_sealed
 from q2d2_stream.quantizer import NoiseShaper
 from tests.labs.paths import ROOT
 
 CONFIG = CodecConfig()
 LATTICE = Lattice.of(CONFIG)
-BAD_ARGUMENT, NO_SPACE, MALFORMED, CODED = "-1", "-2", "-3", "-5"
+BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION, CODED = "-1", "-2", "-3", "-4", "-5"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
 SANITIZE = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -231,6 +239,118 @@ def damaged(rng: np.random.Generator, data: bytes) -> bytes:
         case _:
             at = int(rng.integers(0, len(data)))
             return data[:at] + rng.bytes(1) + data[at + 1 :]
+
+
+def audio_bodies(rng: np.random.Generator, count: int) -> list[bytes]:
+    coder = PacketCoder(CONFIG)
+    bodies = []
+    for _ in range(count):
+        rate = CONFIG.ladder[int(rng.integers(0, len(CONFIG.ladder)))]
+        packet = coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.pairs))
+        flags = int(rng.integers(0, 16))
+        timestamp = rng.bytes(4) if flags & Flag.TIMESTAMP else b""
+        bodies.append(bytes([flags]) + timestamp + packet)
+    return bodies
+
+
+def audio_words(data: bytes) -> list[str]:
+    """What the driver must answer: the code, the body written again, and its parts."""
+    try:
+        body = AudioBody.from_bytes(data)
+        if body.toc.coded and body.toc.rate < len(CONFIG.ladder):
+            return [CODED]
+        indices = PacketCoder(CONFIG).decode(body.packet)
+    except (WireError, FormatError):
+        return [MALFORMED]
+    has_timestamp = body.timestamp is not None
+    flags = (bool(body.flags & flag) for flag in (Flag.START, Flag.END, Flag.DTX))
+    numbers = (*flags, has_timestamp, body.timestamp or 0, body.toc.rate, body.toc.frames)
+    parts = body.flags & (Flag.RIDER | Flag.COPIES)
+    again = "-" if parts else data.hex()
+    more = [f"r{body.rider.hex()}", f"c{body.copies.hex()}", indices.tobytes().hex()]
+    return ["0", again, *(str(int(n)) for n in numbers), *more]
+
+
+def hellos(rng: np.random.Generator, count: int) -> list[bytes]:
+    letters = "q2d24k-ñß語😀 "
+    return [
+        encode(
+            Hello(
+                role=Role(int(rng.integers(0, 2))),
+                method=(method := Method(int(rng.integers(0, 2)))),
+                share=rng.bytes(method.share_bytes),
+                models=tuple(
+                    ModelOffer(
+                        model_id="".join(rng.choice(list(letters), int(rng.integers(1, 30)))),
+                        model_hash=rng.bytes(8),
+                        rates=tuple(sorted({int(r) for r in rng.integers(0, 7, 3)})),
+                        tables=int(rng.integers(0, 2**32)),
+                    )
+                    for _ in range(int(rng.integers(1, 9)))
+                ),
+                frames_per_message=int(rng.integers(1, 17)),
+                call_id=rng.bytes(16),
+                nonce=rng.bytes(16),
+                sequence=int(rng.integers(0, 2**32)),
+                capabilities=Capability(int(rng.integers(0, 2**16))),
+            )
+        )
+        for _ in range(count)
+    ]
+
+
+def hello_words(data: bytes) -> list[str]:
+    try:
+        message = decode(data)
+        assert isinstance(message, Hello)
+    except HandshakeError:
+        return [OTHER_VERSION]
+    except (WireError, AssertionError):
+        return [MALFORMED]
+    numbers = (message.role, message.method, message.capabilities, message.frames_per_message)
+    words = [*(str(int(n)) for n in numbers), str(message.sequence)]
+    words.append((message.call_id + message.nonce + message.share).hex())
+    at = 48 + len(message.share) + 1
+    for model in message.models:
+        size = data[at + 13]
+        name = data[at + 14 : at + 14 + size]  # as it came: the header leaves it to the caller
+        assert printable(name.decode(), 64) == model.model_id
+        words += [str(sum(1 << rate for rate in model.rates)), str(model.tables)]
+        words.append((model.model_hash + name).hex())
+        at += 14 + size
+    return ["0", data[:at].hex(), *words]
+
+
+@pytest.mark.parametrize("kind", ["audio", "hello"])
+def test_messages_are_pythons_and_hostile_bytes_do_no_harm(driver: Driver, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    make, words = (audio_bodies, audio_words) if kind == "audio" else (hellos, hello_words)
+    good = make(rng, 800)
+    noise = [good[0][:1] + rng.bytes(int(rng.integers(0, 200))) for _ in range(800)]
+    data = [*good, *(damaged(rng, one) for one in good * 3), *noise, b"", bytes(2048)]
+    answers = driver((kind, (0, 0, 0), one) for one in data)
+    for one, answer in zip(data, answers, strict=True):
+        assert answer == words(one), one.hex()
+    assert all(answer[0] == "0" for answer in answers[: len(good)])
+    assert sum(answer[0] != "0" for answer in answers[len(good) :]) > 800
+
+
+def test_counters_of_sealed_messages_are_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(9)
+    salt, cases, expected = rng.bytes(12), [], []
+    for _ in range(2000):
+        high, low = int(rng.integers(0, 3)), int(rng.integers(0, 2**32))
+        near = high << 32 | low if rng.random() < 0.8 else int(rng.integers(0, 20_000))
+        data = rng.bytes(2)
+        cases.append(("seal", (near >> 32, near & 0xFFFFFFFF, 0), salt + data))
+        counter = unwrap(int.from_bytes(data, "big") % 2**COUNTER_BITS, near)
+        if not is_sealed(data) or counter < 0:
+            expected.append([MALFORMED])
+            continue
+        nonce = (int.from_bytes(salt, "big") ^ counter).to_bytes(12, "big").hex()
+        expected.append(["0", str(int(Stream.of(data))), str(counter), nonce, data.hex()])
+    assert driver(cases) == expected
+    assert driver([("seal", (0, 0, 0), salt + b"\x80")]) == [[MALFORMED]]
 
 
 def test_the_header_is_also_cpp(tmp_path: Path) -> None:
