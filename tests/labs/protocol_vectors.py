@@ -109,7 +109,7 @@ def _handshake(
             for role in Role
             for name in ("audio", "control")
         }
-        | {"resumption": keys.resumption().hex()},
+        | {"resumption": keys.resumption().hex(), "path": keys.path_token().hex()},
         "sent_by_client": [
             {"stream": stream, "counter": counter, "body": body.hex(), "message": message.hex()}
             for stream, counter, body, message in sealed

@@ -15,13 +15,18 @@ from spake2 import SPAKE2_A, SPAKE2_B
 
 from q2d2_stream.protocol import Mute, Reason, ReceiverReport, Text
 from q2d2_stream.protocol.hello import Auth, Bye, Reject
-from q2d2_stream.protocol.messages import Ping, Pong, decode, encode
+from q2d2_stream.protocol.messages import Echo, PathAnswer, PathProbe, Ping, Pong, decode, encode
 from tests.labs.paths import ROOT
 from tests.labs.protocol_vectors import FILE, make
 
 DOCUMENT = ROOT / "docs" / "reference" / "protocol.md"
 BLOCK = re.compile(r"^```vector\n(.+?)\n---\n([0-9a-f\s]+?)\n```$", re.MULTILINE | re.DOTALL)
-NAMES = {cls.__name__: cls for cls in (Auth, Bye, Mute, Ping, Pong, ReceiverReport, Reject, Text)}
+NAMES = {
+    cls.__name__: cls
+    for cls in (
+        Auth, Bye, Echo, Mute, PathAnswer, PathProbe, Ping, Pong, ReceiverReport, Reject, Text,
+    )
+}  # fmt: skip
 VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 HANDSHAKES = ("spake2", "spake2, resumed over TLS", "x25519")
 
@@ -83,6 +88,7 @@ def test_the_formulas_of_the_document_give_the_keys(name: str) -> None:
         for stream in ("audio", "control"):
             assert key(handshake, f"{who} {stream}").hex() == handshake["keys"][f"{who} {stream}"]
     assert key(handshake, "resumption", 32).hex() == handshake["keys"]["resumption"]
+    assert key(handshake, "path", 8).hex() == handshake["keys"]["path"]
 
 
 @pytest.mark.parametrize("name", HANDSHAKES)
@@ -115,6 +121,6 @@ def test_the_blocks_of_the_document_are_what_the_code_makes() -> None:
         message = eval(expression, {"__builtins__": {}, "bytes": bytes}, names)
         data = bytes.fromhex(hexadecimal)
         assert encode(message) == data
-        assert decode(data) == message
+        assert encode(decode(data)) == data  # type: ignore[arg-type]
         seen.add(type(message))
     assert seen == set(NAMES.values())
