@@ -15,7 +15,7 @@ $(VENV)/.runtime: pyproject.toml
 # torch first and by exact version: a range would bring the newest build with CUDA.
 $(VENV)/.dev: $(VENV)/.runtime
 	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --editable '.[dev,docs,train,export,call]'
+	$(BIN)/pip install --quiet --editable '.[dev,docs,train,export,call,aec,tflite,relay,socks]'
 	touch $@
 
 demo: $(VENV)/.runtime
