@@ -214,10 +214,8 @@ class RateController:
     def report(self, report: ReceiverReport, dropped_frames: int) -> None:
         """What the peer hears; ``dropped_frames`` never left this side, which is no loss."""
         last, self._report = self._report, (report, dropped_frames)
-        if last is None:
-            return
-        expected = distance(last[0].sequence, report.sequence)
-        own = (dropped_frames - last[1]) / expected if expected > 0 else 0.0
+        expected = distance(last[0].sequence, report.sequence) if last is not None else 0
+        own = (dropped_frames - last[1]) / expected if last is not None and expected > 0 else 0.0
         loss = report.loss - own
         if loss >= _LOSS_ON:
             self._lossy, self._clean_reports = True, 0
