@@ -66,6 +66,9 @@ class _Silence:
     def push(self, indices: NDArray[np.uint8] | None) -> NDArray[np.float32]:
         return np.full(320, 0.0 if indices is None else 1e-3, np.float32)
 
+    def seek(self, number: int) -> None:
+        pass
+
     def reset(self) -> None:
         pass
 

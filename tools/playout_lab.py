@@ -24,6 +24,9 @@ class ToneDecoder:
         self._voice = np.resize(period, 192 * 5 + 320)
         self._hiss = 1e-3 * np.random.default_rng(0).standard_normal(320).astype(np.float32)
 
+    def seek(self, number: int) -> None:
+        """Every frame is like the others."""
+
     def reset(self) -> None:
         """Nothing to forget."""
 

@@ -188,6 +188,10 @@ class _SwitchingDecoder:
         """Decode one frame, or conceal a lost one (None)."""
         return self._decoder.push(indices)
 
+    def seek(self, number: int) -> None:
+        """Say which of the sender's frames comes next."""
+        self._decoder.seek(number)
+
     def reset(self) -> None:
         """Forget the past."""
         self._decoder.reset()

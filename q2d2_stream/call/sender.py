@@ -251,6 +251,7 @@ class Sender:
         voiced = self._detector is None or self._detector.is_voice(pcm)
         if self._options.push_to_talk:
             voiced = voiced and not self.mute.on
+        self._encoder.seek(self._dtx.timestamp)
         return self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced
 
     def _send(self, queue: SendQueue) -> None:

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.engine.runner import Array, Graph, State
 from q2d2_stream.lattice import Lattice
+from q2d2_stream.refinement.noise import noise_state
 
 __all__ = ["PRIMING_FRAMES", "DecoderInputs"]
+
+_NOISE = 3  # of the decoder's states: phase, f0, pulses, noise, tail, then the blocks
 
 PRIMING_FRAMES = 4
 """Frames of nothing until a decoder's state is one that sound leads to: 2 will do, 1 will not."""
@@ -41,6 +44,12 @@ class DecoderInputs:
         """Run one frame: its samples ``(320,)``, not yet at their level, and the state after."""
         pcm, state = graph.step((points, self._flags[flag]), state)
         return pcm[0], state
+
+    @staticmethod
+    def with_noise_of(state: State, number: int) -> State:
+        """A state whose noise is that of frame ``number`` of a stream, counted from 0."""
+        noise = noise_state(PRIMING_FRAMES + number, state[_NOISE].shape[-1])
+        return (*state[:_NOISE], noise, *state[_NOISE + 1 :])
 
     def primed(self, graph: Graph, rate: int) -> State:
         """The state before the first frame of a stream.

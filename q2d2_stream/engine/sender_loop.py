@@ -13,18 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig, Rate
-from q2d2_stream.engine.points import PRIMING_FRAMES, DecoderInputs
+from q2d2_stream.engine.points import DecoderInputs
 from q2d2_stream.engine.runner import Array, Graph
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.refinement import ErrorMeter
-from q2d2_stream.refinement.noise import noise_state
 
 __all__ = ["SenderLoop"]
 
 _MEMORY_FRAMES = 48
 """How far back the decoder's blocks look: eight convolutions of seven frames."""
-
-_NOISE = 3  # of the decoder's states: phase, f0, pulses, noise, tail, then the blocks
 
 
 class SenderLoop:
@@ -39,9 +36,14 @@ class SenderLoop:
         """Forget the past: the next frame is the first of a stream."""
         self._measured = self._meter.initial_state()
         self._sent: deque[tuple[Array, int]] = deque(maxlen=_MEMORY_FRAMES)
-        self._frames = 0
+        self._number = 0
         self._state = self._graph.initial_state()
         self._in_step = False
+
+    def seek(self, number: int) -> None:
+        """The next frame is number ``number`` of the stream, not the one after the last."""
+        if number != self._number:
+            self._number, self._in_step = number, False
 
     def skip(self, original: Array, pairs: NDArray[np.uint8], rate: Rate) -> None:
         """A frame ``(320,)`` was sent as the indices ``(pairs,)`` at a rate without refinement."""
@@ -63,17 +65,16 @@ class SenderLoop:
 
     def _remember(self, pairs: NDArray[np.uint8], rate: Rate) -> None:
         self._sent.append((self._inputs.points(pairs[None])[0], rate.index))
-        self._frames += 1
+        self._number += 1
 
     def _catch_up(self, rate: Rate) -> None:
         self._in_step = True
-        if not self._frames:
-            self._state = self._inputs.primed(self._graph, rate.index)
+        if not self._sent:
+            primed = self._inputs.primed(self._graph, rate.index)
+            self._state = self._inputs.with_noise_of(primed, self._number)
             return
-        state = list(self._graph.initial_state())
-        begun = PRIMING_FRAMES + self._frames - len(self._sent)
-        state[_NOISE] = noise_state(begun, state[_NOISE].shape[-1])
-        self._state = tuple(state)
+        begun = self._number - len(self._sent)
+        self._state = self._inputs.with_noise_of(self._graph.initial_state(), begun)
         decoded = self._measured.decoded
         for points, flag in self._sent:
             decoded, self._state = self._inputs.step(self._graph, points, flag, self._state)

@@ -112,6 +112,12 @@ class StreamEncoder:
         if self._refinement is not None:
             self._refinement[1].reset()
 
+    def seek(self, number: int) -> None:
+        """Say that the next frame is number ``number`` of the stream, counted from 0, and not the
+        one after the last. A decoder that is told the same makes the same noise."""
+        if self._refinement is not None:
+            self._refinement[1].seek(number)
+
     def encode(self, pcm: NDArray[np.float32]) -> bytes:
         """Encode whole frames to one packet (:mod:`q2d2_stream.packet`).
 
@@ -276,7 +282,13 @@ class StreamDecoder:
         self._gain: np.float32 | None = None
         self._is_late = self._begins_late
         self._to_mute = 0
+        self._number = 0
         self._refined = self._refiner.initial_state()
+
+    def seek(self, number: int) -> None:
+        """Say which frame of the stream comes next, counted from 0: frames that are lost count,
+        also those for which nobody calls. With refinement the sender then hears what you hear."""
+        self._number = number
 
     def decode(self, packet: bytes | None) -> Array:
         """Decode one packet.
@@ -367,6 +379,9 @@ class StreamDecoder:
         error: Array | None = None,
         lost: bool = False,
     ) -> Array:
+        if self._code is not None:
+            self._state = self._inputs.with_noise_of(self._state, self._number)
+            self._number += 1
         pcm, self._state = self._inputs.step(self._graph, points, flag, self._state)
         if self._is_late or error is not None:
             pcm = self._refine(pcm, error, lost)

@@ -186,6 +186,7 @@ class FileDecoder:
                 except FormatError as error:
                     self._warn(str(error))
                     frames = [None] * event.frames
+                self._decoder.seek(event.first_frame)
                 yield self._decode(frames)
             case Lost():
                 self._warn(_sentence(event, config.frame_rate))

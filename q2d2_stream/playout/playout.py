@@ -59,6 +59,9 @@ class Decoder(Protocol):
     def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
         """Decodes one frame, or conceals a lost one (None), to float32, shape ``(320,)``."""
 
+    def seek(self, number: int) -> None:
+        """Says which of the sender's frames comes next, lost ones counted."""
+
     def reset(self) -> None:
         """Forgets the past."""
 
@@ -317,6 +320,7 @@ class Playout:
     def _take(self) -> tuple[Pcm, bool]:
         frame = self._buffer.take()
         self._unsent = frame.timestamp_frames - frame.seq
+        self._decoder.seek(frame.timestamp_frames)
         pcm = self._decode(frame.indices)
         self._played += 1
         if frame.end:

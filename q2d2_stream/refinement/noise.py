@@ -33,11 +33,19 @@ def noise_seeds(count: int) -> NDArray[np.int64]:
     return seeds
 
 
+@lru_cache(maxsize=1)
+def _jumps() -> tuple[tuple[int, int], ...]:
+    """Factor and summand of 0 to 4095 steps at once."""
+    jumps, factor, offset = [], 1, 0
+    for _ in range(MODULUS):
+        jumps.append((factor, offset))
+        factor, offset = factor * MULTIPLIER % MODULUS, (offset * MULTIPLIER + INCREMENT) % MODULUS
+    return tuple(jumps)
+
+
 def noise_state(frames: int, bins: int) -> NDArray[np.float32]:
     """The decoder's state "noise" after ``frames`` frames from the initial state, ``(1, bins)``:
     each generator's distance from its seed. It comes again every 4096 frames."""
-    factor, offset = 1, 0
-    for _ in range(frames % MODULUS):
-        factor, offset = factor * MULTIPLIER % MODULUS, (offset * MULTIPLIER + INCREMENT) % MODULUS
+    factor, offset = _jumps()[frames % MODULUS]
     seeds = noise_seeds(bins)
     return ((seeds * factor + offset) % MODULUS - seeds).astype(np.float32)[None]

@@ -187,3 +187,27 @@ def test_a_model_without_its_statistics_is_refused(net: CodecNet) -> None:
     del said["q2d2.refinement"]
     with pytest.raises(ModelError, match="refinement statistics are damaged"):
         Codec(lambda _: TorchRunner(DecoderGraph(net.decoder), said))
+
+
+def test_a_receiver_that_is_told_where_it_is_hears_what_the_sender_hears(
+    codec: Codec, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It joins after 25 frames, as after a pause in which nothing was sent."""
+    monkeypatch.setattr(decoder_module, "UNHEARD", 0.3)  # so that phases meet soon
+    numbers = codec.encoder("6").push(clip)
+    whole, told, lost = codec.decoder(), codec.decoder(), codec.decoder()
+    expected = whole.push(numbers)[45 * HOP :]
+    told.seek(25)
+    joined = told.push(numbers[25:])[20 * HOP :]
+    not_told = lost.push(numbers[25:])[20 * HOP :]
+    assert np.abs(joined - expected).max() < 1e-3
+    assert np.abs(not_told - expected).max() > 1e-2
+
+
+def test_a_sender_may_be_told_where_it_is(codec: Codec, clip: np.ndarray) -> None:
+    one, other = codec.encoder("6"), codec.encoder("6")
+    other.seek(4096 + 10)  # noise comes again after 4096 frames
+    one.seek(10)
+    np.testing.assert_allclose(one.measure(clip)[1], other.measure(clip)[1], atol=1e-6)
+    other.reset()
+    assert np.abs(other.measure(clip)[1] - one.measure(clip)[1]).max() > 1e-3

@@ -37,6 +37,9 @@ class ClipDecoder:
         self._last = self.frames[n % len(self.frames)]
         return self._last
 
+    def seek(self, number: int) -> None:
+        pass
+
     def reset(self) -> None:
         self.resets += 1
 

@@ -27,6 +27,9 @@ class FlatDecoder:
         self._pushed += 1
         return self._frame if self._pushed % 50 else self._frame * np.float32(0.3)
 
+    def seek(self, number: int) -> None:
+        pass
+
     def reset(self) -> None:
         pass
 
