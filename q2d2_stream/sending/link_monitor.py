@@ -35,6 +35,8 @@ _SPREADS = 24
 _FEW = 12
 _RATE_S = 3.0
 _SPREAD_FACTOR = 2.5
+_SPREAD_LEAST_S = 0.15
+_SPREAD_OF_BASE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,10 @@ class LinkMonitor:
             self._seen.append(_Seen(now, spread_s, bps))
         # Jitter that keeps the order comes in blocks: some windows show little of it, and little
         # of what the link carries.
+        # A short link has little jitter; what else scatters there comes from a queue.
+        most_s = max(_SPREAD_LEAST_S, _SPREAD_OF_BASE * self.base_s)
         return Delivery(
             queue_s=mean(trips) + slope * (recent[-1].at - middle_s) - self.base_s,
-            spread_s=max(spread_s, _SPREAD_FACTOR * self.usual_spread_s),
+            spread_s=max(spread_s, min(_SPREAD_FACTOR * self.usual_spread_s, most_s)),
             bps=max([bps, *(seen.bps for seen in self._seen if now - seen.at <= _RATE_S)]),
         )
