@@ -173,15 +173,7 @@ class DeviceStream:
         stream, self._stream, self._session = self._stream, None, None
         if stream is None:
             return
-
-        def close() -> None:
-            try:
-                stream.abort()
-                stream.close()
-            except load_sounddevice().PortAudioError as error:  # a device that is gone
-                _log.debug("closing %s: %s", self._name, error)
-
-        portaudio.close(stream, close)
+        portaudio.close(stream, stream.abort, stream.close)
 
     def driver_ms(self) -> float:
         """What the sound driver says that its own buffers delay, in milliseconds; 0 if it cannot.

@@ -63,12 +63,28 @@ class PortAudio:
         """Whether a call into the library did not come back."""
         return self._stuck
 
-    def close(self, owner: object, close: Callable[[], None]) -> None:
-        """Call ``close``, for two seconds at most; ``owner`` is what it closes."""
+    def close(self, owner: object, *steps: Callable[[], object]) -> None:
+        """Close ``owner`` by calling ``steps`` in turn, for two seconds at most.
+
+        A step that comes back later is the last one: sounddevice's library is another one by then,
+        which would crash on a stream that it does not know.
+        """
+        given_up = threading.Event()
+
+        def close() -> None:
+            try:
+                for step in steps:
+                    if given_up.is_set():
+                        return
+                    step()
+            except load_sounddevice().PortAudioError as error:  # a device that is gone
+                _log.debug("closing a device: %s", error)
+
         closer = threading.Thread(target=close, name="closing a device", daemon=True)
         closer.start()
         closer.join(_CLOSE_LIMIT_S)
         if closer.is_alive():
+            given_up.set()
             _log.debug("closing a device hangs, giving this PortAudio up")
             self._stuck = True
             self._abandoned.append(owner)
