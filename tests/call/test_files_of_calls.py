@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,16 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.files.file_sink import FileSink
 from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.protocol import Reason
-from tests.labs.call import codec, endpoint, free_port, listen, make_session, speech_file, until
+from tests.labs.call import (
+    codec,
+    endpoint,
+    free_port,
+    listen,
+    make_session,
+    speech_file,
+    start_command,
+    until,
+)
 
 
 def test_more_calls_number_their_sound(tmp_path: Path) -> None:
@@ -146,3 +157,30 @@ def test_what_looks_like_a_file_is_one(
     else:
         with pytest.raises(InputError, match=r"written as \.wav only"):
             make_sink(name)
+
+
+@pytest.mark.net
+@pytest.mark.slow
+def test_ctrl_c_again_and_again_ends_the_call_at_once_with_its_report() -> None:
+    codec()
+    port = free_port()
+    quiet = ["--input", "silence", "--output", "null"]
+    listener = start_command("call", "--listen", f"127.0.0.1:{port}", *quiet)
+    caller = start_command("call", "--peer", f"127.0.0.1:{port}", "--wait", "30", *quiet)
+    try:
+        assert caller.stderr is not None
+        for line in caller.stderr:
+            if line.startswith("0 s"):
+                break
+        for _ in range(3):
+            caller.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        out, errors = caller.communicate(timeout=60)
+        assert caller.returncode == 0, errors
+        assert out.startswith("call ")
+        assert "Traceback" not in errors
+        listener.communicate(timeout=60)
+        assert listener.returncode == 0
+    finally:
+        listener.kill()
+        caller.kill()
