@@ -59,6 +59,7 @@ def test_files(tmp_path: Path) -> None:
     assert seconds(tmp_path / "b.flac") == pytest.approx(seconds(SOUND), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_microphone(tmp_path: Path) -> None:
     pcm, rate = soundfile.read(SOUND, dtype="float32")
     soundfile.write(tmp_path / "said.wav", pcm[:rate], rate)
@@ -68,6 +69,7 @@ def test_microphone(tmp_path: Path) -> None:
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(np.sqrt(np.mean(pcm[:rate] ** 2)), rel=0.5)
 
 
+@pytest.mark.net
 def test_a_call_with_the_robot(tmp_path: Path) -> None:
     """It is heard to repeat what was said to it."""
     pcm, rate = soundfile.read(SOUND, dtype="float32")
@@ -91,6 +93,7 @@ def test_a_call_with_the_robot(tmp_path: Path) -> None:
     assert 0.5 < level < 1.5
 
 
+@pytest.mark.slow
 def test_a_batch(tmp_path: Path) -> None:
     (tmp_path / "deeper").mkdir()
     shutil.copy(SOUND, tmp_path / "one.flac")
