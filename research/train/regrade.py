@@ -1,8 +1,8 @@
-"""``python -m research.train.regrade IN.pt OUT.pt --statistics S.npz``: from twelve pairs to six
-and refinement.
+"""``python -m research.train.regrade IN.pt OUT.pt``: from twelve pairs to six and refinement.
 
 Weights of the old network where the new one has a place for them: the first six pairs, flags of the
-rates with as many pairs (of the next higher rate for two pairs), refinement as six pairs.
+rates with as many pairs (of the next higher rate for two pairs), refinement as six pairs. Then
+gather its statistics (:mod:`research.train.refinement_statistics`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from q2d2_stream.cli.failures import run_command
@@ -48,18 +47,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="regrade", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--statistics", type=Path, required=True)
     return run_command("regrade", partial(_run, parser.parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:
     net = regraded(load_net(args.checkpoint))
-    assert net.refinement is not None
-    found = dict(np.load(args.statistics))
-    found["unit"] = (found["spread"][:18].reshape(9, 2) / found["scale"][:, None]).ravel()
-    with torch.no_grad():
-        for name in ("mean", "basis", "step", "unit"):
-            getattr(net.refinement, name).copy_(torch.from_numpy(np.asarray(found[name])))
     save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
     return 0
 

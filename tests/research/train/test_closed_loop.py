@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +11,19 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="training is tested where the extra [train] is")
 
+import soundfile
 import torch
 from torch import Tensor
 
 from q2d2_stream.config import CodecConfig
+from q2d2_stream.errors import InputError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch, draw_flags
+from research.train.checkpoint import Average, Progress, load_net, save_checkpoint
+from research.train.corpus import open_corpus
+from research.train.refinement_statistics import entropy_bits, gather_errors
+from research.train.refinement_statistics import main as statistics_main
 from research.train.regrade import regraded
 from research.train.stages import AdversarialStage, WaveStage
 
@@ -141,3 +148,36 @@ def test_bits_are_a_loss_that_brings_levels_back(speech: NDArray[np.float32]) ->
     # an untrained network is too loud: louder costs more, and the gradient says so
     assert rate[0.0][0] < rate[0.5][0] < rate[1.0][0]
     assert all(gradient > 0 for _, gradient in rate.values())
+
+
+def test_statistics_are_gathered_and_kept(
+    tmp_path: Path, speech: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    data = tmp_path / "data"
+    data.mkdir()
+    soundfile.write(data / "a.wav", speech, 24_000)
+    net = CodecNet(SMALL)
+    save_checkpoint(tmp_path / "a.pt", net, Average(net), {}, {}, Progress(stage=1))
+    command = [str(tmp_path / "a.pt"), str(tmp_path / "b.pt"), "--data", str(data)]
+    options = ["--cache", str(tmp_path / "cache"), "--minutes", "1", "--bits", "40"]
+    assert statistics_main([*command, *options, "--sharpening", "0.125"]) == 0
+    assert "40.0 bits" in capsys.readouterr().out
+    found = load_net(tmp_path / "b.pt").refinement
+    assert found is not None
+    code = found.code()
+    np.testing.assert_allclose(code.basis.T @ code.basis, np.eye(40), atol=1e-3)
+    assert code.sharpening == 0.125
+    errors = gather_errors(net, open_corpus(data, tmp_path / "cache"), 0.5, seed=1)
+    assert entropy_bits(code.symbols(errors)) == pytest.approx(40, abs=6)
+    missed = code.indices_to_error(code.indices(errors)) - errors
+    assert np.square(missed).mean() < 0.7 * np.square(errors - errors.mean(0)).mean()
+
+
+def test_statistics_of_a_network_without_refinement_are_refused(
+    tmp_path: Path, speech: NDArray[np.float32]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", speech, 24_000)
+    net = CodecNet(replace(SMALL, codec=CodecConfig()))
+    with pytest.raises(InputError, match="has no refinement"):
+        gather_errors(net, open_corpus(tmp_path, tmp_path / "cache"), 0.1)
