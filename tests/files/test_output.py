@@ -240,6 +240,7 @@ def test_two_calls_do_not_write_one_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["x.wav"]
 
 
+@pytest.mark.slow
 def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     fifo = tmp_path / "x.wav"
     os.mkfifo(fifo)
