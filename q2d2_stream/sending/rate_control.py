@@ -171,8 +171,9 @@ class RateController:
         self._bad_since: float | None = None
         self._clear_since: float | None = None
         self._climb_after_s = _CLIMB_RISKY_S
-        self._lossy = False
-        self._clean_reports = 0
+        # Datagrams begin with copies, until two reports say that nothing is lost.
+        self._lossy = link.loses_messages and link.capacity_bps is None
+        self._clean_reports = _CLEAN_REPORTS - 2
         self._report: tuple[ReceiverReport, int] | None = None
         self._sent_bits: int | None = None
         self._received_messages = 0

@@ -152,6 +152,8 @@ def report(sequence: int, loss: float) -> ReceiverReport:
 def test_loss_is_answered_with_copies_where_they_are_of_use() -> None:
     for link, expected in ((UdpLink(), True), (LINK, False), (SerialLink(9600), True)):
         rates = control(link=link)
+        assert rates.update(SendState(0), 0.0).copies is isinstance(link, UdpLink)
+        rates.report(report(75, 0.0), 0)
         rates.report(report(150, 0.0), 0)
         assert not rates.update(SendState(0), 0.0).copies
         rates.report(report(300, 0.1), 0)
@@ -165,6 +167,7 @@ def test_loss_is_answered_with_copies_where_they_are_of_use() -> None:
 
 def test_own_drops_are_no_loss() -> None:
     rates = control(link=UdpLink())
+    rates.report(report(75, 0.0), 0)
     rates.report(report(150, 0.0), 0)
     rates.report(report(300, 0.2), 30)
     assert not rates.update(SendState(0), 0.0).copies
