@@ -79,10 +79,19 @@ class CallSettings:
     )
     peer: Text | None = option(
         help="call there, with a code if the other side shows one; wss://HOST:PORT "
-        "with TLS, serial:DEVICE?baud=N on a serial line",
+        "with TLS, serial:DEVICE?baud=N on a serial line; or the link to a room",
         group="peer",
         metavar="[CODE@]HOST:PORT",
     )
+    new_room: Text | None = option(
+        help="make a room on this relay, show its link, and go in",
+        group="peer",
+        metavar="https://RELAY",
+    )
+    print_link: bool = option(
+        False, help="with --new-room: print the link alone, and end", group="peer"
+    )
+    name: Text | None = option(help="how the others in a room shall call you", group="peer")
     secret: Text | None = option(
         help="both sides must know it (better: --secret-file or Q2D2_SECRET)", group="peer"
     )

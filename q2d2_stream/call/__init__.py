@@ -10,6 +10,7 @@ from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.call.live import IncomingCalls, LiveCall, connect, serve
 from q2d2_stream.call.options import CallOptions
+from q2d2_stream.call.room_call import RoomCall
 from q2d2_stream.call.server import CallServer
 from q2d2_stream.call.session import CallSession
 from q2d2_stream.call.stats import CallStats, DirectionStats
@@ -30,6 +31,7 @@ __all__ = [
     "DirectionStats",
     "IncomingCalls",
     "LiveCall",
+    "RoomCall",
     "connect",
     "parse_address",
     "serve",

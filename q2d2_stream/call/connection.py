@@ -13,6 +13,7 @@ from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import (
     Closed,
     Counters,
+    Direction,
     Established,
     Event,
     Mute,
@@ -90,9 +91,24 @@ class Connection:
         return self._path
 
     @property
+    def path_failures(self) -> int:
+        """Times that datagrams got through no longer."""
+        return self._path.failures if self._path is not None else 0
+
+    @property
     def path_name(self) -> str:
         """What carries the audio now: "websocket", "udp" or "serial"."""
         return self.link.name
+
+    @property
+    def sending(self) -> Direction:
+        """How this side sends; only once established."""
+        return self.established.result().sending
+
+    @property
+    def frames_per_message(self) -> int:
+        """The fewest frames per message; only once established."""
+        return self.established.result().frames_per_message
 
     @property
     def counters(self) -> Counters:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.audio import FRAME_SAMPLES, LevelMeter, Pcm, Sink, VoiceProcessor
+from q2d2_stream.audio import Pcm, Sink, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.options import CallOptions
+from q2d2_stream.call.player import Player
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
@@ -18,31 +18,16 @@ from q2d2_stream.playout import Playout, PlayoutStats
 from q2d2_stream.protocol import ReceiverReport
 from q2d2_stream.protocol.sequence import distance
 
-__all__ = ["Receiver"]
-
-_INBOX_MESSAGES = 1024
-_STATS_FRAMES = 15  # five times per second: stats cost a third of a millisecond
-_DRAIN_S = 3.0  # several times any delay, for machines that cannot keep up
-_AFTER_FRAMES = (
-    3  # what the playout holds behind its buffer: the decoder's tail, a piece of a frame
-)
+__all__ = ["Receiver", "SwitchingDecoder"]
 
 
-class Receiver:
-    """Takes received frames and plays them as the sink asks for them.
-
-    ```
-    connection --> inbox --> Playout --> decoder --> sink
-    `- event loop ---'  `---- codec thread ---'   `- event loop
-    ```
+class Receiver(Player):
+    """Plays what the peer of a call says.
 
     Args:
         codec: decodes.
-        sink: started.
-        thread: for the codec.
+        sink, thread, processor, recorder: as of :class:`Player`.
         options: the user's wishes.
-        processor: hears what is played, to cancel its echo; or None.
-        recorder: keeps what is heard, or None.
     """
 
     def __init__(
@@ -54,73 +39,22 @@ class Receiver:
         processor: VoiceProcessor | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        self.meter = LevelMeter()
+        super().__init__(sink, thread, processor, recorder)
         self.codec = codec
-        self.inbox_dropped = 0
-        self.first_sound_s: float | None = None
-        self._sink = sink
-        self._thread = thread
-        self._processor = processor
-        self._recorder = recorder
-        self._decoder = _SwitchingDecoder(codec)
+        self._decoder = SwitchingDecoder(codec)
         self._playout = Playout(self._decoder, options.playout)
-        self._inbox: deque[tuple[AudioFrames | Codec, float]] = deque()
-        self._network_ms = 0.0
-        self._device_ms = 0.0
-        self._path_ms = 0.0
-        self._pulls = 0
-        self._drain_until: float | None = None
-        self._after = 0
         self._last: tuple[int, int] | None = None  # frames received, highest sequence number
         self.stats = self._playout.stats()
 
     def put(self, frames: AudioFrames, now: float) -> None:
         """Frames have come at ``now``."""
-        if len(self._inbox) >= _INBOX_MESSAGES:
-            self.inbox_dropped += 1
-            return
-        self._inbox.append((frames, now))
+        self.post(partial(self._playout.put, frames, now))
 
     def restart(self, codec: Codec) -> None:
         """The frames that come next are of another stream, which ``codec`` decodes: the peer was
         started anew, or uses another model."""
         self.codec = codec
-        self._inbox.append((codec, 0.0))
-
-    def set_delays(self, *, network_ms: float, source_ms: float, sink_ms: float) -> None:
-        """Tell what is known of the delays outside of the playout."""
-        self._network_ms = network_ms
-        self._device_ms = source_ms + sink_ms
-        self._path_ms = source_ms + sink_ms
-
-    def finish(self) -> None:
-        """Play what is buffered, for 3 seconds at most, then let :meth:`run` end."""
-        if self._drain_until is None:
-            self._drain_until = time.monotonic() + _DRAIN_S
-
-    def stop(self) -> None:
-        """Let :meth:`run` end now, whatever is buffered."""
-        self._drain_until = time.monotonic()
-
-    async def run(self) -> None:
-        """Play until :meth:`finish` or :meth:`stop`."""
-        while not self._is_drained():
-            await self._sink.ready()
-            pcm = await self._thread.run(self._pull, time.monotonic())
-            self._sink.write(pcm)
-            if self.first_sound_s is None and self._playout.played:
-                self.first_sound_s = time.monotonic()
-
-    def _is_drained(self) -> bool:
-        if self._drain_until is None:
-            return False
-        if time.monotonic() >= self._drain_until:
-            return True
-        if self._inbox or self.stats.buffered_frames:
-            self._after = 0
-        else:
-            self._after += 1
-        return self._after > _AFTER_FRAMES
+        self.post(partial(self._start_anew, codec))
 
     def report(self, sequence: int, received: int) -> ReceiverReport:
         """What to tell the peer.
@@ -143,25 +77,12 @@ class Receiver:
             drift_ppm=stats.drift_ppm,
         )
 
-    def _pull(self, now: float) -> Pcm:
-        while self._inbox:
-            frames, arrival = self._inbox.popleft()
-            if not isinstance(frames, AudioFrames):
-                self._decoder.use(frames)
-                self._playout.reset()
-                continue
-            self._playout.put(frames, arrival)
-        pcm = self._playout.pull(now, FRAME_SAMPLES)
-        self.meter.push(pcm)
-        if self._processor is not None:
-            self._processor.set_path_ms(self._path_ms)
-            self._processor.far(pcm)
-        if self._recorder is not None:
-            self._recorder.far(pcm)
-        self._pulls += 1
-        if self._pulls % _STATS_FRAMES == 0 or self._drain_until is not None:
-            self.stats = self._measure()
-        return np.ascontiguousarray(pcm)
+    def _start_anew(self, codec: Codec) -> None:
+        self._decoder.use(codec)
+        self._playout.reset()
+
+    def _next(self, now: float, samples: int) -> Pcm:
+        return self._playout.pull(now, samples)
 
     def _measure(self) -> PlayoutStats:
         # The peer's processing is not known: what is on here is most likely on there.
@@ -171,8 +92,12 @@ class Receiver:
             processing_ms=self._processor.delay_ms if self._processor is not None else 0.0,
         )
 
+    @property
+    def _has_played(self) -> bool:
+        return self._playout.played > 0
 
-class _SwitchingDecoder:
+
+class SwitchingDecoder:
     """A decoder for the playout, of whichever model the peer uses."""
 
     def __init__(self, codec: Codec) -> None:

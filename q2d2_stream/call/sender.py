@@ -19,8 +19,8 @@ from q2d2_stream.audio import (
     Source,
     VoiceProcessor,
 )
+from q2d2_stream.call.audio_connection import AudioConnection
 from q2d2_stream.call.codec_thread import CodecThread
-from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.models import codec_of_direction, rate_like
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
@@ -103,7 +103,7 @@ class Sender:
         self._dtx = Dtx(dtx_options)
         self._call: Call | None = None
         self._queue: SendQueue | None = None
-        self._connection: Connection | None = None
+        self._connection: AudioConnection | None = None
         # One for each way that audio goes by: what is known of a link is kept.
         self._rate_controls: dict[Link, RateController] = {}
         self._rate_control: RateController | None = None
@@ -142,10 +142,9 @@ class Sender:
         """Frames dropped because the link was too slow or broken."""
         return self._queue.dropped if self._queue is not None else 0
 
-    def attach(self, connection: Connection, call: Call) -> None:
+    def attach(self, connection: AudioConnection, call: Call) -> None:
         """Send over ``connection`` from now on."""
-        established = connection.established.result()
-        sending = established.sending
+        sending = connection.sending
         codec = codec_of_direction(self._codecs, sending)
         if codec is not self._codec:
             self._codec, self._queue = codec, None  # what waits is of the other model
@@ -159,7 +158,7 @@ class Sender:
         self._rate_controls.clear()
         self._link = None
         self._rate_control = self._control_of(connection)
-        self._frames_per_message = established.frames_per_message
+        self._frames_per_message = connection.frames_per_message
         rate = max(
             (rate for rate in sending.rates if rate <= self._wanted), default=sending.rates[0]
         )
@@ -181,20 +180,20 @@ class Sender:
         for control in self._rate_controls.values():
             control.report(report, self.dropped_frames)
 
-    def _control_of(self, connection: Connection) -> RateController:
+    def _control_of(self, connection: AudioConnection) -> RateController:
         """What decides about the way that audio goes now."""
         link = connection.link
         control = self._rate_controls.get(link)
         if control is None:
-            established = connection.established.result()
+            sending = connection.sending
             max_kbps = self._options.max_kbps
             control = self._rate_controls[link] = RateController(
                 self._codec.config,
-                established.sending.rates,
+                sending.rates,
                 self._wanted,
-                established.frames_per_message,
+                connection.frames_per_message,
                 link,
-                established.sending.coder,
+                sending.coder,
                 max_bps=None if max_kbps is None else 1000 * max_kbps,
                 start_bps=connection.carried_bps(),
             )

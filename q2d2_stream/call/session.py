@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.hang_up import unless_set
 from q2d2_stream.call.lag import LagMeter
 from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.models import codec_of_direction
@@ -359,19 +359,8 @@ class CallSession:
 
     async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | Closed:
         """What ``awaitable`` gives, unless this side hangs up before."""
-        task = asyncio.ensure_future(awaitable)
-        hang_up = asyncio.create_task(self._hang_up.wait())
-        try:
-            await asyncio.wait((task, hang_up), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            return Closed(Reason.ENDED, "this side hung up", by_peer=False)
-        finally:
-            hang_up.cancel()
-            if not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        hung_up = Closed(Reason.ENDED, "this side hung up", by_peer=False)
+        return await unless_set(self._hang_up, awaitable, hung_up)
 
 
 def _may_return(closed: Closed) -> bool:

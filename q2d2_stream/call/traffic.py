@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.audio_connection import AudioConnection
 from q2d2_stream.call.stats import DirectionStats
 from q2d2_stream.protocol import Counters
 from q2d2_stream.sending import WireMeter
@@ -37,13 +37,13 @@ class Traffic:
     def __init__(self) -> None:
         self.connections = 0
         self.rtt_min_s: float | None = None
-        self._current: Connection | None = None
+        self._current: AudioConnection | None = None
         self._counters = Counters()
         self._began = time.monotonic()
         self._ended: float | None = None
         self._past = {"sent": _Totals(), "received": _Totals()}
 
-    def attach(self, connection: Connection) -> None:
+    def attach(self, connection: AudioConnection) -> None:
         """Count ``connection`` from now on."""
         if not self.connections:
             self._began = time.monotonic()
@@ -85,8 +85,7 @@ class Traffic:
     @property
     def path_failures(self) -> int:
         """Times that datagrams of this connection got through no longer."""
-        path = self._current.path if self._current is not None else None
-        return path.failures if path is not None else 0
+        return self._current.path_failures if self._current is not None else 0
 
     def direction(self, name: str) -> DirectionStats:
         """Of "sent" or "received"."""
@@ -117,7 +116,7 @@ class Traffic:
             self._past[name] = _sum(past, _totals(meter, self._current, now))
 
 
-def _totals(meter: WireMeter, connection: Connection, now: float) -> _Totals:
+def _totals(meter: WireMeter, connection: AudioConnection, now: float) -> _Totals:
     """What a meter has counted since its connection began."""
     codec, wire, nominal = meter.total_kbps(now)
     elapsed = max(1.0, now - connection.began)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from q2d2_stream.cli import call_parts
+from q2d2_stream.cli import call_parts, room
 from q2d2_stream.cli.call_display import Display, make_display
 from q2d2_stream.cli.call_options import add_settings_arguments, settings_of, show_devices
 from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
@@ -24,9 +24,10 @@ from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
 
 if TYPE_CHECKING:
-    from q2d2_stream.call import Connector
+    from q2d2_stream.call import CallSession, Connector, RoomCall
     from q2d2_stream.engine import Codec
     from q2d2_stream.protocol import Secret
+    from q2d2_stream.rooms import RoomLink
     from q2d2_stream.settings import CallSettings
     from q2d2_stream.transport.address import Address
 
@@ -38,6 +39,8 @@ examples:
   q2d2 call --listen 0.0.0.0:9000
   q2d2 call 7-guitar-orbit-velvet@host:9000
   q2d2 call host:9000 --secret-file secret.txt
+  q2d2 call --new-room https://relay.example --name Ann
+  q2d2 call 'https://relay.example/#k=...' --name Bob
   q2d2 call wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
 
 """
@@ -54,12 +57,22 @@ def run(args: argparse.Namespace) -> int:
     if args.list_devices:
         return show_devices()
     settings = settings_of(args, **({"peer": args.to} if args.to is not None else {}))
-    if not (settings.listen or settings.peer):
-        raise UsageError("nobody to call: expected PEER, --listen HOST:PORT or --list-devices")
+    if not (settings.listen or settings.peer or settings.new_room):
+        raise UsageError(
+            "nobody to call: expected PEER, --listen HOST:PORT, --new-room https://RELAY or "
+            "--list-devices"
+        )
+    if room.is_room(settings):
+        room.check_room(settings)
+        link = room.link_of(settings)
+        if settings.print_link:
+            print(link)
+            return ExitCode.OK
+        return asyncio.run(_call(settings, link))
     return asyncio.run(_call(settings))
 
 
-async def _call(settings: CallSettings) -> int:
+async def _call(settings: CallSettings, link: RoomLink | None = None) -> int:
     from q2d2_stream.files.file_source import FileSource
 
     call_parts.require_distinct_files(settings)
@@ -68,7 +81,10 @@ async def _call(settings: CallSettings) -> int:
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())
-        line = await open_connector(settings, codecs, display, stack, may_make_code=True)
+        if link is None:
+            line = await open_connector(settings, codecs, display, stack, may_make_code=True)
+        elif settings.new_room is not None:
+            room.show_link(link, display.notify)
         while True:
             source = call_parts.source_of(settings, display.notify)
             hangup = settings.hangup_at_end
@@ -76,17 +92,31 @@ async def _call(settings: CallSettings) -> int:
                 hangup = isinstance(source, FileSource) and settings.peer is not None
             recorder = call_parts.recorder_of(settings)
             try:
-                session = call_parts.session_of(
-                    settings,
-                    codecs,
-                    line,
-                    display.notify,
-                    source=source,
-                    recorder=recorder,
-                    hangup_at_end=hangup,
-                    begun_s=process_start_s() if settings.peer else None,
-                    numbered=settings.keep_listening,
-                )
+                begun_s = None if settings.listen else process_start_s()
+                session: CallSession | RoomCall
+                if link is not None:
+                    session = room.room_of(
+                        settings,
+                        codecs,
+                        link,
+                        display.notify,
+                        source=source,
+                        recorder=recorder,
+                        hangup_at_end=bool(hangup),
+                        begun_s=begun_s,
+                    )
+                else:
+                    session = call_parts.session_of(
+                        settings,
+                        codecs,
+                        line,
+                        display.notify,
+                        source=source,
+                        recorder=recorder,
+                        hangup_at_end=hangup,
+                        begun_s=begun_s,
+                        numbered=settings.keep_listening,
+                    )
                 closed = await hold(session, settings, display, interrupts)
             finally:
                 if recorder is not None:
@@ -109,6 +139,10 @@ def check(settings: CallSettings) -> None:
     call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
     codecs[0].config.find_rate(settings.rate)
+    if room.is_room(settings):
+        room.check_room(settings)
+        room.link_of(settings)
+        return
     call_parts.endpoint_of(settings, codecs, _secret(settings))
     if settings.simulate is not None:
         parse_link(settings.simulate)

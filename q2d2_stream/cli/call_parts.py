@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from q2d2_stream.protocol import Endpoint, Secret
     from q2d2_stream.settings import CallSettings
 
-__all__ = ["endpoint_of", "processor_of", "recorder_of", "session_of", "source_of"]
+__all__ = [
+    "endpoint_of",
+    "options_of",
+    "processor_of",
+    "recorder_of",
+    "require_distinct_files",
+    "session_of",
+    "source_of",
+]
 
 
 def require_distinct_files(settings: CallSettings) -> None:
@@ -72,7 +80,7 @@ def session_of(
         line,
         source if source is not None else source_of(settings, notify),
         make_sink(settings.output, numbered=numbered, notify=notify),
-        _options_of(settings, codecs[0], hangup_at_end, linger_s),
+        options_of(settings, codecs[0], hangup_at_end, linger_s),
         processor=processor_of(settings, notify),
         recorder=recorder,
         notify=notify,
@@ -96,9 +104,10 @@ def recorder_of(settings: CallSettings) -> Recorder | None:
     return Recorder(settings.record)
 
 
-def _options_of(
-    settings: CallSettings, codec: Codec, hangup_at_end: bool, linger_s: float
+def options_of(
+    settings: CallSettings, codec: Codec, hangup_at_end: bool, linger_s: float = 0.0
 ) -> CallOptions:
+    """The user's wishes; raises InputError."""
     from q2d2_stream.call import CallOptions
     from q2d2_stream.playout import PlayoutOptions
 

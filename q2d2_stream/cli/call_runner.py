@@ -16,7 +16,7 @@ from q2d2_stream.cli.note_line import NoteLine
 from q2d2_stream.cli.stats_lines import StatsLines
 
 if TYPE_CHECKING:
-    from q2d2_stream.call import CallSession
+    from q2d2_stream.call import CallSession, RoomCall
     from q2d2_stream.protocol import Closed
     from q2d2_stream.settings import CallSettings
 
@@ -39,7 +39,10 @@ def exit_code(closed: Closed, was_established: bool) -> ExitCode:
 
 
 async def hold(
-    session: CallSession, settings: CallSettings, display: Display, interrupts: Interrupts
+    session: CallSession | RoomCall,
+    settings: CallSettings,
+    display: Display,
+    interrupts: Interrupts,
 ) -> Closed:
     """Run ``session`` to the end of its call, then print its report to stdout.
 
@@ -100,7 +103,7 @@ def _print_report(lines: list[str]) -> None:
             print(text, end="", file=sys.stderr, flush=True)
 
 
-async def _watch(session: CallSession, display: Display, json_lines: StatsLines) -> None:
+async def _watch(session: CallSession | RoomCall, display: Display, json_lines: StatsLines) -> None:
     step = 0
     while True:
         await asyncio.sleep(_SHOW_S)

@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from q2d2_stream.cli import call, call_parts
+from q2d2_stream.cli import call, call_parts, room
 from q2d2_stream.cli.call_runner import exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.options import codecs_of
 
 if TYPE_CHECKING:
+    from q2d2_stream.call import CallSession, RoomCall
     from q2d2_stream.service import Notifier, ServiceConfig
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
@@ -67,7 +68,9 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         display = ServiceDisplay(notifier, watchdog)
         stack.callback(notifier.stopping)
         interrupts = stack.enter_context(Interrupts())
-        line = await call.open_connector(settings, codecs, display, stack)
+        link = room.link_of(settings) if room.is_room(settings) else None
+        if link is None:
+            line = await call.open_connector(settings, codecs, display, stack)
         first = codecs[0]
         display.notify(f"engine {first.engine} {first.precision}, model {first.model_id}")
         notifier.ready()
@@ -76,9 +79,15 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
                 recorder = call_parts.recorder_of(settings)
                 if recorder is not None:
                     of_call.push_async_callback(asyncio.to_thread, recorder.close)
-                session = call_parts.session_of(
-                    settings, codecs, line, display.notify, recorder=recorder, numbered=True
-                )
+                session: CallSession | RoomCall
+                if link is not None:
+                    session = room.room_of(
+                        settings, codecs, link, display.notify, recorder=recorder, numbered=True
+                    )
+                else:
+                    session = call_parts.session_of(
+                        settings, codecs, line, display.notify, recorder=recorder, numbered=True
+                    )
                 if config.push_to_talk is not None:
                     of_call.enter_context(push_to_talk(config.push_to_talk, session.set_mute))
                     # hold() begins with what the option says, not with the button.

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol.endpoint import LocalModel
+from q2d2_stream.protocol.messages import Echo
 from q2d2_stream.rooms.messages import RoomReason
 
 __all__ = [
@@ -95,15 +96,22 @@ class RoomClosed:
     Attributes:
         reason: why; None where the connection broke.
         text: a sentence for the user.
+        left: whether this side has gone of its own will.
     """
 
     reason: RoomReason | None
     text: str
+    left: bool = False
 
     @property
     def may_retry(self) -> bool:
         """Whether connecting again, to this or another relay, may help."""
-        return self.reason in (None, RoomReason.AGAIN, RoomReason.FULL, RoomReason.LIMIT)
+        return not self.left and self.reason in (
+            None,
+            RoomReason.AGAIN,
+            RoomReason.FULL,
+            RoomReason.LIMIT,
+        )
 
 
 RoomEvent: TypeAlias = (
@@ -115,5 +123,6 @@ RoomEvent: TypeAlias = (
     | MemberMuted
     | MemberText
     | Moved
+    | Echo
     | RoomClosed
 )

@@ -73,8 +73,8 @@ class Member:
         self._reader = AudioReader(direction, intro.sequence)
         self._window.restart(intro.sequence)
 
-    def read_audio(self, sealed: bytes, now: float) -> AudioFrames | None:
-        """The frames of a sealed message; None where it is one too many, or came before.
+    def read_audio(self, sealed: bytes, now: float) -> tuple[AudioFrames, AudioBody] | None:
+        """Frames of a sealed message, and its body; None: it is one too many, or came before.
 
         Raises SealError for what is not the member's, WireError for what does not fit the model
         or comes before the introduction.
@@ -88,4 +88,4 @@ class Member:
         frames = self._reader.read(opened.sequence, body)
         if self._window.accept(opened.sequence, body.toc.frames) is not Verdict.NEW:
             return None
-        return frames
+        return frames, body

@@ -8,11 +8,12 @@ from enum import Enum
 
 from q2d2_stream.errors import HandshakeError, SealError, WireError
 from q2d2_stream.frames import AudioFrames
-from q2d2_stream.protocol.audio import AudioWriter
+from q2d2_stream.packet import Toc
+from q2d2_stream.protocol.audio import AudioBody, AudioWriter
 from q2d2_stream.protocol.counters import Counters
-from q2d2_stream.protocol.endpoint import Direction, Endpoint
+from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
 from q2d2_stream.protocol.limits import Limits
-from q2d2_stream.protocol.messages import Mute, Text
+from q2d2_stream.protocol.messages import Echo, Mute, Text
 from q2d2_stream.protocol.messages import Pong as PeerPong
 from q2d2_stream.protocol.messages import decode as decode_control
 from q2d2_stream.protocol.round_trip import RoundTrip
@@ -56,6 +57,8 @@ __all__ = ["RoomSession", "RoomState"]
 
 # Somebody who comes in is introduced to at once; many who come at the same time, together.
 _INTRO_PAUSE_S = 0.2
+_ECHO_S = 0.1
+_ECHO_MARK = 1 << 62  # in a ping: the rest is the sequence number of the audio before it
 
 
 class RoomState(Enum):
@@ -100,7 +103,7 @@ class RoomSession:
         self._nonce = RoomKeys.new_nonce() if nonce is None else nonce
         self._sealer = Sealer(keys.member_keys(self._nonce), sequence)
         self._next_sequence = sequence
-        self._writer = AudioWriter(self._direction())
+        self._writer = AudioWriter(self.direction)
         self._state = RoomState.CHALLENGE
         self._muted = False
         self._started = self._last_heard = self._next_ping = now
@@ -108,6 +111,8 @@ class RoomSession:
         self._last_intro = float("-inf")
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
+        self._next_echo = now
+        self.rtt_min_s: float | None = None
 
     @property
     def state(self) -> RoomState:
@@ -189,11 +194,12 @@ class RoomSession:
             self._introduce(now)
         return []
 
-    def send_audio(self, frames: AudioFrames, *, voiced: bool = True) -> bool:
+    def send_audio(self, frames: AudioFrames, now: float, *, voiced: bool = True) -> bool:
         """Queue frames for everybody; False, and nothing queued, unless in the room.
 
         Args:
             frames: of the first model of this side's endpoint, their numbers ascending.
+            now: seconds.
             voiced: whether they hold voice: the relay forwards only some who talk at once.
 
         Raises InputError when the frames do not fit the model, or do not ascend.
@@ -205,7 +211,11 @@ class RoomSession:
         self._next_sequence = frames.sequence + len(frames.indices) & 0xFFFFFFFF
         if not self._send(Sent(RoomKind.VOICE if voiced else RoomKind.AUDIO, sealed).to_relay()):
             return False
-        self.counters.sent_frames += len(frames.indices)
+        taken, counters = AudioBody.from_bytes(body), self.counters
+        counters.sent_frames += taken.toc.frames
+        counters.sent_payload_bytes += len(taken.packet) - 1
+        counters.sent_nominal_bits += _nominal_bits(self._endpoint.models[0], taken.toc)
+        self._ask_for_echo(frames.sequence, now)
         return True
 
     def send(self, message: Mute | Text) -> bool:
@@ -216,11 +226,18 @@ class RoomSession:
             bytes([message.KIND]) + message.to_body()
         )
 
+    def _ask_for_echo(self, sequence: int, now: float) -> None:
+        """Let the relay say that it has what was sent, by which the sender measures its link."""
+        if now < self._next_echo:
+            return
+        self._next_echo = now + _ECHO_S
+        self._send(encode(Ping(_ECHO_MARK | sequence)))
+
     def close(self) -> list[RoomEvent]:
         """Leave for good; the relay tells the others when the connection ends."""
         if self._state is RoomState.CLOSED:
             return []
-        return self._closed(RoomClosed(None, "this side left the room"))
+        return self._closed(RoomClosed(None, "this side left the room", left=True))
 
     def connection_lost(self) -> list[RoomEvent]:
         """The connection to the relay broke."""
@@ -255,11 +272,15 @@ class RoomSession:
         if isinstance(message, Left):
             if self.members.pop(message.member, None) is None:
                 return []
-            self._writer = AudioWriter(self._direction())
+            self._writer = AudioWriter(self.direction)
             return [MemberLeft(message.member)]
+        if isinstance(message, Pong) and message.time_us & _ECHO_MARK:
+            return [Echo(message.time_us & 0xFFFFFFFF, 0.0)]
         if isinstance(message, Pong):
             if not self._round_trip.pong(PeerPong(message.time_us, 0), now):
                 self.counters.out_of_place += 1
+            elif self.rtt_s is not None:
+                self.rtt_min_s = min(self.rtt_s, self.rtt_min_s or self.rtt_s)
             return []
         if isinstance(message, Moved):
             return [MovedEvent()]
@@ -292,11 +313,15 @@ class RoomSession:
         if member is None:
             self.counters.out_of_place += 1
             return []
-        frames = member.read_audio(message.sealed, now)
-        if frames is None:
+        read = member.read_audio(message.sealed, now)
+        if read is None:
             self.counters.duplicate += 1
             return []
-        self.counters.received_frames += len(frames.indices)
+        frames, body = read
+        assert member.model is not None
+        self.counters.received_frames += body.toc.frames
+        self.counters.received_payload_bytes += len(body.packet) - 1
+        self.counters.received_nominal_bits += _nominal_bits(member.model, body.toc)
         return [MemberAudio(message.member, frames)]
 
     def _on_control(self, message: Control, now: float) -> list[RoomEvent]:
@@ -308,7 +333,7 @@ class RoomSession:
         if body[:1] == bytes([INTRO_KIND]):
             member.introduce(Intro.from_body(body[1:]))
             assert member.intro is not None
-            self._writer = AudioWriter(self._direction())
+            self._writer = AudioWriter(self.direction)
             return [MemberNamed(number, member.intro.name, member.model)]
         inner = decode_control(body)
         if isinstance(inner, Mute | Text) and not member.notes.take(1, now):
@@ -331,9 +356,10 @@ class RoomSession:
         self._send_control(bytes([INTRO_KIND]) + intro.to_body())
         if self._muted:
             self.send(Mute(True))
-        self._writer = AudioWriter(self._direction())  # tells the time of its frames again
+        self._writer = AudioWriter(self.direction)  # tells the time of its frames again
 
-    def _direction(self) -> Direction:
+    @property
+    def direction(self) -> Direction:
         """How this side sends: coded only where all who were introduced have the same tables."""
         model = self._endpoint.models[0]
         rates, coder = set(model.rates), model.coder
@@ -363,3 +389,7 @@ class RoomSession:
     def _closed(self, event: RoomClosed) -> list[RoomEvent]:
         self._state = RoomState.CLOSED
         return [event]
+
+
+def _nominal_bits(model: LocalModel, toc: Toc) -> float:
+    return toc.frames * model.config.ladder[toc.rate].bits_per_frame

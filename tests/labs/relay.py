@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomKeys, RoomLin
 from q2d2_stream.transport import parse_address
 from tests.labs.rooms import endpoint
 
-__all__ = ["Guest", "NatsServer", "relay", "run", "until"]
+__all__ = ["Guest", "NatsServer", "relay", "until"]
 
 
 @asynccontextmanager
@@ -30,11 +30,6 @@ async def relay(bus: Bus | None = None, limits: RelayLimits | None = None) -> As
         yield it
     finally:
         await it.close()
-
-
-def run(coroutine: Coroutine[None, None, None], limit_s: float = 60.0) -> None:
-    """Run a test in real time: relays and members are joined by real sockets."""
-    asyncio.run(asyncio.wait_for(coroutine, limit_s))
 
 
 async def until(true: object, what: str, limit_s: float = 30.0) -> None:

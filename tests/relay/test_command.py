@@ -13,7 +13,8 @@ import pytest
 
 from q2d2_stream.cli.main import main
 from q2d2_stream.rooms import MemberNamed, RoomLink
-from tests.labs.relay import Guest, run, until
+from tests.labs.call import run_in_real_time as run
+from tests.labs.relay import Guest, until
 
 LINK = RoomLink.new("http://127.0.0.1:1")
 

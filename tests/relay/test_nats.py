@@ -9,7 +9,8 @@ import pytest
 
 from q2d2_stream.errors import DeviceError
 from q2d2_stream.rooms import MemberAudio, MemberLeft, MemberNamed, RoomLink
-from tests.labs.relay import Guest, NatsServer, relay, run, until
+from tests.labs.call import run_in_real_time as run
+from tests.labs.relay import Guest, NatsServer, relay, until
 from tests.labs.rooms import frames_of
 
 pytest.importorskip("nats", reason="the extra [relay] is not installed")

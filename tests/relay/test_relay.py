@@ -15,7 +15,8 @@ from q2d2_stream.relay import MemoryBus, RelayLimits
 from q2d2_stream.rooms import MemberAudio, MemberLeft, MemberNamed, MemberText, Moved, RoomLink
 from q2d2_stream.rooms.messages import Ping, RoomKind, RoomReason, Sent, encode
 from q2d2_stream.transport.limits import ByteLimits, ConnectionLimits
-from tests.labs.relay import Guest, relay, run, until
+from tests.labs.call import run_in_real_time as run
+from tests.labs.relay import Guest, relay, until
 from tests.labs.rooms import frames_of
 
 LINK = RoomLink.new("http://127.0.0.1:1")

@@ -1,0 +1,163 @@
+"""Several voices to one loudspeaker: a jitter buffer and a decoder each, summed and limited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import numpy as np
+
+from q2d2_stream.audio import Pcm
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.playout import Decoder, DelayParts, Playout, PlayoutOptions, PlayoutStats
+
+__all__ = ["Limiter", "Mixer"]
+
+_VOICES = 8  # decoders at once: twice what a relay forwards, for talkers who take turns
+_IDLE_S = 5.0  # after which a voice's decoder may be given to another
+_TALKS_S = 0.4
+_CEILING = 0.97
+_RELEASE = 0.02  # of the way back to full gain in each frame: half of it in half a second
+
+
+class Limiter:
+    """Keeps a sum of voices below full scale: down at once, back slowly."""
+
+    def __init__(self) -> None:
+        self._gain = 1.0
+
+    def push(self, pcm: Pcm) -> Pcm:
+        """``pcm`` no louder than full scale."""
+        peak = float(np.abs(pcm).max(initial=0.0))
+        wanted = min(1.0, _CEILING / peak) if peak > 0.0 else 1.0
+        before = self._gain
+        self._gain = min(wanted, before + _RELEASE * (1.0 - before))
+        if before == self._gain == 1.0:
+            return pcm
+        # A gain that falls must be down at the first sample already, or that one clips.
+        start = min(before, self._gain)
+        limited: Pcm = pcm * np.linspace(start, self._gain, len(pcm), dtype=np.float32)
+        return limited
+
+
+class _Voice:
+    def __init__(self, playout: Playout, now: float) -> None:
+        self.playout = playout
+        self.heard_at = now
+
+
+class Mixer:
+    """What the members of a room say, as one sound. Without a clock: ``now`` in seconds.
+
+    A voice gets its decoder when it is first heard. When too many were heard, the one that has been
+    silent for longest makes room.
+
+    Args:
+        decoder: makes a decoder for a member, by number.
+        options: of every voice's playout.
+
+    Attributes:
+        refused: frames of voices beyond those that there is room for.
+    """
+
+    def __init__(self, decoder: Callable[[int], Decoder], options: PlayoutOptions) -> None:
+        self.refused = 0
+        self._decoder, self._options = decoder, options
+        self._voices: dict[int, _Voice] = {}
+        self._gains: dict[int, float] = {}
+        self._limiter = Limiter()
+        self._past: PlayoutStats | None = None
+
+    def put(self, member: int, frames: AudioFrames, now: float) -> None:
+        """Frames of a member have come."""
+        voice = self._voices.get(member)
+        if voice is None:
+            if len(self._voices) >= _VOICES and not self._make_room(now):
+                self.refused += len(frames.indices)
+                return
+            playout = Playout(self._decoder(member), self._options)
+            voice = self._voices[member] = _Voice(playout, now)
+        voice.heard_at = now
+        voice.playout.put(frames, now)
+
+    def pull(self, now: float, samples: int) -> Pcm:
+        """The next ``samples`` of sound, float32."""
+        mixed = np.zeros(samples, np.float32)
+        for member, voice in self._voices.items():
+            pcm = voice.playout.pull(now, samples)
+            gain = self._gains.get(member, 1.0)
+            if gain:
+                mixed += pcm if gain == 1.0 else gain * pcm
+        return self._limiter.push(mixed)
+
+    def remove(self, member: int) -> None:
+        """A member has gone; what was counted of it stays."""
+        voice = self._voices.pop(member, None)
+        if voice is not None:
+            self._past = _sum(self._past, voice.playout.stats())
+
+    def set_gain(self, member: int, gain: float) -> None:
+        """How loud a member is: 0 for not at all, 1 as it comes."""
+        self._gains[member] = gain
+
+    def talking(self, now: float) -> frozenset[int]:
+        """Who was heard just now."""
+        voices = list(self._voices.items())  # another thread may ask
+        return frozenset(m for m, voice in voices if now - voice.heard_at < _TALKS_S)
+
+    @property
+    def has_played(self) -> bool:
+        """Whether anybody was heard."""
+        return self._past is not None or any(v.playout.played for v in self._voices.values())
+
+    def stats(self, *, network_ms: float = 0.0, device_ms: float = 0.0) -> PlayoutStats:
+        """All voices together: counts are sums, delays those of the voice that is latest."""
+        total = self._past
+        for voice in self._voices.values():
+            here = voice.playout.stats(network_ms=network_ms, device_ms=device_ms)
+            total = _sum(total, here)
+        if total is None:
+            return Playout(_NoDecoder(), self._options).stats()
+        return total
+
+    def _make_room(self, now: float) -> bool:
+        oldest = min(self._voices, key=lambda each: self._voices[each].heard_at)
+        if now - self._voices[oldest].heard_at < _IDLE_S:
+            return False
+        self.remove(oldest)
+        return True
+
+
+class _NoDecoder:
+    """For the numbers of a room in which nobody has said anything."""
+
+    def push(self, indices: object) -> Pcm:
+        """Silence."""
+        return np.zeros(0, np.float32)
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+
+# Of these the worst voice counts; all other numbers are added up.
+_WORST = ("target_delay_ms", "actual_delay_ms", "jitter_ms")
+
+
+def _sum(first: PlayoutStats | None, second: PlayoutStats) -> PlayoutStats:
+    if first is None:
+        return second
+    values: dict[str, object] = {}
+    for each in fields(PlayoutStats):
+        a, b = getattr(first, each.name), getattr(second, each.name)
+        if isinstance(a, DelayParts):
+            values[each.name] = a if a.total_ms >= b.total_ms else b
+        elif each.name in _WORST:
+            values[each.name] = max(a, b)
+        elif each.name == "drift_ppm":
+            values[each.name] = b
+        elif each.name == "lead_in_samples":
+            known = [x for x in (a, b) if x is not None]
+            values[each.name] = min(known) if known else None
+        else:
+            values[each.name] = a + b
+    return replace(first, **values)  # type: ignore[arg-type]

@@ -1,0 +1,409 @@
+"""One member's stay in a room: sound, codec, and the relays that come and go, joined."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from q2d2_stream.audio import Sink, Source, VoiceProcessor
+from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.hang_up import unless_set
+from q2d2_stream.call.lag import LagMeter
+from q2d2_stream.call.load import LoadWatch
+from q2d2_stream.call.notices import PeerNotices
+from q2d2_stream.call.options import CallOptions
+from q2d2_stream.call.relay_client import RelayClient
+from q2d2_stream.call.room_connection import RoomConnection
+from q2d2_stream.call.room_receiver import RoomReceiver
+from q2d2_stream.call.sender import Sender
+from q2d2_stream.call.stats import CallState, CallStats
+from q2d2_stream.call.traffic import Traffic
+from q2d2_stream.engine import Codec
+from q2d2_stream.files.recorder import Recorder
+from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
+from q2d2_stream.rooms import (
+    MemberAudio,
+    MemberJoined,
+    MemberLeft,
+    MemberMuted,
+    MemberNamed,
+    MemberText,
+    Moved,
+    RoomClosed,
+    RoomEvent,
+    RoomLink,
+)
+from q2d2_stream.rooms.messages import RoomReason
+from q2d2_stream.transport.base import Wrap
+
+__all__ = ["RoomCall"]
+
+T = TypeVar("T")
+
+_VOICED_DB = -48.0  # of the microphone: louder is taken for voice where no detector runs
+_WATCH_S = 0.25
+_FULL = (RoomReason.FULL, RoomReason.LIMIT)
+
+
+class RoomCall:
+    """Holds a place in a room, until somebody here hangs up. As :class:`CallSession`.
+
+    Args:
+        codec: of what is sent, or several: the first is used, the others decode.
+        link: to the room.
+        source: what this side says; not started.
+        sink: where the others are heard; not started.
+        options: the user's wishes.
+        name: how the others shall call this side; may be empty.
+        processor: cleans the microphone, or None.
+        recorder: keeps both sides, or None.
+        notify: called with a sentence when something happens that a user should know.
+        begun_s: since when the user has been waiting for the first sound.
+        frames_per_message: the fewest frames per message.
+        wait_s: how long to try before the first connection.
+        return_s: how long to try after a connection broke.
+        ssl_context: for ``https://`` relays; None for the system's authorities.
+        wrap: puts something around every transport, such as a simulated network.
+
+    Raises what :class:`q2d2_stream.call.sender.Sender` does.
+    """
+
+    def __init__(
+        self,
+        codec: Codec | Sequence[Codec],
+        link: RoomLink,
+        source: Source,
+        sink: Sink,
+        options: CallOptions | None = None,
+        *,
+        name: str = "",
+        processor: VoiceProcessor | None = None,
+        recorder: Recorder | None = None,
+        notify: Callable[[str], None] | None = None,
+        begun_s: float | None = None,
+        frames_per_message: int = 3,
+        wait_s: float = 0.0,
+        return_s: float = 60.0,
+        ssl_context: ssl.SSLContext | None = None,
+        wrap: Wrap | None = None,
+    ) -> None:
+        options = options or CallOptions()
+        self._codecs = (codec,) if isinstance(codec, Codec) else tuple(codec)
+        self._source, self._sink, self._options = source, sink, options
+        self._notify = notify or (lambda sentence: None)
+        self._thread = CodecThread()
+        self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
+        self._receiver = RoomReceiver(sink, self._thread, options, processor, recorder)
+        self._client = RelayClient(
+            link,
+            Endpoint.of(self._codecs, frames_per_message=frames_per_message, dtx=options.dtx),
+            name,
+            self._is_voiced,
+            ssl_context=ssl_context,
+            wrap=wrap,
+        )
+        self._wait_s, self._return_s = wait_s, return_s
+        self._traffic, self._lag, self._load = Traffic(), LagMeter(), LoadWatch()
+        self._call = Call()
+        self._connection: RoomConnection | None = None
+        self._begun_s = begun_s
+        self._state = CallState.WAITING
+        self._names: dict[int, str] = {}
+        self._muted: set[int] = set()
+        self._notices = PeerNotices(self._notify, time.monotonic())
+        self._moved = asyncio.Event()
+        self._hang_up = asyncio.Event()
+        self.established = asyncio.Event()
+        self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
+
+    @property
+    def was_established(self) -> bool:
+        """Whether this side was in the room."""
+        return self._traffic.connections > 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight digits that are the same for all who hold the same link."""
+        return self._client.keys.fingerprint
+
+    @property
+    def members(self) -> dict[int, str]:
+        """The others by number, and what they call themselves."""
+        return dict(self._names)
+
+    @property
+    def talking(self) -> frozenset[int]:
+        """Numbers of those who were heard just now."""
+        return self._receiver.talking()
+
+    @property
+    def muted(self) -> bool:
+        """Whether this side's microphone is off."""
+        return self._sender.mute.on
+
+    def set_mute(self, muted: bool) -> None:
+        """Mute or unmute this side's microphone."""
+        self._sender.set_mute(muted)
+
+    def set_gain(self, member: int, gain: float) -> None:
+        """How loud a member is here: 0 for not at all, 1 as it comes."""
+        self._receiver.set_gain(member, gain)
+
+    def send_text(self, text: str) -> bool:
+        """Send a note of at most 1000 bytes to everybody; False when not in the room."""
+        return self._connection is not None and self._connection.send(Text(text))
+
+    def hang_up(self) -> None:
+        """Leave; :meth:`run` then returns, when what has arrived has been heard."""
+        if self._hang_up.is_set():
+            self._receiver.stop()
+        self._hang_up.set()
+
+    async def run(self) -> Closed:
+        """Stay in the room from the first connection until somebody here hangs up.
+
+        Returns why that ended, or why there was none. Raises DeviceError or InputError when the
+        source or the sink cannot be opened.
+        """
+        self._lag.start()
+        try:
+            async with self._source, self._sink:
+                return await self._run()
+        finally:
+            self._state = CallState.ENDED
+            self._lag.stop()
+            await asyncio.to_thread(self._thread.close)
+
+    def stats(self) -> CallStats:
+        """What is known now; as the peer stand the names of all others, those who talk first."""
+        now = time.monotonic()
+        traffic, near, far = self._traffic, self._sender, self._receiver
+        rtt_s, first_s = traffic.rtt_s, far.first_sound_s
+        waited = None if first_s is None or self._begun_s is None else first_s - self._begun_s
+        return CallStats(
+            state=self._state,
+            seconds=traffic.seconds,
+            first_sound_ms=None if waited is None else 1000 * waited,
+            peer=self._who(),
+            connections=traffic.connections,
+            path=traffic.path,
+            path_failures=0,
+            rate_kbps=near.rate_kbps,
+            frames_per_message=near.frames_per_message,
+            max_kbps=self._options.max_kbps,
+            steps_down=near.step,
+            sent=traffic.direction("sent"),
+            received=traffic.direction("received"),
+            rtt_ms=None if rtt_s is None else 1000 * rtt_s,
+            rtt_min_ms=None if traffic.rtt_min_s is None else 1000 * traffic.rtt_min_s,
+            unsent_frames=near.queued_frames,
+            dropped_frames=near.dropped_frames,
+            inbox_dropped=far.inbox_dropped,
+            muted=near.mute.on,
+            peer_muted=bool(self._names) and self._muted >= set(self._names),
+            notices_dropped=self._notices.dropped,
+            near_rms_db=near.meter.rms_db,
+            near_peak_db=near.meter.peak_db,
+            far_rms_db=far.meter.rms_db,
+            far_peak_db=far.meter.peak_db,
+            playout=far.stats,
+            peer_report=None,
+            counters=traffic.counters,
+            source=self._source.stats,
+            sink=self._sink.stats,
+            loop_lag_p99_ms=self._lag.quantile_ms(0.99),
+            loop_lag_max_ms=self._lag.worst_ms,
+            codec_share=self._load.share,
+            cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
+        )
+
+    def _who(self) -> str:
+        talking = self.talking
+        order = sorted(self._names, key=lambda each: (each not in talking, self._names[each]))
+        return ", ".join(f"{self._names[m]}{' (talks)' * (m in talking)}" for m in order)
+
+    def _is_voiced(self) -> bool:
+        return self._sender.meter.rms_db > _VOICED_DB
+
+    async def _run(self) -> Closed:
+        await self._thread.run(self._warm_up)
+        tasks = [asyncio.create_task(self._say())]
+        try:
+            opened = await self._unless_hung_up(self._client.open(self._call, self._wait_s))
+            if not isinstance(opened, RoomConnection):
+                return _closed(opened)
+            hear = asyncio.create_task(self._hear())
+            tasks += [hear, asyncio.create_task(self._watch())]
+            closed = await self._stay(opened)
+            self._traffic.stop()
+            self._state = CallState.ENDED
+            self._receiver.finish()
+            await hear  # what has arrived is heard to its end
+            return _closed(closed)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            for task in tasks:
+                task.cancel()
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception):
+                    raise result
+
+    def _warm_up(self) -> None:
+        """Run both models once: the first frame costs several times what the others do."""
+        for codec in self._codecs:
+            frame = codec.encoder().push(np.zeros(codec.config.hop, np.float32))
+            codec.decoder().push(frame)
+
+    async def _say(self) -> None:
+        try:
+            await self._sender.run()
+            if self._options.hangup_at_end:
+                await asyncio.sleep(self._options.linger_s)
+                self.hang_up()
+        except Exception:
+            self.hang_up()
+            raise
+
+    async def _hear(self) -> None:
+        try:
+            await self._receiver.run()
+        except Exception:
+            self.hang_up()
+            raise
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now = time.monotonic()
+            self._notices.tick(now)
+            least_s = self._traffic.rtt_min_s if self._traffic.rtt_s is not None else None
+            self._receiver.set_delays(
+                network_ms=500 * least_s if least_s is not None else 0.0,
+                source_ms=self._source.latency_ms,
+                sink_ms=self._sink.latency_ms,
+            )
+            if self._load.update(self._thread.busy_s, now):
+                self._notify("this machine is slower than real time: sound is lost")
+
+    async def _stay(self, connection: RoomConnection) -> RoomClosed:
+        while True:
+            self._attach(connection)
+            closed = await self._unless_hung_up(self._until_over(connection))
+            self._sender.detach()
+            self._connection = None
+            connection.close()
+            if self._hang_up.is_set() or not closed.may_retry:
+                return closed
+            self._state = CallState.RECONNECTING
+            if not self._moved.is_set():
+                self._notify(f"{closed.text}: trying again for {self._return_s:g} s")
+            self._moved.clear()
+            self._forget_members()
+            opened = await self._unless_hung_up(self._client.open(self._call, self._return_s))
+            if not isinstance(opened, RoomConnection):
+                return opened
+            connection = opened
+
+    async def _until_over(self, connection: RoomConnection) -> RoomClosed:
+        """Until the connection is closed, or the relay asks to go elsewhere."""
+        moved = asyncio.create_task(self._moved.wait())
+        try:
+            await asyncio.wait((connection.closed, moved), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            moved.cancel()
+        if connection.closed.done():
+            return connection.closed.result()
+        self._client.leave_relay()
+        return RoomClosed(None, "the relay is about to stop")
+
+    def _attach(self, connection: RoomConnection) -> None:
+        is_first = not self.was_established
+        if self._begun_s is None:
+            self._begun_s = time.monotonic()
+        self._connection = connection
+        self._state = CallState.TALKING
+        self._traffic.attach(connection)
+        self._sender.attach(connection, self._call)
+        connection.attach(self._on_event)
+        others = len(connection.admitted.result().others)
+        self.established.set()
+        people = {0: "nobody else is there", 1: "one other is there"}.get(
+            others, f"{others} others are there"
+        )
+        what = "in the room" if is_first else "back in the room"
+        self._notify(f"{what} {self.fingerprint}, encrypted end to end: {people}")
+
+    def _on_event(self, event: RoomEvent, now: float) -> None:
+        if isinstance(event, MemberAudio):
+            codec = self._codec_of(event.member)
+            if codec is not None:
+                self._receiver.put(event.member, codec, event.frames, now)
+        elif isinstance(event, Echo):
+            self._sender.on_echo(event, now)
+        elif isinstance(event, MemberJoined):
+            self._names.setdefault(event.member, "somebody")
+        elif isinstance(event, MemberNamed):
+            self._on_name(event)
+        elif isinstance(event, MemberLeft):
+            name = self._names.pop(event.member, None)
+            self._muted.discard(event.member)
+            self._receiver.remove(event.member)
+            if name is not None:
+                self._notify(f"{name} has left")
+        elif isinstance(event, MemberMuted):
+            (self._muted.add if event.muted else self._muted.discard)(event.member)
+        elif isinstance(event, MemberText):
+            self._notices.note(f"{self._names.get(event.member, 'somebody')}: {event.text}", now)
+        elif isinstance(event, Moved):
+            self._moved.set()
+
+    def _on_name(self, event: MemberNamed) -> None:
+        name = event.name or f"guest {event.member % 1000:03d}"
+        if self._names.get(event.member) == name:
+            return
+        self._names[event.member] = name
+        self._notify(
+            f"{name} is in the room"
+            if event.model is not None
+            else f"{name} is in the room, but cannot be heard: another model is in use there"
+        )
+
+    def _codec_of(self, member: int) -> Codec | None:
+        connection = self._connection
+        known = connection.session.members.get(member) if connection is not None else None
+        if known is None or known.model is None:
+            return None
+        wanted = known.model.model_hash
+        return next((codec for codec in self._codecs if codec.model_hash == wanted), None)
+
+    def _forget_members(self) -> None:
+        """They have other numbers on the next connection."""
+        for member in self._names:
+            self._receiver.remove(member)
+        self._names.clear()
+        self._muted.clear()
+
+    async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | RoomClosed:
+        """What ``awaitable`` gives, unless this side hangs up before."""
+        left = RoomClosed(None, "this side left the room", left=True)
+        return await unless_set(self._hang_up, awaitable, left)
+
+
+def _closed(closed: RoomClosed) -> Closed:
+    """As a call ends, so that commands say it with the same exit status."""
+    reason = Reason.LOST
+    if closed.left:
+        reason = Reason.ENDED
+    elif closed.reason in _FULL:
+        reason = Reason.BUSY
+    elif closed.reason is RoomReason.PROOF:
+        reason = Reason.SECRET
+    elif closed.reason is RoomReason.VERSION:
+        reason = Reason.VERSION
+    return Closed(reason, closed.text, by_peer=closed.reason is not None)

@@ -1,0 +1,205 @@
+"""Rooms from file to file: real relays, real codecs, a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from q2d2_stream.audio import NullSink, SilenceSource
+from q2d2_stream.audio.pcm import pcm_to_int16
+from q2d2_stream.call import CallOptions, RoomCall
+from q2d2_stream.files.file_sink import FileSink
+from q2d2_stream.files.file_source import FileSource
+from q2d2_stream.protocol import Closed, Reason
+from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
+from q2d2_stream.rooms import RoomLink
+from tests.labs.call import EXACT, codec, run, speech_file, until
+from tests.labs.relay import relay
+
+
+def stay(
+    link: RoomLink,
+    name: str,
+    said: Path | None = None,
+    heard: Path | None = None,
+    notes: list[str] | None = None,
+    **options: Any,
+) -> RoomCall:
+    """A place in a room; without files it says nothing and hears nothing."""
+    return RoomCall(
+        codec(),
+        link,
+        FileSource(said) if said is not None else SilenceSource(),
+        FileSink(heard) if heard is not None else NullSink(),
+        CallOptions(playout=EXACT, **options),
+        name=name,
+        notify=notes.append if notes is not None else None,
+    )
+
+
+@asynccontextmanager
+async def running(*calls: RoomCall) -> AsyncIterator[list[asyncio.Task[Closed]]]:
+    """All of them in the room; those that are there at the end leave."""
+    tasks = [asyncio.create_task(call.run()) for call in calls]
+    try:
+        for call in calls:
+            await until(call.established.is_set, "the room")
+        yield tasks
+    finally:
+        for call in calls:
+            call.hang_up()
+        await asyncio.gather(*tasks)
+
+
+def link_to(*relays: Relay) -> RoomLink:
+    return RoomLink.new(*(f"http://127.0.0.1:{each.port}" for each in relays))
+
+
+def offline(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the codec makes of a whole clip, with the frame that empties its look-ahead."""
+    padded = np.zeros(320 * (-(-len(pcm) // 320) + 1), np.float32)
+    padded[: len(pcm)] = pcm
+    return codec().decoder().push(codec().encoder().push(padded))
+
+
+def test_everybody_hears_one_voice_bit_for_bit(tmp_path: Path) -> None:
+    said = speech_file(tmp_path / "said.wav", 2.0)
+    wanted = np.frombuffer(pcm_to_int16(offline(said)), "<i2")
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            ears = [stay(link, name, None, tmp_path / f"{name}.wav") for name in ("Bob", "Cleo")]
+            async with running(*ears):
+                ann = stay(link, "Ann", tmp_path / "said.wav", hangup_at_end=True)
+                async with running(ann) as (task,):
+                    await until(lambda: ann.members.keys() and len(ann.members) == 2, "both")
+                    closed = await task
+                assert closed.reason is Reason.ENDED
+                await until(
+                    lambda: all(ear.stats().playout.played >= 151 for ear in ears), "all of it"
+                )
+        for ear in ears:
+            stats = ear.stats()
+            assert stats.playout.lost == stats.playout.concealed == 0
+
+    run(main())
+    for name in ("Bob", "Cleo"):
+        heard = soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0]
+        at = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(wanted)[0])
+        np.testing.assert_array_equal(heard[at : at + len(wanted)], wanted)
+
+
+def test_two_who_talk_at_once_are_both_heard(tmp_path: Path) -> None:
+    clips = {name: speech_file(tmp_path / f"{name}.wav", 2.0, clip) for name, clip in (
+        ("Ann", "kathleen_en_0"), ("Bob", "s2i_en_3"))}  # fmt: skip
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            ear = stay(link, "Ear", None, tmp_path / "heard.wav")
+            talkers = [stay(link, name, tmp_path / f"{name}.wav") for name in clips]
+            async with running(ear, *talkers):
+                await until(lambda: ear.stats().playout.played >= 2 * 150, "both")
+                assert sorted(ear.members.values()) == ["Ann", "Bob"]
+
+    run(main())
+    heard = soundfile.read(tmp_path / "heard.wav", dtype="float32")[0]
+    for said in clips.values():
+        wanted = offline(said)
+        score = np.correlate(heard, wanted[24_000:36_000], "valid").max()
+        assert score > 0.5 * np.square(wanted[24_000:36_000]).sum()
+
+
+def test_a_stay_goes_on_when_its_relay_dies(tmp_path: Path) -> None:
+    speech_file(tmp_path / "said.wav", 12.0)
+    notes: list[str] = []
+
+    async def main() -> None:
+        buses = [MemoryBus()]
+        buses.append(MemoryBus(buses[0]))
+        async with relay(buses[0]) as first, relay(buses[1]) as second:
+            link = link_to(first, second)
+            ear = stay(link, "Ear", notes=notes)
+            ann = stay(link, "Ann", tmp_path / "said.wav")
+            async with running(ear, ann):
+                await until(lambda: ear.stats().playout.played > 75, "Ann")
+                await first.close()
+                before = ear.stats().playout.played
+                await until(lambda: ear.stats().connections == ann.stats().connections == 2, "both")
+                await until(lambda: ear.stats().playout.played > before + 75, "Ann again")
+                assert ear.members == {next(iter(ear.members)): "Ann"}
+            assert second.people == 0
+
+    run(main())
+    assert any("trying again" in note for note in notes)
+    assert any("back in the room" in note for note in notes)
+
+
+def test_a_relay_that_stops_hands_everybody_on(tmp_path: Path) -> None:
+    speech_file(tmp_path / "said.wav", 12.0)
+
+    async def main() -> None:
+        buses = [MemoryBus()]
+        buses.append(MemoryBus(buses[0]))
+        async with relay(buses[0]) as first, relay(buses[1]) as second:
+            link = link_to(first, second)
+            ear, ann = stay(link, "Ear"), stay(link, "Ann", tmp_path / "said.wav")
+            async with running(ear, ann):
+                await until(lambda: ear.stats().playout.played > 75, "Ann")
+                await first.stop()
+                before = ear.stats().playout.played
+                await until(lambda: second.people == 2, "the move")
+                await until(lambda: ear.stats().playout.played > before + 75, "Ann again")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason", "words"),
+    [(RelayLimits(members=2), Reason.BUSY, "full"), (None, Reason.LOST, "cannot be reached")],
+)
+def test_why_there_is_no_room_is_said(
+    limits: RelayLimits | None, reason: Reason, words: str
+) -> None:
+    async def main() -> None:
+        async with relay(limits=limits) as it:
+            link = link_to(it)
+            if limits is None:
+                await it.close()
+                closed = await stay(link, "Ann").run()
+            else:
+                async with running(stay(link, "Ann"), stay(link, "Bob")):
+                    closed = await stay(link, "Cleo").run()
+            assert closed.reason is reason
+            assert words in closed.text
+
+    run(main())
+
+
+def test_notes_names_and_mutes_are_shown() -> None:
+    notes: list[str] = []
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            ann, bob = stay(link, "Ann", notes=notes), stay(link, "Bob")
+            async with running(ann, bob):
+                assert ann.fingerprint == bob.fingerprint
+                await until(lambda: "Bob" in ann.members.values(), "the name")
+                bob.set_mute(True)
+                await until(lambda: ann.stats().peer_muted, "the mute")
+                await until(lambda: bob.send_text("hello all"), "the note to go")
+                await until(lambda: "note: Bob: hello all" in notes, "the note")
+                assert ann.stats().peer == "Bob"
+            assert "Bob is in the room" in notes
+
+    run(main())
