@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -16,6 +17,9 @@ __all__ = ["Limiter", "Mixer"]
 _VOICES = 8  # decoders at once: twice what a relay forwards, for talkers who take turns
 _IDLE_S = 5.0  # after which a voice's decoder may be given to another
 _TALKS_S = 0.4
+_TALKS_POWER = 1e-5  # -50 dB of full scale
+# What a playout holds behind its buffer: the decoder's tail, a piece of a frame.
+_AFTER_FRAMES = 3
 _CEILING = 0.97
 _RELEASE = 0.02  # of the way back to full gain in each frame: half of it in half a second
 
@@ -40,10 +44,13 @@ class Limiter:
         return limited
 
 
+@dataclass
 class _Voice:
-    def __init__(self, playout: Playout, now: float) -> None:
-        self.playout = playout
-        self.heard_at = now
+    playout: Playout
+    heard_at: float
+    gain: float = 1.0
+    talked_at: float = -math.inf
+    after: int = 0  # pulls since its buffer ran empty
 
 
 class Mixer:
@@ -64,6 +71,7 @@ class Mixer:
         self.refused = 0
         self._decoder, self._options = decoder, options
         self._voices: dict[int, _Voice] = {}
+        self._leaving: list[_Voice] = []
         self._gains: dict[int, float] = {}
         self._limiter = Limiter()
         self._past: PlayoutStats | None = None
@@ -76,49 +84,65 @@ class Mixer:
                 self.refused += len(frames.indices)
                 return
             playout = Playout(self._decoder(member), self._options)
-            voice = self._voices[member] = _Voice(playout, now)
+            voice = _Voice(playout, now, self._gains.get(member, 1.0))
+            self._voices[member] = voice
         voice.heard_at = now
         voice.playout.put(frames, now)
 
     def pull(self, now: float, samples: int) -> Pcm:
         """The next ``samples`` of sound, float32."""
         mixed = np.zeros(samples, np.float32)
-        for member, voice in self._voices.items():
+        for voice in (*self._voices.values(), *self._leaving):
             pcm = voice.playout.pull(now, samples)
-            gain = self._gains.get(member, 1.0)
-            if gain:
-                mixed += pcm if gain == 1.0 else gain * pcm
+            if float(pcm @ pcm) > _TALKS_POWER * samples:
+                voice.talked_at = now
+            if voice.gain:
+                mixed += pcm if voice.gain == 1.0 else voice.gain * pcm
+        for voice in list(self._leaving):
+            voice.after = voice.after + 1 if voice.playout.is_empty else 0
+            if voice.after > _AFTER_FRAMES:
+                self._forget(voice)
         return self._limiter.push(mixed)
 
     def remove(self, member: int) -> None:
-        """A member has gone; what was counted of it stays."""
+        """A member has gone: what has come of it is heard to its end, and stays counted."""
+        self._gains.pop(member, None)
         voice = self._voices.pop(member, None)
         if voice is not None:
-            self._past = _sum(self._past, voice.playout.stats())
+            self._leaving.append(voice)
+            if len(self._leaving) > _VOICES:
+                self._forget(self._leaving[0])
 
     def set_gain(self, member: int, gain: float) -> None:
         """How loud a member is: 0 for not at all, 1 as it comes."""
         self._gains[member] = gain
+        if member in self._voices:
+            self._voices[member].gain = gain
 
     def talking(self, now: float) -> frozenset[int]:
-        """Who was heard just now."""
+        """Whose sound was louder than a quiet room just now."""
         voices = list(self._voices.items())  # another thread may ask
-        return frozenset(m for m, voice in voices if now - voice.heard_at < _TALKS_S)
+        return frozenset(m for m, voice in voices if now - voice.talked_at < _TALKS_S)
 
     @property
     def has_played(self) -> bool:
         """Whether anybody was heard."""
-        return self._past is not None or any(v.playout.played for v in self._voices.values())
+        voices = (*self._voices.values(), *self._leaving)
+        return self._past is not None or any(voice.playout.played for voice in voices)
 
     def stats(self, *, network_ms: float = 0.0, device_ms: float = 0.0) -> PlayoutStats:
         """All voices together: counts are sums, delays those of the voice that is latest."""
         total = self._past
-        for voice in self._voices.values():
+        for voice in (*self._voices.values(), *self._leaving):
             here = voice.playout.stats(network_ms=network_ms, device_ms=device_ms)
             total = _sum(total, here)
         if total is None:
             return Playout(_NoDecoder(), self._options).stats()
         return total
+
+    def _forget(self, voice: _Voice) -> None:
+        self._leaving.remove(voice)
+        self._past = _sum(self._past, voice.playout.stats())
 
     def _make_room(self, now: float) -> bool:
         oldest = min(self._voices, key=lambda each: self._voices[each].heard_at)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from q2d2_stream.netsim import LinkSpec, SimulatedLink
 from q2d2_stream.protocol.sealing import Stream, is_sealed
+from q2d2_stream.rooms import messages as room
 from q2d2_stream.transport.base import Transport, Wrap
 
 __all__ = ["SimulatedTransport", "simulated"]
@@ -18,8 +19,8 @@ class SimulatedTransport(Transport):
     """What comes out of ``inner`` is delayed, and its audio lost, as ``spec`` says.
 
     Only the incoming direction is simulated: each side hears the network that it asked for. The
-    handshake passes at once; pings, reports and the bye are delayed but not lost, as nothing in
-    a call sends them twice.
+    handshake, that of a call or of a room, passes at once; pings, reports and the bye are delayed
+    but not lost, as nothing in a call sends them twice.
 
     Args:
         inner: the real transport.
@@ -84,10 +85,10 @@ class SimulatedTransport(Transport):
 
     def _take(self, data: bytes) -> None:
         now = time.monotonic()
-        if not is_sealed(data):
+        if not is_sealed(data) and not room.is_after_handshake(data):
             self._ready.append(data)
             return
-        if Stream.of(data) is Stream.AUDIO:
+        if Stream.of(data) is Stream.AUDIO if is_sealed(data) else room.is_audio(data):
             self._loss.send(data, now)
             if not self._loss.receive(now):
                 return

@@ -371,6 +371,11 @@ class Playout:
         """Frames decoded as they were received."""
         return self._played
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame waits to be played, and nothing of the last one is to come."""
+        return not len(self._buffer) and not self._tail
+
     def progress(self) -> tuple[float, float, int]:
         """Target and actual delay in milliseconds and concealed frames: cheap, for a live plot."""
         return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._concealed

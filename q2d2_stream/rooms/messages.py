@@ -45,6 +45,8 @@ __all__ = [
     "Welcome",
     "decode",
     "encode",
+    "is_after_handshake",
+    "is_audio",
 ]
 
 ROOM_VERSION = 1
@@ -93,6 +95,16 @@ class RoomReason(IntEnum):
     def from_code(cls, code: int) -> RoomReason:
         """The reason of a received byte; codes of later versions read as OTHER."""
         return cls(code) if code in cls._value2member_map_ else cls.OTHER
+
+
+def is_after_handshake(data: bytes) -> bool:
+    """Whether a message of a room is of those that come once a member is in."""
+    return data[:1] >= bytes([RoomKind.JOINED])
+
+
+def is_audio(data: bytes) -> bool:
+    """Whether a message of a room carries sound."""
+    return data[:1] in (bytes([RoomKind.AUDIO]), bytes([RoomKind.VOICE]))
 
 
 @dataclass(frozen=True)

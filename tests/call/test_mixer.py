@@ -71,6 +71,7 @@ def test_whoever_is_silent_for_longest_makes_room() -> None:
     assert mixer.refused == 1
     mixer.put(8, frames(1), 7.5)
     assert mixer.refused == 1
+    mixer.pull(7.5, 320)
     assert mixer.talking(7.5) == {8}
 
 
@@ -81,6 +82,20 @@ def test_what_was_counted_of_those_who_left_stays() -> None:
     mixer.remove(1)
     assert mixer.stats().played == before > 0
     assert mixer.has_played
+    for _ in range(20):
+        mixer.pull(1.0, 320)
+    assert mixer.stats().played == before
+
+
+def test_what_has_come_of_one_who_left_is_heard() -> None:
+    mixer = Mixer(lambda member: Tone(0.1), PlayoutOptions(minimum_delay_ms=100))
+    for step in range(6):
+        mixer.put(1, frames(step), step / 75)
+    mixer.remove(1)
+    heard_after = [float(mixer.pull(0.1 + step / 75, 320).max()) for step in range(60)]
+    assert max(heard_after) == pytest.approx(0.1, abs=1e-3)
+    assert mixer.stats().played == 6
+    assert heard_after[-1] == 0.0  # nothing is left of it, not even its background
 
 
 @given(st.lists(st.floats(0, 8), min_size=1, max_size=30))

@@ -24,7 +24,7 @@ def heard(guest: Guest) -> list[int]:
 
 
 async def say(guest: Guest, sequence: int) -> None:
-    guest.session.send_audio(frames_of(sequence))
+    guest.session.send_audio(frames_of(sequence), 0.0)
     await guest.flush()
 
 

@@ -32,7 +32,7 @@ def heard(guest: Guest) -> list[int]:
 
 async def say(guest: Guest, first: int, messages: int = 1) -> None:
     for sequence in range(first, first + 3 * messages, 3):
-        guest.session.send_audio(frames_of(sequence))
+        guest.session.send_audio(frames_of(sequence), 0.0)
     await guest.flush()
 
 
@@ -115,7 +115,7 @@ def test_a_member_who_floods_harms_only_itself() -> None:
             for number in range(5_000):
                 await mallory.websocket.send(encode(Ping(number)))
             for sequence in range(0, 3_000, 3):
-                mallory.session.send_audio(frames_of(sequence))
+                mallory.session.send_audio(frames_of(sequence), 0.0)
                 await mallory.flush()
             started = time.monotonic()
             await say(ann, 0, 5)

@@ -57,7 +57,7 @@ def test_frames_reach_all_others_and_nobody_twice() -> None:
     ann, bob, eve = (relay.enter(name) for name in ("Ann", "Bob", "Eve"))
     relay.pump(0.5)
     for sequence in range(0, 30, 3):
-        assert ann.send_audio(frames_of(sequence))
+        assert ann.send_audio(frames_of(sequence), 0.0)
     relay.pump(0.6)
     for session in (bob, eve):
         heard = [e for e in relay.events[session.member] if isinstance(e, MemberAudio)]
@@ -73,13 +73,13 @@ def test_who_comes_late_hears_from_then_on() -> None:
     relay.pump(0.5)
     first = 40_000  # beyond what the counter's 14 bits tell
     for sequence in range(0, first, 800):
-        ann.send_audio(frames_of(sequence))
+        ann.send_audio(frames_of(sequence), 0.0)
         ann.data_to_send()
     for _ in range(20):
         bob.send(Text("hello"))
         relay.pump(0.6)
     late = relay.enter("Late", now=2.0)
-    ann.send_audio(frames_of(first))
+    ann.send_audio(frames_of(first), 0.0)
     relay.pump(2.1)
     (heard,) = [e for e in relay.events[late.member] if isinstance(e, MemberAudio)]
     assert (heard.frames.sequence, heard.frames.timestamp) == (first, first)
@@ -108,7 +108,7 @@ def test_another_model_is_named_and_not_heard() -> None:
     relay.pump(0.5)
     (named,) = [e for e in relay.events[ann.member] if isinstance(e, MemberNamed)]
     assert named.model is None
-    bob.send_audio(frames_of(0))
+    bob.send_audio(frames_of(0), 0.0)
     relay.pump(0.6)
     assert not any(isinstance(e, MemberAudio) for e in relay.events[ann.member])
     assert ann.counters.malformed == 1
@@ -118,7 +118,7 @@ def test_a_relay_can_neither_read_forge_nor_repeat() -> None:
     relay = MemoryRelay()
     ann, bob, eve = (relay.enter(name) for name in ("Ann", "Bob", "Eve"))
     relay.pump(0.5)
-    ann.send_audio(frames_of(0))
+    ann.send_audio(frames_of(0), 0.0)
     ann.send(Text("a secret of the two of us"))
     relay.pump(0.6)
     raw = relay.ears[bob.member].raw
@@ -142,7 +142,7 @@ def test_a_refusal_says_why() -> None:
     (closed,) = session.receive_data(encode(Refused(RoomReason.FULL, "the room is full")), 0.0)
     assert closed == RoomClosed(RoomReason.FULL, "the room is full")
     assert session.state is RoomState.CLOSED
-    assert not session.send_audio(frames_of(0))
+    assert not session.send_audio(frames_of(0), 0.0)
 
 
 def test_a_relay_of_another_version_is_named() -> None:
