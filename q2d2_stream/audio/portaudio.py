@@ -69,6 +69,9 @@ class PortAudio:
         A step that comes back later is the last one: sounddevice's library is another one by then,
         which would crash on a stream that it does not know.
         """
+        if self._stuck:  # PortAudio is not thread-safe: no call beside the one that hangs
+            self._abandoned.append(owner)
+            return
         given_up = threading.Event()
 
         def close() -> None:

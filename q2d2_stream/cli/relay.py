@@ -24,7 +24,7 @@ DESCRIPTION = (
 EPILOG = """\
 examples:
   q2d2 relay --tls-cert fullchain.pem --tls-key privkey.pem      # port 443 of this machine
-  q2d2 relay --listen 127.0.0.1:8080                             # behind a proxy that does TLS
+  q2d2 relay --listen 127.0.0.1:8080 --behind-proxy              # behind a proxy that does TLS
   q2d2 relay --listen 127.0.0.1:8080 --bus nats://nats:4222      # one of several
 
 """
@@ -53,6 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-address", type=int, default=64,
         help="people from one address; more where many sit behind one router (default: 64)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--behind-proxy", action="store_true",
+        help="addresses are those that a proxy puts last in X-Forwarded-For",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", type=int, metavar="PORT",
@@ -87,8 +91,14 @@ async def _relay(args: argparse.Namespace) -> None:
             f"relaying on {address} without TLS lets anybody on the way see who talks when: give "
             "--tls-cert, or listen on 127.0.0.1 behind a proxy"
         )
+    if args.behind_proxy and not address.is_loopback:
+        raise InputError(
+            f"--behind-proxy with --listen {address}: whoever calls there without the proxy could "
+            "claim any address; listen on 127.0.0.1"
+        )
     limits = RelayLimits(
         people=args.people, people_per_address=args.per_address,
+        behind_proxy=args.behind_proxy,
         rooms=args.rooms, members=args.members, speakers=args.speakers,
     )  # fmt: skip
     relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits)

@@ -19,6 +19,8 @@ class RelayLimits:
         strangers: connections that were not let into a room yet.
         people: members at once, in all rooms.
         people_per_address: members from one address: all who sit behind one router.
+        behind_proxy: an address is that which a proxy before this relay puts last in
+            ``X-Forwarded-For``. Without a proxy anybody could invent one.
         rooms: rooms at once.
         rooms_per_address: rooms that people from one address are in.
         members: people in a room, those of other relays too.
@@ -37,6 +39,7 @@ class RelayLimits:
     strangers: ConnectionLimits = field(default_factory=lambda: ConnectionLimits(strangers=256))
     people: int = 4096
     people_per_address: int = 64
+    behind_proxy: bool = False
     rooms: int = 1024
     rooms_per_address: int = 16
     members: int = 32

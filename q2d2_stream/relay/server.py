@@ -172,7 +172,7 @@ class Relay:
             try:
                 async with asyncio.timeout(self._limits.join_s):
                     join = await self._read_join(websocket)
-                room = self._find_room(join, challenge, _host(websocket))
+                room = self._find_room(join, challenge, self._address_of(websocket))
             except TimeoutError:
                 return
             except _NotAdmittedError as error:
@@ -191,6 +191,14 @@ class Relay:
         if not isinstance(message, Join):
             raise _NotAdmittedError(RoomReason.PROTOCOL, "expected to be asked to let you in")
         return message
+
+    def _address_of(self, websocket: LimitedConnection) -> str:
+        if self._limits.behind_proxy and websocket.request is not None:
+            forwarded = websocket.request.headers.get_all("X-Forwarded-For")
+            if forwarded:
+                return network_of(forwarded[-1].rpartition(",")[2].strip())
+        address = websocket.remote_address
+        return network_of(str(address[0])) if address else "unknown"
 
     def _find_room(self, join: Join, challenge: bytes, host: str) -> Room:
         """The room, made where it is the first of this relay; _NotAdmittedError otherwise."""
@@ -223,7 +231,7 @@ class Relay:
 
     async def _hold(self, websocket: LimitedConnection, room: Room, join: Join) -> None:
         """A member's stay in the room."""
-        room_id, place = join.room_id, (_host(websocket), join.room_id)
+        room_id, place = join.room_id, (self._address_of(websocket), join.room_id)
         member = MemberConnection(websocket, self._limits, time.monotonic())
         self._server.trust(websocket)
         is_first = room_id not in self.rooms
@@ -294,11 +302,6 @@ class _NotAdmittedError(Exception):
     def __init__(self, reason: RoomReason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
-
-
-def _host(websocket: LimitedConnection) -> str:
-    address = websocket.remote_address
-    return network_of(str(address[0])) if address else "unknown"
 
 
 def _binary(data: bytes | str) -> bytes:

@@ -55,9 +55,11 @@ class Guest:
         """Why it is over."""
         return next((e for e in self.events if isinstance(e, RoomClosed)), None)
 
-    async def enter(self, port: int) -> Guest:
+    async def enter(self, port: int, headers: dict[str, str] | None = None) -> Guest:
         """Go in, and wait until the relay has answered."""
-        self.websocket = await connect(f"ws://127.0.0.1:{port}/room", compression=None)
+        self.websocket = await connect(
+            f"ws://127.0.0.1:{port}/room", compression=None, additional_headers=headers
+        )
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._tick())]
         await until(
             lambda: self.closed or any(isinstance(e, Admitted) for e in self.events), "the relay"

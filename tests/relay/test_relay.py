@@ -207,3 +207,23 @@ def test_health_is_told_by_plain_http() -> None:
             assert "404" in await get(it.port, "/")
 
     run(main())
+
+
+@pytest.mark.parametrize("behind_proxy", [True, False])
+def test_behind_a_proxy_its_word_about_the_address_counts(behind_proxy: bool) -> None:
+    async def main() -> None:
+        limits = RelayLimits(people_per_address=1, behind_proxy=behind_proxy)
+        async with relay(limits=limits) as it:
+
+            async def enter(forwarded: str) -> RoomReason | None:
+                guest = Guest(LINK)
+                await guest.enter(it.port, {"X-Forwarded-For": forwarded})
+                return guest.closed.reason if guest.closed else None
+
+            assert await enter("192.0.2.1") is None
+            second = await enter("192.0.2.2")
+            again = await enter("192.0.2.9, 192.0.2.1")  # the last is the proxy's own word
+            assert again is RoomReason.LIMIT
+            assert second is (None if behind_proxy else RoomReason.LIMIT)
+
+    run(main())
