@@ -159,6 +159,9 @@ class _NoDecoder:
         """Silence."""
         return np.zeros(0, np.float32)
 
+    def seek(self, number: int) -> None:
+        """There is no frame."""
+
     def reset(self) -> None:
         """Nothing to forget."""
 

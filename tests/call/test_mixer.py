@@ -24,6 +24,9 @@ class Tone:
     def push(self, indices: object) -> Pcm:
         return np.full(320, self._level if indices is not None else 0.0, np.float32)
 
+    def seek(self, number: int) -> None:
+        """All frames sound alike."""
+
     def reset(self) -> None:
         """Nothing to forget."""
 
