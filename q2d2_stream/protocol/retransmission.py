@@ -5,13 +5,15 @@ from __future__ import annotations
 __all__ = ["Retransmission"]
 
 _BACKOFF = 1.5
+_LONGEST = 4  # times the first pause
 
 
 class Retransmission:
     """Remembers what was sent last, and what it answered.
 
     Args:
-        interval_s: seconds before the first repetition; the pauses grow by half each time.
+        interval_s: seconds before the first repetition; the pauses grow by half each time,
+            to four times the first.
     """
 
     def __init__(self, interval_s: float) -> None:
@@ -41,7 +43,7 @@ class Retransmission:
         """What is to be sent again now."""
         if self._due_at is None or now < self._due_at:
             return []
-        self._pause_s *= _BACKOFF
+        self._pause_s = min(self._pause_s * _BACKOFF, _LONGEST * self._interval_s)
         self._due_at = now + self._pause_s
         return self._last
 
