@@ -70,9 +70,9 @@ class ClosedLoop(nn.Module):
 
         Returns:
             Speech of all clips, ``(batch, frames - 1, 320)``, as late as ``frames``; and as
-            ``rate`` what the symbols' bits cost, a loss. For the log, by how much 40 levels were
-            off (``band_db``), are off still as sent (``left_db``), and how many symbols of a window
-            are not zero.
+            ``bits_cost`` what the symbols' bits cost, a loss. For the log, by how much 40 levels
+            were off (``band_db``), are off still as sent (``left_db``), and how many symbols of a
+            window are not zero.
         """
         sent = batch.rate == self.ladder[-1].index
         rows = int(sent.any(1).sum())
@@ -99,7 +99,7 @@ class ClosedLoop(nn.Module):
         bits = self.refinement.bits(error, coarser)
         counted = (active & sent[:rows] & ~lost).float()
         mean_bits = (bits * counted).sum() / (counted.sum() + 1e-8)
-        told["rate"] = _BIT_WEIGHT * rows / len(frames) * mean_bits
+        told["bits_cost"] = _BIT_WEIGHT * rows / len(frames) * mean_bits
         better = self.refinement.refine(self.net.decoder, got, known)
         return torch.cat([better, frames[rows:, :-1]]), told
 

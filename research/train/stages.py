@@ -197,7 +197,7 @@ class WaveStage(Stage):
         f0 = self.pitch(said.filters, batch.f0)
         got, wanted, errors = self.synthesize(batch, said.filters, f0, said)
         losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng) | said.source
-        losses["loss"] = losses["loss"] + source_loss(said.source) + errors.get("rate", 0.0)
+        losses["loss"] = losses["loss"] + source_loss(said.source) + errors.get("bits_cost", 0.0)
         return losses | errors
 
 
@@ -311,7 +311,7 @@ class AdversarialStage(WaveStage):
         f0 = self.pitch(filters, batch.f0)
         got, wanted, errors = self.synthesize(batch, heard, f0, said)
         losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng)
-        losses["loss"] = losses["loss"] + errors.get("rate", 0.0)
+        losses["loss"] = losses["loss"] + errors.get("bits_cost", 0.0)
         opinion, part = self.judge(got, wanted)
         losses |= opinion
         adversarial = (

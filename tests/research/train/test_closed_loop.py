@@ -143,8 +143,8 @@ def test_bits_are_a_loss_that_brings_levels_back(speech: NDArray[np.float32]) ->
         pcm, _ = net.decoder.synthesize(raised, batch.f0, said.state, said.state.blocks)
         assert stage.closed_loop is not None
         _, told = stage.closed_loop(batch, pcm.reshape(4, FRAMES, 320), said, stage.pitch)
-        (gradient,) = torch.autograd.grad(told["rate"], level)
-        rate[shift] = float(told["rate"].detach()), float(gradient)
+        (gradient,) = torch.autograd.grad(told["bits_cost"], level)
+        rate[shift] = float(told["bits_cost"].detach()), float(gradient)
     # an untrained network is too loud: louder costs more, and the gradient says so
     assert rate[0.0][0] < rate[0.5][0] < rate[1.0][0]
     assert all(gradient > 0 for _, gradient in rate.values())
