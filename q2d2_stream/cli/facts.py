@@ -22,7 +22,7 @@ def model_facts(codec: Codec) -> dict[str, str]:
         + (f" (coded {rate.coded_kbps:.2f})" if rate.coded_kbps is not None else "")
         for rate in codec.rates
     ]
-    return {
+    facts = {
         "model": f"{codec.model_id} ({codec.model_hash.hex()})",
         "training": str(info["training"]),
         "sound": f"{config.sample_rate} Hz mono, frames of {config.frame_ms:.1f} ms",
@@ -33,6 +33,24 @@ def model_facts(codec: Codec) -> dict[str, str]:
         "parameters": _sum(encoder / 1e6, decoder / 1e6, "M"),
         "multiply-adds": _sum(macs_encoder, macs_decoder, "M/s"),
     }
+    if config.refined_rate is not None:
+        facts["refinement"] = _refinement(config, macs_encoder, macs_decoder)
+    return facts
+
+
+def _refinement(config: CodecConfig, macs_encoder: float, macs_decoder: float) -> str:
+    """What the rate with refinement costs, as its sender decodes, too."""
+    from q2d2_stream.refinement import ErrorMeter, Refiner
+
+    rate = config.ladder[-1]
+    ends = ErrorMeter(config.sample_rate, config.hop), Refiner(config.sample_rate, config.hop)
+    meter, refiner = (end.macs_per_frame * config.frame_rate / 1e6 for end in ends)
+    latency_ms = 1000 * (config.hop + rate.lookahead) / config.sample_rate
+    return (
+        f"--rate {rate.name}: latency {latency_ms:.1f} ms, "
+        f"{macs_encoder + macs_decoder + meter:.2f} M/s to send, "
+        f"{macs_decoder + refiner:.2f} M/s to hear"
+    )
 
 
 def _sum(encoder: float, decoder: float, unit: str) -> str:

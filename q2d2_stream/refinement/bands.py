@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,17 @@ class Bands:
         ramp = np.sin(np.pi * np.arange(size) / size)
         self.window: Array = ramp.astype(np.float32)
         """Square root of a Hann window, ``(2 * hop,)``: before and after, halves add up to one."""
+
+    @property
+    def transform_macs(self) -> int:
+        """About how many multiply-adds a transform takes, either way: a fast one."""
+        size = len(self.window)
+        return round(size * math.log2(size))
+
+    @property
+    def product_macs(self) -> int:
+        """Multiply-adds from bins to bands, or back."""
+        return int(self._bank.size)
 
     def spectrum(self, samples: Array) -> NDArray[np.complex64]:
         """Samples of a window ``(2 * hop,)`` -> its spectrum ``(hop + 1,)``."""

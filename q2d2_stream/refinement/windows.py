@@ -35,6 +35,11 @@ class ErrorMeter:
     def __init__(self, sample_rate: int, hop: int) -> None:
         self._bands, self._hop = Bands(sample_rate, hop), hop
 
+    @property
+    def macs_per_frame(self) -> int:
+        """Multiply-adds of a step, the transform of the error included."""
+        return 2 * (self._bands.transform_macs + self._bands.product_macs) + BANDS**2
+
     def initial_state(self) -> MeterState:
         """The state before the first frame."""
         return MeterState(np.zeros(2 * self._hop, np.float32), np.zeros(self._hop, np.float32))
@@ -78,6 +83,11 @@ class Refiner:
         self._bands, self._hop, self._sharpening = Bands(sample_rate, hop), hop, sharpening
         self.fall: Array = np.square(self._bands.window[hop:])
         """What a window keeps of its second half where nothing is changed, ``(hop,)``."""
+
+    @property
+    def macs_per_frame(self) -> int:
+        """Multiply-adds of a step, the transform of the error included."""
+        return 2 * self._bands.transform_macs + self._bands.product_macs + BANDS**2
 
     def initial_state(self) -> RefinerState:
         """The state before the first frame."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the network of these tests is torch's")
 pytest.importorskip("onnx", reason="its metadata is the exporter's")
 
+from q2d2_stream.cli.facts import model_facts  # noqa: E402
 from q2d2_stream.engine import Codec  # noqa: E402
 from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import decoder as decoder_module  # noqa: E402
@@ -42,6 +45,15 @@ def level_error(got: np.ndarray, wanted: np.ndarray) -> float:
         for pcm in (got, wanted)
     )
     return float(np.sqrt(np.square(a - b)[b > b.max() - 4].mean()))
+
+
+def test_what_it_costs_is_told(codec: Codec) -> None:
+    told = model_facts(codec)["refinement"]
+    assert told.startswith("--rate 6: latency 40.0 ms, ")
+    send, hear = (float(number) for number in re.findall(r"([0-9.]+) M/s", told))
+    macs = [codec.info[f"macs_per_frame_{role}"] * 75e-6 for role in ("encoder", "decoder")]
+    assert sum(macs) < send < sum(macs) + 5
+    assert macs[1] < hear < macs[1] + 4
 
 
 def test_ladder_and_delay(codec: Codec) -> None:
