@@ -81,7 +81,7 @@ def _fit_refinement(
     for step in range(len(STEPS)):
         symbols = code.symbols(errors, step)
         count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
-        sizes.append(_slots(count.astype(np.float64), apart=True))
+        sizes.append(_frequencies(count.astype(np.float64), apart=True))
         if step == 0:
             bits = float((count * np.log2(TOTAL / sizes[0])).sum() / len(errors))
     spare = len(STEPS) - 1
@@ -132,7 +132,7 @@ def _fit_mode(last: Points, points: Points, config: CodecConfig, coordinates: Co
         for axis, symbols, symbol, where in alphabets:
             count = np.zeros((2 * highest[axis] + 1, symbols))
             np.add.at(count, (bins[where, axis], symbol[where]), 1.0)
-            table = _slots(count)
+            table = _frequencies(count)
             bits[axis] += (count * np.log2(TOTAL / table)).sum()
             sizes.append(table)
     for rate, pairs in enumerate(config.rates):
@@ -147,7 +147,7 @@ def _rounded(
     return np.rint(values).clip(limits.min, limits.max).astype(kind)
 
 
-def _slots(count: NDArray[np.float64], apart: bool = False) -> NDArray[np.uint16]:
+def _frequencies(count: NDArray[np.float64], apart: bool = False) -> NDArray[np.uint16]:
     """Counts ``(bins, symbols)`` to slots: rows of TOTAL, none 0. Bins learn from their neighbours
     unless they have nothing to do with each other."""
     smooth = count + _PRIOR

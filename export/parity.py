@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.graphs import DecoderGraph, EncoderGraph
-from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.model import Decoder
 from q2d2_stream.model.decoder import UNHEARD, Filters
 from q2d2_stream.model.net import CodecNet
@@ -83,7 +83,7 @@ def _is_tie(decoder: Decoder, filters: Filters) -> bool:
 class _Pair:
     """One graph in torch and in an engine, fed alike, each with its own state."""
 
-    def __init__(self, mine: EncoderGraph | DecoderGraph, theirs: Graph) -> None:
+    def __init__(self, mine: EncoderGraph | DecoderGraph, theirs: ModelRunner) -> None:
         self.mine, self.theirs = mine.eval(), theirs
         self.my_state = list(mine.example()[len(mine.input_names) :])
         self.their_state = theirs.initial_state()
@@ -108,7 +108,7 @@ class _Pair:
 
 
 @torch.no_grad()
-def compare(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 200) -> Parity:
+def compare(net: CodecNet, encoder: ModelRunner, decoder: ModelRunner, frames: int = 200) -> Parity:
     """Stream ``frames`` of real speech through both, at all rates and with lost frames.
 
     Every frame's pulses begin at torch's phase: it is a running sum of F0, so that where an

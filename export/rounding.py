@@ -12,7 +12,7 @@ from torch import Tensor
 
 from export.graphs import DecoderGraph
 from export.parity import SPEECH
-from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.model.net import CodecNet
 
 __all__ = ["Rounding", "measure_rounding"]
@@ -60,7 +60,9 @@ def _spectra(frames: list[NDArray[np.float32]]) -> NDArray[np.float64]:
 
 
 @torch.no_grad()
-def measure_rounding(net: CodecNet, encoder: Graph, decoder: Graph, frames: int = 300) -> Rounding:
+def measure_rounding(
+    net: CodecNet, encoder: ModelRunner, decoder: ModelRunner, frames: int = 300
+) -> Rounding:
     """Stream ``frames`` of real speech through both."""
     pcm, _ = soundfile.read(SPEECH, dtype="float32")
     config = net.config.codec

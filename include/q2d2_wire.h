@@ -162,31 +162,31 @@ typedef struct {
     float errors[2][2 * Q2D2_PAIRS];
 } q2d2_shaper;
 
-/* Indices of all pairs of the next frame's latent, which is told of those errors: what the
+/* Indices of all pairs of the next frame's latent, shaped by those errors: what the
  * encoder's side does in place of q2d2_nearest. The feedback is the model's 2 times 24 numbers
  * ("q2d2.feedback" in its metadata). What fails leaves the shaper as it was. */
-static inline int q2d2_snap(q2d2_shaper *shaper, const float *feedback, const float *latent,
+static inline int q2d2_quantize(q2d2_shaper *shaper, const float *feedback, const float *latent,
                             uint8_t *indices)
 {
-    float aimed[2 * Q2D2_PAIRS], point[2 * Q2D2_PAIRS];
+    float target[2 * Q2D2_PAIRS], point[2 * Q2D2_PAIRS];
     int n;
     for (n = 0; n < 2 * Q2D2_PAIRS; n++) {
-        const float reach = 0.5f * (float)(q2d2_levels(n / 2) - 1);
+        const float limit = 0.5f * (float)(q2d2_levels(n / 2) - 1);
         const double newest = (double)shaper->errors[0][n] * feedback[n];
         const double older = (double)shaper->errors[1][n] * feedback[2 * Q2D2_PAIRS + n];
-        const float wanted = (float)(latent[n] + (newest + older));
-        aimed[n] = wanted > reach ? reach : wanted < -reach ? -reach : wanted;
-        if (!isfinite(latent[n]) || !isfinite(wanted)) {
+        const float shaped = (float)(latent[n] + (newest + older));
+        target[n] = shaped > limit ? limit : shaped < -limit ? -limit : shaped;
+        if (!isfinite(latent[n]) || !isfinite(shaped)) {
             return Q2D2_BAD_ARGUMENT;
         }
     }
-    if (q2d2_nearest(aimed, Q2D2_PAIRS, indices) != Q2D2_OK ||
+    if (q2d2_nearest(target, Q2D2_PAIRS, indices) != Q2D2_OK ||
         q2d2_point(indices, Q2D2_PAIRS, false, point) != Q2D2_OK) {
         return Q2D2_BAD_ARGUMENT;
     }
     for (n = 0; n < 2 * Q2D2_PAIRS; n++) {
         shaper->errors[1][n] = shaper->errors[0][n];
-        shaper->errors[0][n] = aimed[n] - point[n];
+        shaper->errors[0][n] = target[n] - point[n];
     }
     return Q2D2_OK;
 }

@@ -1,4 +1,4 @@
-"""Two-dimensional grids: snap a pair of latents to the nearest point, and back from its index.
+"""Two-dimensional grids: quantize a pair of latents to the nearest point, and back from its index.
 
 Grid units are Euclidean and centred on zero; neighbouring points of a row are 1 apart.
 
@@ -212,8 +212,8 @@ class Lattice:
         best = (
             index[0] if len(index) == 1 else np.where(distance[1] < distance[0], index[1], index[0])
         )
-        snapped: NDArray[np.uint8] = best.astype(np.uint8)
-        return snapped.reshape(*x.shape[:-1], dims // 2)
+        quantized: NDArray[np.uint8] = best.astype(np.uint8)
+        return quantized.reshape(*x.shape[:-1], dims // 2)
 
     def point(self, index: ArrayLike) -> NDArray[np.float32]:
         """Grid points in grid units, float32 ``(..., 2 * p)``, for indices ``(..., p)``.

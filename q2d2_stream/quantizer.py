@@ -2,12 +2,12 @@
 
 Latents change slowly, and the decoder remembers: errors that alternate cancel in what is heard,
 errors that stay do not. So a part of the error of the last frames is added to a latent before it is
-snapped to its grid (error feedback, as in noise-shaping converters: Spang and Schultheiss, IRE
+quantized to its grid (error feedback, as in noise-shaping converters: Spang and Schultheiss, IRE
 Trans. CS-10, 1962). Only the sender does this; the bitstream and every decoder stay as they are.
 
     latent --(+)--- clamp ---+--- nearest point ---+--> index
               |              |                     |
-              +-- feedback --+<----- error = aimed - point
+              +-- feedback --+<----- error = target - point
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NoiseShaper:
 
     Each latent dimension hears of its own errors alone, so the first pairs do not depend on how
     many are sent. Sums are of float32 products, exact in float64, so that every machine and
-    ``q2d2_snap`` of ``include/q2d2_wire.h`` find the same indices.
+    ``q2d2_quantize`` of ``include/q2d2_wire.h`` find the same indices.
     """
 
     def __init__(self, lattice: Lattice, feedback: ArrayLike | None = None) -> None:
@@ -37,11 +37,11 @@ class NoiseShaper:
         Args:
             lattice: the grids of all pairs, D dimensions.
             feedback: share of the errors, one frame before and two, ``(LAGS, D)``. None for none:
-                every latent is snapped by itself.
+                every latent is quantized by itself.
 
         Raises ModelError for another shape, or what is not finite.
         """
-        self._lattice, self._reach = lattice, lattice.scale.astype(np.float32)
+        self._lattice, self._limit = lattice, lattice.scale.astype(np.float32)
         self._errors = np.zeros((LAGS, len(lattice.levels)))
         try:
             given = self._errors if feedback is None else feedback
@@ -58,7 +58,7 @@ class NoiseShaper:
         """Forget the past: the next frame is the first of a stream."""
         self._errors = np.zeros_like(self._errors)
 
-    def snap(self, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
+    def quantize(self, latent: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The next frame's indices.
 
         Args:
@@ -69,11 +69,11 @@ class NoiseShaper:
 
         Raises InputError for a latent that is not finite; the frame then counts for nothing.
         """
-        aimed = (latent + (self._errors * self._feedback).sum(0)).astype(np.float32)
-        if not np.isfinite(aimed).all():
+        target = (latent + (self._errors * self._feedback).sum(0)).astype(np.float32)
+        if not np.isfinite(target).all():
             raise InputError("the latent holds NaN, infinite or huge numbers, expected finite ones")
-        aimed = aimed.clip(-self._reach, self._reach)
-        indices = self._lattice.nearest(aimed)
+        target = target.clip(-self._limit, self._limit)
+        indices = self._lattice.nearest(target)
         self._errors[1:] = self._errors[:-1]
-        self._errors[0] = aimed - self._lattice.point(indices)
+        self._errors[0] = target - self._lattice.point(indices)
         return indices

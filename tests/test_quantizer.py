@@ -19,7 +19,7 @@ SIZE = (LAGS, 2 * CONFIG.pairs)
 
 def shaped(feedback: np.ndarray | None, latents: np.ndarray) -> np.ndarray:
     shaper = NoiseShaper(LATTICE, feedback)
-    return np.array([shaper.snap(latent) for latent in latents])
+    return np.array([shaper.quantize(latent) for latent in latents])
 
 
 def random_latents(seed: int, frames: int = 40, spread: float = 2.0) -> np.ndarray:
@@ -50,8 +50,8 @@ def test_errors_cannot_pile_up() -> None:
     far = np.full((300, SIZE[1]), 1e6, np.float32)
     shaper = NoiseShaper(LATTICE, np.full(SIZE, 0.5))
     for latent in far:
-        shaper.snap(latent)
-    there = LATTICE.point(shaper.snap(np.zeros(SIZE[1], np.float32)))
+        shaper.quantize(latent)
+    there = LATTICE.point(shaper.quantize(np.zeros(SIZE[1], np.float32)))
     assert np.abs(there).max() <= 1.0
 
 
@@ -68,21 +68,21 @@ def test_a_bad_latent_counts_for_nothing() -> None:
     latents = random_latents(5)
     shaper, untouched = NoiseShaper(LATTICE, feedback), NoiseShaper(LATTICE, feedback)
     for latent in latents[:20]:
-        shaper.snap(latent), untouched.snap(latent)
+        shaper.quantize(latent), untouched.quantize(latent)
     for bad in (np.nan, np.inf, -np.inf):
         with pytest.raises(InputError, match="finite"):
-            shaper.snap(np.where(np.arange(SIZE[1]) == 7, bad, latents[20]).astype(np.float32))
+            shaper.quantize(np.where(np.arange(SIZE[1]) == 7, bad, latents[20]).astype(np.float32))
     for latent in latents[20:]:
-        np.testing.assert_array_equal(shaper.snap(latent), untouched.snap(latent))
+        np.testing.assert_array_equal(shaper.quantize(latent), untouched.quantize(latent))
 
 
 def test_reset_begins_a_stream() -> None:
     latents, feedback = random_latents(6), np.full(SIZE, 0.4)
     shaper = NoiseShaper(LATTICE, feedback)
     for latent in latents:
-        shaper.snap(latent)
+        shaper.quantize(latent)
     shaper.reset()
-    again = np.array([shaper.snap(latent) for latent in latents])
+    again = np.array([shaper.quantize(latent) for latent in latents])
     np.testing.assert_array_equal(again, shaped(feedback, latents))
 
 

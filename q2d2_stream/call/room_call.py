@@ -60,7 +60,7 @@ class RoomCall:
         sink: where the others are heard; not started.
         options: the user's wishes.
         name: how the others shall call this side; may be empty.
-        processor: cleans the microphone, or None.
+        processor: cleans the microphone, and is closed at the end; or None.
         recorder: keeps both sides, or None.
         notify: called with a sentence when something happens that a user should know.
         begun_s: since when the user has been waiting for the first sound.
@@ -97,6 +97,7 @@ class RoomCall:
         self._source, self._sink, self._options = source, sink, options
         self._notify = notify or (lambda sentence: None)
         self._thread = CodecThread()
+        self._processor = processor
         self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
         self._receiver = RoomReceiver(sink, self._thread, options, processor, recorder)
         self._client = RelayClient(
@@ -178,6 +179,8 @@ class RoomCall:
             self._state = CallState.ENDED
             self._lag.stop()
             await asyncio.to_thread(self._thread.close)
+            if self._processor is not None:
+                await asyncio.to_thread(self._processor.close)
 
     def stats(self) -> CallStats:
         """What is known now; as the peer stand the names of all others, those who talk first."""

@@ -57,7 +57,7 @@ class CallSession:
         source: what this side says; not started.
         sink: where the peer is heard; not started.
         options: the user's wishes.
-        processor: cleans the microphone, or None.
+        processor: cleans the microphone, and is closed at the end; or None.
         recorder: keeps both sides, or None.
         notify: called with a sentence when something happens that a user should know.
         on_note: called with the text of a note from the peer; None: ``notify`` is.
@@ -92,6 +92,7 @@ class CallSession:
         self._options = options
         self._notify = notify or (lambda sentence: None)
         self._thread = CodecThread()
+        self._processor = processor
         self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
         self._receiver = Receiver(self._codecs[0], sink, self._thread, options, processor, recorder)
         self._traffic = Traffic()
@@ -148,6 +149,8 @@ class CallSession:
             self._state = CallState.ENDED
             self._lag.stop()
             await asyncio.to_thread(self._thread.close)
+            if self._processor is not None:
+                await asyncio.to_thread(self._processor.close)
 
     def stats(self) -> CallStats:
         """What is known now."""

@@ -131,7 +131,7 @@ def measure(
         indices = []
         for frame in message:
             latent = timed("encoder", lambda frame=frame: encoder.latents(frame))  # type: ignore[misc]
-            indices.append(timed("lattice", lambda latent=latent: encoder.snap(latent)))  # type: ignore[misc]
+            indices.append(timed("lattice", lambda latent=latent: encoder.quantize(latent)))  # type: ignore[misc]
         sent = np.concatenate(indices)
         packet = timed("packet", lambda: codec.packets.encode(sent), len(sent))
         received = timed("unpacket", lambda: codec.packets.decode(packet), len(sent))

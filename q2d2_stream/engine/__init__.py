@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from q2d2_stream.engine.codec import Codec, load_codec, load_codecs
-from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 
-__all__ = ["Codec", "Graph", "StreamDecoder", "StreamEncoder", "load_codec", "load_codecs"]
+__all__ = ["Codec", "ModelRunner", "StreamDecoder", "StreamEncoder", "load_codec", "load_codecs"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.errors import InputError
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Choice",
     "available",
     "choices",
-    "load_graph",
+    "load_runner",
     "model_file",
     "runnable",
 ]
@@ -66,7 +66,7 @@ def runnable(folder: Path, *roles: str) -> Iterator[Choice]:
             yield choice
 
 
-def load_graph(folder: Path, role: str, choice: Choice) -> Graph:
+def load_runner(folder: Path, role: str, choice: Choice) -> ModelRunner:
     """The graph of a role; raises ModelError or MissingExtra."""
     path = model_file(folder, role, choice)
     if choice[0] == "onnx":

@@ -16,11 +16,11 @@ from q2d2_stream.engine.choice import (
     Choice,
     available,
     choices,
-    load_graph,
+    load_runner,
     model_file,
     runnable,
 )
-from q2d2_stream.engine.runner import Graph
+from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.engine.sender_loop import SenderLoop
 from q2d2_stream.engine.stream import StreamDecoder, StreamEncoder
 from q2d2_stream.entropy import IndexCoder, Tables
@@ -66,17 +66,17 @@ class Codec:
 
     def __init__(
         self,
-        load_graph: Callable[[str], Graph],
+        load_runner: Callable[[str], ModelRunner],
         engine: str = "other",
         precision: str = "fp32",
         tables: Path | None = None,
         has_denoiser: bool = False,
     ) -> None:
-        """``load_graph`` loads the graph of a role, "encoder", "denoiser" or "decoder"; the first
+        """``load_runner`` loads the graph of a role, "encoder", "denoiser" or "decoder"; the first
         two only when they are needed, and so with ``tables``, the file of entropy tables."""
         self._tables, self.has_denoiser = tables, has_denoiser
-        self._load_graph, self.engine, self.precision = load_graph, engine, precision
-        metadata = self._decoder_graph.metadata
+        self._load_graph, self.engine, self.precision = load_runner, engine, precision
+        metadata = self._decoder_runner.metadata
         self.config = CodecConfig.from_json(metadata["q2d2.codec"])
         self.model_id: str = metadata["q2d2.model_id"]
         self.model_hash = bytes.fromhex(metadata["q2d2.model_hash"])
@@ -95,18 +95,18 @@ class Codec:
         return NoiseShaper(self._lattice, self._feedback)
 
     @cached_property
-    def _decoder_graph(self) -> Graph:
+    def _decoder_runner(self) -> ModelRunner:
         return _checked(self._load_graph("decoder"), "decoder")
 
     @cached_property
-    def _encoder_graph(self) -> Graph:
+    def _encoder_runner(self) -> ModelRunner:
         return self._load_encoder("encoder")
 
     @cached_property
-    def _denoiser_graph(self) -> Graph:
+    def _denoiser_runner(self) -> ModelRunner:
         return self._load_encoder("denoiser")
 
-    def _load_encoder(self, role: str) -> Graph:
+    def _load_encoder(self, role: str) -> ModelRunner:
         graph = _checked(self._load_graph(role), role)
         other = graph.metadata["q2d2.model_id"]
         if other != self.model_id:
@@ -143,7 +143,7 @@ class Codec:
     def denoiser_hash(self) -> str:
         """Tells one denoiser from another, which ``model_hash`` does not; empty where its file does
         not say. Raises ModelError when the folder of models has no denoiser."""
-        return self._denoiser_graph.metadata.get("q2d2.denoiser_hash", "")
+        return self._denoiser_runner.metadata.get("q2d2.denoiser_hash", "")
 
     @cached_property
     def packets(self) -> PacketCoder:
@@ -202,10 +202,10 @@ class Codec:
             )
             bitrate = self.config.index_to_rate(rate)
         wanted = self.config.find_rate(bitrate)
-        graph = self._denoiser_graph if denoise else self._encoder_graph
+        graph = self._denoiser_runner if denoise else self._encoder_runner
         refinement = None
         if self.refinement_code is not None:
-            loop = SenderLoop(self._decoder_graph, self.config, self._lattice)
+            loop = SenderLoop(self._decoder_runner, self.config, self._lattice)
             refinement = self.refinement_code, loop
         encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets, refinement)
         encoder.rate = wanted
@@ -215,7 +215,7 @@ class Codec:
         """A new decoder; with ``late`` its output is as late as that of the rate with refinement
         from the start on, so that no change of rate will ever change the delay."""
         return StreamDecoder(
-            self._decoder_graph,
+            self._decoder_runner,
             self.config,
             self._lattice,
             self.packets,
@@ -241,7 +241,7 @@ def _gains(text: str | None, rates: int) -> list[float]:
     return gains
 
 
-def _checked(graph: Graph, role: str) -> Graph:
+def _checked(graph: ModelRunner, role: str) -> ModelRunner:
     found = graph.metadata.get("q2d2.format"), graph.metadata.get("q2d2.role")
     if found != (MODEL_FORMAT, role):
         raise ModelError(
@@ -251,8 +251,8 @@ def _checked(graph: Graph, role: str) -> Graph:
     return graph
 
 
-def _load_role(folder: Path, choices: Mapping[str, Choice], role: str) -> Graph:
-    return load_graph(folder, role, choices[role])
+def _load_role(folder: Path, choices: Mapping[str, Choice], role: str) -> ModelRunner:
+    return load_runner(folder, role, choices[role])
 
 
 def load_codec(

@@ -87,7 +87,7 @@ class LitertRunner:
         return self._zeros
 
     def step(self, inputs: tuple[Array, ...], state: State) -> tuple[Array, State]:
-        """Run one frame; see :class:`q2d2_stream.engine.runner.Graph`."""
+        """Run one frame; see :class:`q2d2_stream.engine.runner.ModelRunner`."""
         interpreter = self._interpreter
         with self._lock:
             for index, value in zip(self._inputs, (*inputs, *state), strict=True):

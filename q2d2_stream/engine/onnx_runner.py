@@ -58,7 +58,7 @@ class OnnxRunner:
         return self._zeros
 
     def step(self, inputs: tuple[Array, ...], state: State) -> tuple[Array, State]:
-        """Run one frame; see :class:`q2d2_stream.engine.runner.Graph`."""
+        """Run one frame; see :class:`q2d2_stream.engine.runner.ModelRunner`."""
         feeds = dict(zip(self._names, (*inputs, *state), strict=True))
         output, *after = self._session.run(None, feeds)
         return output, tuple(after)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.engine.runner import Array, Graph, State
+from q2d2_stream.engine.runner import Array, ModelRunner, State
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.refinement.noise import noise_state
 
@@ -40,7 +40,9 @@ class DecoderInputs:
         points[:, 0, 0, : normalised.shape[1]] = normalised
         return points
 
-    def step(self, graph: Graph, points: Array, flag: int, state: State) -> tuple[Array, State]:
+    def step(
+        self, graph: ModelRunner, points: Array, flag: int, state: State
+    ) -> tuple[Array, State]:
         """Run one frame: its samples ``(320,)``, not yet at their level, and the state after."""
         pcm, state = graph.step((points, self._flags[flag]), state)
         return pcm[0], state
@@ -51,7 +53,7 @@ class DecoderInputs:
         noise = noise_state(PRIMING_FRAMES + number, state[_NOISE].shape[-1])
         return (*state[:_NOISE], noise, *state[_NOISE + 1 :])
 
-    def primed(self, graph: Graph, rate: int) -> State:
+    def primed(self, graph: ModelRunner, rate: int) -> State:
         """The state before the first frame of a stream.
 
         No sound leads to the network's zero state, and from it anything but the encoder's own

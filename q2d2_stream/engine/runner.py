@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Graph", "State"]
+__all__ = ["Array", "ModelRunner", "State"]
 
 Array = NDArray[np.float32]
 State = tuple[Array, ...]
 
 
-class Graph(Protocol):
+class ModelRunner(Protocol):
     """A network of one frame per step. Every initial state is all zeros."""
 
     @property

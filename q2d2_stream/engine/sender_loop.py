@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from q2d2_stream.config import CodecConfig, Rate
 from q2d2_stream.engine.points import DecoderInputs
-from q2d2_stream.engine.runner import Array, Graph
+from q2d2_stream.engine.runner import Array, ModelRunner
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.refinement import ErrorMeter
 
@@ -27,7 +27,7 @@ _MEMORY_FRAMES = 48
 class SenderLoop:
     """Tells by how much what a receiver decodes is off; one per stream."""
 
-    def __init__(self, graph: Graph, config: CodecConfig, lattice: Lattice) -> None:
+    def __init__(self, graph: ModelRunner, config: CodecConfig, lattice: Lattice) -> None:
         self._graph, self._inputs = graph, DecoderInputs(config, lattice)
         self._meter = ErrorMeter(config.sample_rate, config.hop)
         self.reset()

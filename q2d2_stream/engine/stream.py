@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from q2d2_stream.config import REFINEMENT_LIMIT_BITS, REFINEMENT_SYMBOLS, CodecConfig, Rate
 from q2d2_stream.engine.points import DecoderInputs
-from q2d2_stream.engine.runner import Array, Graph
+from q2d2_stream.engine.runner import Array, ModelRunner
 from q2d2_stream.engine.sender_loop import SenderLoop
 from q2d2_stream.engine.start_offset import StartOffset
 from q2d2_stream.errors import InputError
@@ -52,7 +52,7 @@ class StreamEncoder:
     Args:
         graph: the encoder's.
         config: of the model.
-        shaper: snaps latents to their grids.
+        shaper: quantizes latents to their grids.
         packets: what encodes packets.
         refinement: how errors are sent, and the loop that finds them, of a model with refinement.
 
@@ -65,7 +65,7 @@ class StreamEncoder:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: ModelRunner,
         config: CodecConfig,
         shaper: NoiseShaper,
         packets: PacketCoder,
@@ -168,7 +168,7 @@ class StreamEncoder:
         """
         check_frames(pcm, self._config.hop)
         pcm = self._offset.remove(pcm, self._config.hop)
-        indices = self.snap(self._latents(pcm))
+        indices = self.quantize(self._latents(pcm))
         errors: list[Array] = []
         if self._refinement is not None:
             loop = self._refinement[1]
@@ -209,11 +209,11 @@ class StreamEncoder:
             latents[n], self._state = self._graph.step((frame,), self._state)
         return latents
 
-    def snap(self, latents: Array) -> NDArray[np.uint8]:
+    def quantize(self, latents: Array) -> NDArray[np.uint8]:
         """The other half: latents ``(n, 24)`` -> indices ``(n, pairs)``."""
         indices = np.empty((len(latents), self._config.pairs), np.uint8)
         for n, latent in enumerate(latents):
-            indices[n] = self._shaper.snap(latent)
+            indices[n] = self._shaper.quantize(latent)
         return indices[:, : self._rate.pairs]
 
 
@@ -246,7 +246,7 @@ class StreamDecoder:
 
     def __init__(
         self,
-        graph: Graph,
+        graph: ModelRunner,
         config: CodecConfig,
         lattice: Lattice,
         packets: PacketCoder,

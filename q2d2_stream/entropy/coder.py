@@ -81,19 +81,20 @@ class Decoder:
         self._offset = int.from_bytes(self._padded[:4], "big")  # of the number from low
         self._width = _ALL
 
-    def take(self, edges: Sequence[int]) -> int:
+    def take(self, cdf: Sequence[int]) -> int:
         """The next symbol.
 
         Args:
-            edges: the first slot of every symbol and, last, TOTAL: from 0, strictly ascending.
+            cdf: cumulative frequencies: the first slot of every symbol and, last, TOTAL; from 0,
+                strictly ascending.
 
         Returns:
-            A number from 0 to below ``len(edges) - 1``, whatever the bytes.
+            A number from 0 to below ``len(cdf) - 1``, whatever the bytes.
         """
         width, offset = self._width, self._offset
         slot = width >> BITS
-        symbol = bisect_right(edges, offset // slot, 1, len(edges) - 1) - 1
-        start, end = edges[symbol], edges[symbol + 1]
+        symbol = bisect_right(cdf, offset // slot, 1, len(cdf) - 1) - 1
+        start, end = cdf[symbol], cdf[symbol + 1]
         offset -= slot * start
         width = slot * (end - start) if end < TOTAL else width - slot * start
         while width < _NARROW:

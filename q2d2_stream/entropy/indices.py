@@ -139,7 +139,7 @@ class _Predictor:
         dims = len(mode.bias)
         self._within: list[list[int]] = [mode.within[k, :k].tolist() for k in range(dims)]
         self._last_bin = [2 * highest for highest in coordinates.highest]
-        self._tables: list[list[tuple[int, ...]]] = [_edges(sizes) for sizes in mode.sizes]
+        self._tables: list[list[tuple[int, ...]]] = [_cdf(sizes) for sizes in mode.sizes]
 
     def put(self, symbols: list[tuple[int, int]], last: list[list[int]], point: list[int]) -> None:
         """Append first slot and slots of all coordinates of ``point``, which follows ``last``, the
@@ -148,11 +148,11 @@ class _Predictor:
         for k in range(0, len(point), 2):
             x, y = point[k], point[k + 1]
             alphabet = k // 2 * (1 + cosets)
-            edges = self._edges(alphabet, k, sums, point)
-            symbols.append((edges[x], edges[x + 1] - edges[x]))
-            edges = self._edges(alphabet + 1 + x % cosets, k + 1, sums, point)
-            start = edges[y // cosets]
-            symbols.append((start, edges[y // cosets + 1] - start))
+            cdf = self._cdf(alphabet, k, sums, point)
+            symbols.append((cdf[x], cdf[x + 1] - cdf[x]))
+            cdf = self._cdf(alphabet + 1 + x % cosets, k + 1, sums, point)
+            start = cdf[y // cosets]
+            symbols.append((start, cdf[y // cosets + 1] - start))
 
     def take(
         self, decoder: Decoder, last: list[list[int]], dims: int
@@ -163,10 +163,10 @@ class _Predictor:
         point: list[int] = []
         for k in range(0, dims, 2):
             alphabet = k // 2 * (1 + cosets)
-            x = decoder.take(self._edges(alphabet, k, sums, point))
+            x = decoder.take(self._cdf(alphabet, k, sums, point))
             point.append(x)
             coset = x % cosets
-            y = decoder.take(self._edges(alphabet + 1 + coset, k + 1, sums, point))
+            y = decoder.take(self._cdf(alphabet + 1 + coset, k + 1, sums, point))
             point.append(cosets * y + coset)
             indices.append(self._coordinates.index[k // 2][x][y])
         return indices, point
@@ -179,7 +179,7 @@ class _Predictor:
         said: list[int] = sums.tolist()
         return said
 
-    def _edges(self, alphabet: int, k: int, sums: list[int], point: list[int]) -> tuple[int, ...]:
+    def _cdf(self, alphabet: int, k: int, sums: list[int], point: list[int]) -> tuple[int, ...]:
         """The row of coordinate ``k``; of ``point`` only the coordinates before it are used."""
         bin_: int = (sums[k] + sum(map(mul, self._within[k], point))) >> SHIFT
         row = min(max(bin_, 0), self._last_bin[k])
@@ -190,8 +190,8 @@ class _RefinementCoder:
     """Steps and symbols, each from a table of its own."""
 
     def __init__(self, tables: RefinementTables) -> None:
-        self._steps = _edges(tables.steps)[0]
-        rows = _edges(tables.sizes)
+        self._steps = _cdf(tables.steps)[0]
+        rows = _cdf(tables.sizes)
         self._symbols = [rows[at : at + BANDS] for at in range(0, len(rows), BANDS)]
         self._step_bits = np.log2(TOTAL / tables.steps[0])
         self._bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
@@ -209,19 +209,19 @@ class _RefinementCoder:
                 f"refinement of step {step} and symbols up to {max(components)} came, expected "
                 f"below {len(STEPS)} and {SYMBOLS}"
             )
-        for edges, symbol in zip(
+        for cdf, symbol in zip(
             [self._steps, *self._symbols[step]], [step, *components], strict=True
         ):
-            symbols.append((edges[symbol], edges[symbol + 1] - edges[symbol]))
+            symbols.append((cdf[symbol], cdf[symbol + 1] - cdf[symbol]))
 
     def take(self, decoder: Decoder) -> list[int]:
         """The next step and its symbols."""
         step = decoder.take(self._steps)
-        return [step, *(decoder.take(edges) for edges in self._symbols[step])]
+        return [step, *(decoder.take(cdf) for cdf in self._symbols[step])]
 
 
-def _edges(sizes: NDArray[np.uint16]) -> list[tuple[int, ...]]:
+def _cdf(sizes: NDArray[np.uint16]) -> list[tuple[int, ...]]:
     """First slots of every row's symbols, and TOTAL."""
-    edges = np.zeros((sizes.shape[0], sizes.shape[1] + 1), np.int64)
-    np.cumsum(sizes, axis=1, out=edges[:, 1:])
-    return [tuple(row) for row in edges.tolist()]
+    cdf = np.zeros((sizes.shape[0], sizes.shape[1] + 1), np.int64)
+    np.cumsum(sizes, axis=1, out=cdf[:, 1:])
+    return [tuple(row) for row in cdf.tolist()]

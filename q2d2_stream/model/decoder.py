@@ -152,9 +152,9 @@ class Decoder(nn.Module):
         gain = torch.exp(filters.harmonic) * torch.sigmoid(filters.voicing)[..., None]
         cos, sin = gain * torch.cos(filters.angle), gain * torch.sin(filters.angle)
         # sqrt(hop): the pulse train's own mean magnitude, so that both gains mean the same
-        hiss = torch.exp(filters.noise) * math.sqrt(self.hop)
-        out_re = re * cos - im * sin + hiss * torch.cos(angle)
-        out_im = re * sin + im * cos + hiss * torch.sin(angle)
+        noise_gain = torch.exp(filters.noise) * math.sqrt(self.hop)
+        out_re = re * cos - im * sin + noise_gain * torch.cos(angle)
+        out_im = re * sin + im * cos + noise_gain * torch.sin(angle)
         windows = self.inverse(out_re, out_im) * self.window
         first, second = windows[..., : self.hop], windows[..., self.hop :]
         pcm = first + torch.cat([state.tail[:, None], second[:, :-1]], dim=1)

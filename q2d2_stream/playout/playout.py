@@ -40,7 +40,7 @@ from q2d2_stream.playout.options import PlayoutOptions
 from q2d2_stream.playout.output import Output
 from q2d2_stream.playout.stats import DelayHistogram, DelayParts, PlayoutStats
 from q2d2_stream.playout.stretch import BLOCK_SAMPLES, accelerate, expand
-from q2d2_stream.playout.stretch_control import Steering
+from q2d2_stream.playout.stretch_control import StretchController
 
 __all__ = ["Decoder", "Playout"]
 
@@ -112,7 +112,7 @@ class Playout:
         self._gain = 1.0 if self._fresh else 0.0  # of the decoder; the rest is comfort noise
         self._gap = 0  # concealed frames in a row
         self._waited = 0  # of which while the buffer was empty
-        self._steering = Steering()
+        self._stretch_control = StretchController()
         self._actual_s = 0.0
 
     def reset(self) -> None:
@@ -237,7 +237,7 @@ class Playout:
         self._playing = False
         self._tail = tail
         self._gap = self._waited = 0
-        self._steering.stop()
+        self._stretch_control.stop()
 
     def _resume(self, time: float) -> bool:
         """Begins to play if it is time; otherwise emits a piece of the pause."""
@@ -340,7 +340,7 @@ class Playout:
     def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
         """``pcm``, a period shorter or longer if the delay has left its band."""
         target = self.target_delay_s
-        direction = self._steering.direction(self._actual_s - target, target, FRAME_SAMPLES)
+        direction = self._stretch_control.direction(self._actual_s - target, target, FRAME_SAMPLES)
         if not direction:
             return pcm
         before = len(pcm)
@@ -361,7 +361,7 @@ class Playout:
             before = len(both)
             after = accelerate(both, quiet=quiet)
             self._accelerated += before - len(after)
-        self._steering.spliced(abs(len(after) - before), quiet=quiet)
+        self._stretch_control.stretched(abs(len(after) - before), quiet=quiet)
         return after
 
     # -- report ---------------------------------------------------------------------------------

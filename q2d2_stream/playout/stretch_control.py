@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Steering"]
+__all__ = ["StretchController"]
 
 # The delay may leave its target by this much before it is corrected (hysteresis): wider above,
 # where it costs some delay, than below, where it costs frames.
@@ -12,7 +12,7 @@ _STRETCH_SHARE = 0.15  # of speech that may be left out or repeated
 _STRETCH_SHARE_QUIET = 0.5
 
 
-class Steering:
+class StretchController:
     """Steers the delay of one stream to its target; told of every frame and of every splice."""
 
     def __init__(self) -> None:
@@ -40,6 +40,6 @@ class Steering:
         self._hold_samples = max(0, self._hold_samples - samples)
         return 0 if self._hold_samples else self._direction
 
-    def spliced(self, samples: int, *, quiet: bool) -> None:
+    def stretched(self, samples: int, *, quiet: bool) -> None:
         """So many samples were left out or repeated, of background only if ``quiet``."""
         self._hold_samples = int(samples / (_STRETCH_SHARE_QUIET if quiet else _STRETCH_SHARE))

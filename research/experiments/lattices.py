@@ -6,8 +6,8 @@
 For every seed, one small stage 0 (encoder, lattice, small head; see ``LatentStage``) per lattice is
 trained from the same weights on the same clips, flags and number of steps, so that the lattice is
 all that differs. Held-out clips then give the losses of stage 0 at each rate, nothing lost, and the
-entropy of the indices. "no grid" is the loss of the same network when its latents are not snapped:
-the gap to "loss" is roughly all that the grid costs. The last table has the paired differences to
+entropy of the indices. "no grid" is the loss of the same network with its latents as they are: the
+gap to "loss" is roughly all that the grid costs. The last table has the paired differences to
 rhombic with their standard deviation over the seeds.
 
 Levels are chosen so that bits per frame agree within 0.1 at every rate. The first table says what

@@ -212,10 +212,12 @@ def augment(
         elif kind < 0.43 and noisy:
             level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 40)) / 20)
             if noise is not None and rng.random() < 0.6:
-                hiss = draw_clips(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
+                interference = draw_clips(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
             else:
-                hiss = coloured_noise(pcm.shape[1], rng, sample_rate)
-            pcm[row] += hiss.to(pcm.device) * (level / (hiss.square().mean().sqrt() + 1e-4))
+                interference = coloured_noise(pcm.shape[1], rng, sample_rate)
+            pcm[row] += interference.to(pcm.device) * (
+                level / (interference.square().mean().sqrt() + 1e-4)
+            )
         if kind > 0.13 and rng.random() < 0.4:
             level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(8, 35)) / 20)
             rumble = _rumble(pcm.shape[1], rng, sample_rate).to(pcm.device)

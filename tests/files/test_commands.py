@@ -36,7 +36,7 @@ from tests.labs.entropy import coder
 CONFIG = CodecConfig()
 
 
-class Level(q2d2_stream.engine.Graph):
+class Level(q2d2_stream.engine.ModelRunner):
     """The smallest network that streams: a frame's mean goes through the first latent.
 
     As the real decoder does, it gives every frame one frame later. Sound that is constant within

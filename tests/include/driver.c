@@ -33,13 +33,13 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
         printf("%d ", code);
         print_hex(indices, code == Q2D2_OK ? size / 8 : 0);
         free(indices);
-    } else if (strcmp(operation, "snap") == 0) { /* the feedback, then latents of some frames */
+    } else if (strcmp(operation, "quantize") == 0) { /* the feedback, then latents of some frames */
         const float *numbers = (const float *)(const void *)data;
         q2d2_shaper shaper = {{{0}}};
         uint8_t indices[Q2D2_PAIRS];
         size_t n;
         for (n = 48; n + 24 <= size / 4; n += 24) {
-            const int code = q2d2_snap(&shaper, numbers, numbers + n, indices);
+            const int code = q2d2_quantize(&shaper, numbers, numbers + n, indices);
             printf("%d ", code);
             print_hex(indices, code == Q2D2_OK ? Q2D2_PAIRS : 0);
             printf(" ");

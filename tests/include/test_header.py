@@ -104,9 +104,9 @@ def test_noise_shaping_is_pythons(driver: Driver) -> None:
     for spread in (0.1, 2.0, 4.0, 1e6) * 20:
         feedback = rng.uniform(-1, 1, (2, 24)).astype(np.float32)
         latents = rng.normal(0, spread, (60, 24)).astype(np.float32)
-        cases.append(("snap", (0, 0, 0), floats(feedback) + floats(latents)))
+        cases.append(("quantize", (0, 0, 0), floats(feedback) + floats(latents)))
         shaper = NoiseShaper(LATTICE, feedback)
-        expected.append([w for x in latents for w in ("0", shaper.snap(x).tobytes().hex())])
+        expected.append([w for x in latents for w in ("0", shaper.quantize(x).tobytes().hex())])
     assert driver(cases) == expected
 
 
@@ -116,12 +116,12 @@ def test_noise_shaping_forgets_what_is_not_finite(driver: Driver, bad: float) ->
     feedback, latents = np.full((2, 24), 0.5), rng.normal(0, 2, (3, 24)).astype(np.float32)
     latents[1, 17] = bad
     ((zero, _, code, again, *last),) = driver(
-        [("snap", (0, 0, 0), floats(feedback) + floats(latents))]
+        [("quantize", (0, 0, 0), floats(feedback) + floats(latents))]
     )
     shaper = NoiseShaper(LATTICE, feedback)
-    shaper.snap(latents[0])
+    shaper.quantize(latents[0])
     assert (zero, code, again) == ("0", BAD_ARGUMENT, "0")
-    assert last == [shaper.snap(latents[2]).tobytes().hex()]
+    assert last == [shaper.quantize(latents[2]).tobytes().hex()]
 
 
 @pytest.mark.parametrize("divide", [0, 1])
