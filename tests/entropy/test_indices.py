@@ -103,7 +103,7 @@ def test_damage_gives_legal_indices_or_one_error(data: st.DataObject) -> None:
 
 
 def test_bad_input_is_refused_in_a_sentence() -> None:
-    with pytest.raises(InputError, match="expected uint8 of shape"):
+    with pytest.raises(InputError, match="expected a uint8 array of shape"):
         FITTED.encode(np.zeros((1, 3), np.int64))
     with pytest.raises(InputError, match="5 indices"):
         FITTED.encode(np.zeros((1, 5), np.uint8))
