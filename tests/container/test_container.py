@@ -316,7 +316,7 @@ def test_the_writer_refuses_what_it_cannot_write() -> None:
     with pytest.raises(InputError, match="a block has 256 frames"):
         Writer(CONFIG, MODEL_ID, MODEL_HASH, 256)
     writer = Writer(CONFIG, MODEL_ID, MODEL_HASH)
-    with pytest.raises(InputError, match="expected uint8"):
+    with pytest.raises(InputError, match="expected a uint8 array"):
         writer.push(np.zeros((1, 3)))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="5 indices"):
         writer.push(np.zeros((1, 5), np.uint8))
