@@ -23,7 +23,6 @@ skipped, as far as the buffer then still holds the target delay.
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +32,13 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.playout.buffer import Frame, JitterBuffer, Unwrapper
 from q2d2_stream.playout.clock import PullClock
-from q2d2_stream.playout.comfort import ComfortNoise
 from q2d2_stream.playout.delay import DelayEstimator
 from q2d2_stream.playout.drift import DriftEstimator
 from q2d2_stream.playout.options import PlayoutOptions
 from q2d2_stream.playout.output import Output
-from q2d2_stream.playout.stats import DelayHistogram, DelayParts, PlayoutStats
+from q2d2_stream.playout.pauses import Decoder, Pauses
+from q2d2_stream.playout.report import OutsideDelays, PlayoutCounts, report
+from q2d2_stream.playout.stats import DelayHistogram, PlayoutStats
 from q2d2_stream.playout.stretch import BLOCK_SAMPLES, accelerate, expand
 from q2d2_stream.playout.stretch_control import StretchController
 
@@ -51,19 +51,6 @@ _MIN_PAUSE_SAMPLES = 60  # a spurt due within 2.5 ms begins at once
 _LEAD_DECAY = 0.999
 
 Pcm = NDArray[np.float32]
-
-
-class Decoder(Protocol):
-    """What the playout needs of a codec's decoder."""
-
-    def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
-        """Decodes one frame, or conceals a lost one (None), to float32, shape ``(320,)``."""
-
-    def seek(self, number: int) -> None:
-        """Says which of the sender's frames comes next, lost ones counted."""
-
-    def reset(self) -> None:
-        """Forgets the past."""
 
 
 class Playout:
@@ -79,7 +66,6 @@ class Playout:
 
     def __init__(self, decoder: Decoder, options: PlayoutOptions | None = None) -> None:
         self.options = options = options or PlayoutOptions()
-        self._decoder = decoder
         self._buffer = JitterBuffer(options.capacity_frames)
         self._delay = DelayEstimator(
             _FRAME_S,
@@ -89,7 +75,7 @@ class Playout:
         )
         self._sender_drift, self._speaker_drift = DriftEstimator(), DriftEstimator()
         self._clock = PullClock(SAMPLE_RATE)
-        self._noise = ComfortNoise(options.seed)
+        self._pauses = Pauses(decoder, options.seed)
         self._delays = DelayHistogram()
         self._fade_after = round(options.fade_after_ms * 1e-3 / _FRAME_S)
         self._fade_frames = max(1, round(options.fade_ms * 1e-3 / _FRAME_S))
@@ -97,10 +83,7 @@ class Playout:
         self._pulled = 0
         self._lead_in: int | None = None
         self._lead_s = 0.0  # how long before it sounds a frame is asked for, at most
-        self._played = self._concealed = self._underruns = self._keepalives = 0
-        self._out_of_range = self._restarts = 0
-        self._noise_samples = self._accelerated = self._expanded = 0
-        self._fresh = True  # the decoder has not been used since its reset
+        self._counts = PlayoutCounts()
         self._restart_stream()
 
     def _restart_stream(self) -> None:
@@ -108,8 +91,7 @@ class Playout:
         self._stray: int | None = None  # where a stream that fits nowhere would go on
         self._playing = False
         self._unsent = 0  # timestamp minus sequence number: grows by every pause
-        self._tail = False  # the decoder still holds the end of a spurt
-        self._gain = 1.0 if self._fresh else 0.0  # of the decoder; the rest is comfort noise
+        self._pauses.restart()
         self._gap = 0  # concealed frames in a row
         self._waited = 0  # of which while the buffer was empty
         self._stretch_control = StretchController()
@@ -121,7 +103,7 @@ class Playout:
         self._buffer.clear()
         self._delay.rebase()
         self._sender_drift.reset()
-        self._restarts += 1
+        self._counts.restarts += 1
         self._restart_stream()
 
     # -- network side ---------------------------------------------------------------------------
@@ -176,7 +158,7 @@ class Playout:
             self.reset()
             return True
         self._stray = at + frames
-        self._out_of_range += frames
+        self._counts.out_of_range += frames
         return False
 
     # -- speaker side ---------------------------------------------------------------------------
@@ -206,7 +188,7 @@ class Playout:
             if frame is not None:
                 break
             if not len(self._buffer):
-                self._underruns += self._waited == 0
+                self._counts.underruns += self._waited == 0
                 self._waited += 1
                 self._conceal()
                 return
@@ -235,7 +217,7 @@ class Playout:
 
     def _pause(self, *, tail: bool) -> None:
         self._playing = False
-        self._tail = tail
+        self._pauses.has_tail = tail
         self._gap = self._waited = 0
         self._stretch_control.stop()
 
@@ -244,45 +226,31 @@ class Playout:
         while True:
             first = self._buffer.first()
             if first is None:
-                self._emit_pause(FRAME_SAMPLES)
+                self._output.put(self._pauses.generate(FRAME_SAMPLES))
                 return False
             delay = self._delay.delay_s(first.timestamp_frames, time)
             samples = round((self.target_delay_s - delay) * SAMPLE_RATE)
             if samples >= _MIN_PAUSE_SAMPLES:
-                self._emit_pause(min(samples, FRAME_SAMPLES))
+                self._output.put(self._pauses.generate(min(samples, FRAME_SAMPLES)))
                 return False
             self._buffer.advance(first.seq)
             self._unsent = first.timestamp_frames - first.seq
             if not first.dtx:
                 break
             self._buffer.take()
-            self._keepalives += 1
+            self._counts.keepalives += 1
         self._playing = True
-        if not self._tail and not self._fresh:
-            # After a pause the decoder's state is of another time; its initial one is sound.
-            self._decoder.reset()
-        self._tail = False
+        self._pauses.end()
         return True
-
-    def _emit_pause(self, samples: int) -> None:
-        noise = self._noise.generate(samples)
-        if self._tail:
-            # The decoder trails by a frame: its next concealment is the end of the spurt.
-            fall = np.linspace(self._gain, 0.0, samples, endpoint=False, dtype=np.float32)
-            noise = self._decoder.push(None)[:samples] * fall + noise * np.sqrt(1.0 - fall * fall)
-            self._tail = False
-            self._gain = 0.0
-        self._noise_samples += samples
-        self._output.put(noise)
 
     # -- losses ---------------------------------------------------------------------------------
 
     def _conceal(self) -> None:
         self._gap += 1
         over = self._gap - self._fade_after
-        goal = min(self._gain, min(max(1.0 - over / self._fade_frames, 0.0), 1.0))
-        self._concealed += 1
-        self._output.put(self._mixed(self._decode(None), goal, FRAME_SAMPLES))
+        goal = min(self._pauses.gain, min(max(1.0 - over / self._fade_frames, 0.0), 1.0))
+        self._counts.concealed += 1
+        self._output.put(self._pauses.fade(self._pauses.decode(None), goal, FRAME_SAMPLES))
         if goal == 0.0:
             self._pause(tail=False)
 
@@ -300,10 +268,6 @@ class Playout:
 
     # -- frames ---------------------------------------------------------------------------------
 
-    def _decode(self, indices: NDArray[np.uint8] | None) -> Pcm:
-        self._fresh = False
-        return self._decoder.push(indices)
-
     def _play(self, frame: Frame, time: float) -> None:
         if self._lead_in is None:
             self._lead_in = self._pulled + len(self._output)
@@ -311,8 +275,8 @@ class Playout:
         self._delays.add(self._actual_s)
         self._gap = self._waited = 0
         pcm, quiet = self._take()
-        if self._gain < 1.0:
-            pcm = self._mixed(pcm, 1.0, _MIX_SAMPLES)
+        if self._pauses.gain < 1.0:
+            pcm = self._pauses.fade(pcm, 1.0, _MIX_SAMPLES)
         elif self.options.stretch and self._playing:
             pcm = self._stretched(pcm, quiet)
         self._output.put(pcm)
@@ -320,22 +284,11 @@ class Playout:
     def _take(self) -> tuple[Pcm, bool]:
         frame = self._buffer.take()
         self._unsent = frame.timestamp_frames - frame.seq
-        self._decoder.seek(frame.timestamp_frames)
-        pcm = self._decode(frame.indices)
-        self._played += 1
+        pcm = self._pauses.decode(frame.indices, frame.timestamp_frames)
+        self._counts.played += 1
         if frame.end:
             self._pause(tail=True)
-        return pcm, self._noise.observe(pcm)
-
-    def _mixed(self, pcm: Pcm, goal: float, ramp: int) -> Pcm:
-        """``pcm`` with its gain going to ``goal`` in ``ramp`` samples, noise in its place."""
-        if self._gain == goal == 1.0:
-            return pcm
-        gain = np.full(len(pcm), goal, np.float32)
-        gain[:ramp] = np.linspace(self._gain, goal, ramp, endpoint=False, dtype=np.float32)
-        self._gain = goal
-        mixed: Pcm = pcm * gain + self._noise.generate(len(pcm)) * np.sqrt(1.0 - gain * gain)
-        return mixed
+        return pcm, self._pauses.observe(pcm)
 
     def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
         """``pcm``, a period shorter or longer if the delay has left its band."""
@@ -346,7 +299,7 @@ class Playout:
         before = len(pcm)
         if direction > 0:
             after = expand(self._output.history, pcm, quiet=quiet)
-            self._expanded += len(after) - before
+            self._counts.expanded += len(after) - before
         else:
             following = self._buffer.peek()
             # Taking the second frame early must not empty the buffer.
@@ -360,7 +313,7 @@ class Playout:
             quiet = quiet and second_quiet
             before = len(both)
             after = accelerate(both, quiet=quiet)
-            self._accelerated += before - len(after)
+            self._counts.accelerated += before - len(after)
         self._stretch_control.stretched(abs(len(after) - before), quiet=quiet)
         return after
 
@@ -369,16 +322,16 @@ class Playout:
     @property
     def played(self) -> int:
         """Frames decoded as they were received."""
-        return self._played
+        return self._counts.played
 
     @property
     def is_empty(self) -> bool:
         """Whether no frame waits to be played, and nothing of the last one is to come."""
-        return not len(self._buffer) and not self._tail
+        return not len(self._buffer) and not self._pauses.has_tail
 
     def progress(self) -> tuple[float, float, int]:
         """Target and actual delay in milliseconds and concealed frames: cheap, for a live plot."""
-        return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._concealed
+        return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._counts.concealed
 
     def stats(
         self, *, network_ms: float = 0.0, device_ms: float = 0.0, processing_ms: float = 0.0
@@ -390,44 +343,16 @@ class Playout:
             device_ms: latency of the sound devices.
             processing_ms: delay of the voice processing at the speaking end.
         """
-        counts = self._buffer.counts
-        packetisation_ms = 1e3 * self._delay.packetisation_s
-
-        def parts(quantile: float) -> DelayParts:
-            held = self._delays.quantile_ms(quantile)
-            return DelayParts(
-                codec_ms=self.options.codec_ms,
-                packetisation_ms=min(packetisation_ms, held),
-                network_ms=network_ms,
-                jitter_buffer_ms=max(0.0, held - packetisation_ms),
-                device_ms=device_ms,
-                processing_ms=processing_ms,
-            )
-
-        return PlayoutStats(
-            received=counts.received,
-            played=self._played,
-            concealed=self._concealed,
-            comfort_noise_ms=1e3 * self._noise_samples / SAMPLE_RATE,
-            lost=counts.missing,
-            late=counts.late,
-            duplicate=counts.duplicate,
-            overflow=counts.overflow,
-            repaired=counts.repaired,
-            skipped=counts.skipped,
-            out_of_range=self._out_of_range,
-            keepalives=self._keepalives,
-            underruns=self._underruns,
-            stalls=self._delay.stalls,
-            restarts=self._restarts,
-            accelerated_ms=1e3 * self._accelerated / SAMPLE_RATE,
-            expanded_ms=1e3 * self._expanded / SAMPLE_RATE,
-            buffered_frames=len(self._buffer),
-            target_delay_ms=1e3 * self.target_delay_s,
-            actual_delay_ms=1e3 * self._actual_s,
-            jitter_ms=self._delay.jitter_ms,
+        outside = OutsideDelays(network_ms, device_ms, processing_ms, self.options.codec_ms)
+        return report(
+            self._counts,
+            self._buffer,
+            self._delay,
+            self._delays,
+            outside,
+            noise_samples=self._pauses.noise_samples,
+            target_s=self.target_delay_s,
+            actual_s=self._actual_s,
             drift_ppm=self._sender_drift.ppm - self._speaker_drift.ppm,
-            delay_p50=parts(0.5),
-            delay_p95=parts(0.95),
             lead_in_samples=self._lead_in,
         )
