@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from q2d2_stream.errors import WireError
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol.audio import AudioBody, AudioReader
 from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
@@ -73,14 +72,18 @@ class Member:
         self._reader = AudioReader(direction, intro.sequence)
         self._window.restart(intro.sequence)
 
+    @property
+    def is_audible(self) -> bool:
+        """Whether its introduction has come, and this side has its model."""
+        return self._reader is not None
+
     def read_audio(self, sealed: bytes, now: float) -> tuple[AudioFrames, AudioBody] | None:
         """Frames of a sealed message, and its body; None: it is one too many, or came before.
 
-        Raises SealError for what is not the member's, WireError for what does not fit the model
-        or comes before the introduction.
+        Raises SealError for what is not the member's, WireError for what does not fit the model.
         """
-        if self._audio is None or self._reader is None:
-            raise WireError("audio came of a member whose model is not known")
+        assert self._audio is not None, "ask is_audible first"
+        assert self._reader is not None
         opened = self._audio.open(sealed)
         body = AudioBody.from_bytes(opened.body)
         if not self._frames.take(body.toc.frames, now):

@@ -310,7 +310,7 @@ class RoomSession:
 
     def _on_audio(self, message: Audio, now: float) -> list[RoomEvent]:
         member = self.members.get(message.member)
-        if member is None:
+        if member is None or not member.is_audible:  # its introduction may still be under way
             self.counters.out_of_place += 1
             return []
         read = member.read_audio(message.sealed, now)

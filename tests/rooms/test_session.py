@@ -111,7 +111,7 @@ def test_another_model_is_named_and_not_heard() -> None:
     bob.send_audio(frames_of(0), 0.0)
     relay.pump(0.6)
     assert not any(isinstance(e, MemberAudio) for e in relay.events[ann.member])
-    assert ann.counters.malformed == 1
+    assert ann.counters.out_of_place == 1
 
 
 def test_a_relay_can_neither_read_forge_nor_repeat() -> None:
