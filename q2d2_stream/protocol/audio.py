@@ -91,6 +91,15 @@ class AudioBody(NamedTuple):
         except FormatError as error:
             raise WireError(f"audio message has no valid packet: {error}") from error
 
+    def to_bytes(self) -> bytes:
+        """Inverse of :meth:`from_bytes`."""
+        head = bytes([self.flags])
+        if self.timestamp is not None:
+            head += _TIMESTAMP.pack(self.timestamp)
+        for part in (self.rider, self.copies):
+            head += bytes([len(part)]) + part if part else b""
+        return head + self.packet
+
 
 def _part(body: bytes, at: int) -> tuple[bytes, int]:
     """A length and so many bytes, and where they end; WireError when they are not there."""
@@ -122,7 +131,7 @@ class AudioWriter:
             if rate.codebook_sizes[: len(sizes)] == sizes and 0 in direction.rates
         }
 
-    def write(self, frames: AudioFrames, *, rider: bytes = b"", copies: bool = False) -> bytes:
+    def write(self, frames: AudioFrames, *, rider: bytes = b"", copies: bool = False) -> AudioBody:
         """The body that carries ``frames``.
 
         Args:
@@ -133,31 +142,26 @@ class AudioWriter:
         Raises InputError when the frames do not fit the model.
         """
         packet = self._packets.encode(frames.indices)
-        flags = Flag(0)
-        for is_set, flag in (
-            (frames.start, Flag.START),
-            (frames.end, Flag.END),
-            (frames.dtx, Flag.DTX),
-        ):
-            if is_set:
-                flags |= flag
         difference = add(frames.timestamp, -frames.sequence)
         if difference != self._difference:
             self._difference, self._since_change = difference, 0
         told = self._since_change < _TOLD_AFTER_CHANGE or not self._since_change % _TOLD_EVERY
         self._since_change += 1
-        head = b""
-        if told:
-            flags |= Flag.TIMESTAMP
-            head = _TIMESTAMP.pack(frames.timestamp)
-        if rider:
-            flags |= Flag.RIDER
-            head += bytes([len(rider)]) + rider
-        if copies and (copied := self._copies(frames)):
-            flags |= Flag.COPIES
-            head += bytes([len(copied)]) + copied
+        copied = self._copies(frames) if copies else b""
+        flags = Flag(0)
+        for is_set, flag in (
+            (frames.start, Flag.START),
+            (frames.end, Flag.END),
+            (frames.dtx, Flag.DTX),
+            (told, Flag.TIMESTAMP),
+            (rider, Flag.RIDER),
+            (copied, Flag.COPIES),
+        ):
+            if is_set:
+                flags |= flag
+        timestamp = frames.timestamp if told else None
         self._before = frames
-        return bytes([flags]) + head + packet
+        return AudioBody(flags, timestamp, rider, copied, Toc.from_packet(packet), packet)
 
     def _copies(self, frames: AudioFrames) -> bytes:
         before = self._before

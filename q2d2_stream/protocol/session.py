@@ -248,11 +248,10 @@ class Session:
         body = self._writer.write(frames, rider=self._rider(now), copies=copies)
         if self._echoes is not None:
             self._echoes.sent(frames.sequence, now)
-        self._queue(self._sealing.seal_audio(frames.sequence, body))
-        taken = AudioBody.from_bytes(body)
-        self.counters.sent_frames += taken.toc.frames
-        self.counters.sent_payload_bytes += len(taken.packet) - 1
-        self.counters.sent_nominal_bits += _nominal_bits(self._established.sending, taken.toc)
+        self._queue(self._sealing.seal_audio(frames.sequence, body.to_bytes()))
+        self.counters.sent_frames += body.toc.frames
+        self.counters.sent_payload_bytes += len(body.packet) - 1
+        self.counters.sent_nominal_bits += _nominal_bits(self._established.sending, body.toc)
         return True
 
     def send(self, message: ReceiverReport | Mute | Text) -> bool:

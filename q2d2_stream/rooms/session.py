@@ -9,7 +9,7 @@ from enum import Enum
 from q2d2_stream.errors import HandshakeError, SealError, WireError
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.packet import Toc
-from q2d2_stream.protocol.audio import AudioBody, AudioWriter
+from q2d2_stream.protocol.audio import AudioWriter
 from q2d2_stream.protocol.counters import Counters
 from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
 from q2d2_stream.protocol.limits import Limits
@@ -207,14 +207,14 @@ class RoomSession:
         if self._state is not RoomState.IN_ROOM:
             return False
         body = self._writer.write(frames)
-        sealed = self._sealer.seal_audio(frames.sequence, body)
+        sealed = self._sealer.seal_audio(frames.sequence, body.to_bytes())
         self._next_sequence = frames.sequence + len(frames.indices) & 0xFFFFFFFF
         if not self._send(Sent(RoomKind.VOICE if voiced else RoomKind.AUDIO, sealed).to_relay()):
             return False
-        taken, counters = AudioBody.from_bytes(body), self.counters
-        counters.sent_frames += taken.toc.frames
-        counters.sent_payload_bytes += len(taken.packet) - 1
-        counters.sent_nominal_bits += _nominal_bits(self._endpoint.models[0], taken.toc)
+        counters = self.counters
+        counters.sent_frames += body.toc.frames
+        counters.sent_payload_bytes += len(body.packet) - 1
+        counters.sent_nominal_bits += _nominal_bits(self._endpoint.models[0], body.toc)
         self._ask_for_echo(frames.sequence, now)
         return True
 

@@ -349,7 +349,7 @@ def test_unknown_kinds_are_ignored_and_the_handshake_goes_on() -> None:
 def audio(peers: Peers, sequence: int, frames: AudioFrames | None = None) -> bytes:
     """Audio sealed as the client's, with whatever sequence number in its seal."""
     writer = AudioWriter(peers.client.established.sending)  # type: ignore[union-attr]
-    return peers.seals.seal_audio(sequence, writer.write(frames or frames_of(sequence)))
+    return peers.seals.seal_audio(sequence, writer.write(frames or frames_of(sequence)).to_bytes())
 
 
 def test_frames_that_come_again_are_dropped_and_counted() -> None:
