@@ -8,7 +8,6 @@ the tables of the transforms stay as they are.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from export.quiet import quiet
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
@@ -91,12 +91,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.onnx_int8", description=__doc__)
     parser.add_argument("--models", type=Path, default=MODELS, help="folder of the ONNX files")
     args = parser.parse_args(argv)
-    logging.disable(logging.WARNING)
     return run_command("export.onnx_int8", partial(_run, args))
 
 
 def _run(args: argparse.Namespace) -> int:
-    export_onnx_int8(args.models)
+    with quiet():
+        export_onnx_int8(args.models)
     return 0
 
 

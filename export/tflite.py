@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import io
 import json
-import logging
 import sys
 import tempfile
 import zipfile
@@ -34,6 +33,7 @@ from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_ro
 from export.level import add_level_argument, gains_of
 from export.onnx import prepare
 from export.parity import compare
+from export.quiet import quiet
 from export.rounding import measure_rounding
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.choice import model_file
@@ -150,11 +150,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     add_level_argument(parser)
     args = parser.parse_args(argv)
-    return run_command("export.tflite", partial(_run, args))
+    with quiet():
+        return run_command("export.tflite", partial(_run, args))
 
 
 def _run(args: argparse.Namespace) -> int:
-    logging.disable(logging.WARNING)  # the converter reports every pass
     checkpoint = read_checkpoint(args.checkpoint)
     net = net_of(checkpoint)
     denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -51,6 +52,13 @@ def _denormals_survive() -> Iterator[None]:
     """No test leaves the processor flushing denormals to zero: later ones would compute wrongly."""
     yield
     assert float.fromhex("0x1p-1022") / 2 > 0.0, "this test left denormals flushed to zero"
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_logged() -> Iterator[None]:
+    """No test leaves logging switched off: later ones would see no warning."""
+    yield
+    assert not logging.root.manager.disable, "this test left logging switched off"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import sys
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,8 @@ class PendingFile:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         name = f".{self._target.name[:64]}.{secrets.token_hex(4)}.part"
         self._part: Path | None = self._target.with_name(name)
+        # Ctrl-C may come before whoever made this object is ready to discard it.
+        self._removal = weakref.finalize(self, self._part.unlink, missing_ok=True)
         try:
             self.stream: BinaryIO = self._part.open("x+b")
         except OSError as error:
@@ -74,6 +77,7 @@ class PendingFile:
             self.stream.close()
         target = self._free_name() if self._numbered else self._target
         os.replace(self._part, target)
+        self._removal.detach()
         if self._numbered:
             self.path = target
         if os.name == "nt":
@@ -86,9 +90,8 @@ class PendingFile:
         # Closing flushes, and what cannot be written any more is not missed.
         with suppress(OSError):
             self.stream.close()
-        if self._part is not None:
-            self._part.unlink(missing_ok=True)
-            self._part = None
+        self._removal()
+        self._part = None
 
     def _free_name(self) -> Path:
         """The first of ``x.wav``, ``x-2.wav``, ... that nobody has, claimed with an empty file."""

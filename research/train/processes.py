@@ -56,6 +56,7 @@ def join(run: Callable[[], Any]) -> str | None:
     # A run that is stopped for a while must not be taken for a dead one.
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=timedelta(days=2))
+    dist.barrier()  # or one that fails at once would look to the others like a lost connection
     level = logging.INFO if dist.get_rank() == 0 else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s")
     try:
