@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from q2d2_stream.protocol.sequence import SequenceWindow, add
 
-__all__ = ["DEFAULT_HOLD_S", "SILENT_S", "Call", "CallRegistry"]
+__all__ = ["ABANDONED_S", "DEFAULT_HOLD_S", "SILENT_S", "Call", "CallRegistry"]
 
 DEFAULT_HOLD_S = 60.0
 """How long both sides keep a call whose connection broke."""
@@ -16,6 +16,9 @@ DEFAULT_HOLD_S = 60.0
 SILENT_S = 3.0
 """After so many seconds of nothing a user is told, and a caller who proves the secret may have the
 line."""
+
+ABANDONED_S = 10.0
+"""After so many seconds of a broken call any caller may have its line, where there is no secret."""
 
 
 @dataclass(eq=False)
@@ -62,7 +65,8 @@ class CallRegistry:
 
     A call whose connection broke keeps its place, so that its peer can come back; after that it
     makes room for others. It makes room at once for a caller who proves the secret: whose program
-    crashed does not have the call's id any more.
+    crashed does not have the call's id any more. Where there is no secret, strangers and a peer
+    that was started again look alike: they may have the line after ten seconds.
 
     Args:
         capacity: calls at a time.
@@ -93,7 +97,7 @@ class CallRegistry:
         """
         call = self.find(call_id, now)
         if call is None:
-            if len(self._calls) >= self._capacity and not (authenticated and self._replace(now)):
+            if len(self._calls) >= self._capacity and not self._replace(now, authenticated):
                 return None
             call = self._calls[call_id] = Call(call_id)
         call.heard_at = now
@@ -109,10 +113,15 @@ class CallRegistry:
         else:
             self._free_at[call.call_id] = now + self._hold_s
 
-    def _replace(self, now: float) -> bool:
-        """Drop the call that has been silent for longest, if one is held or silent."""
+    def _replace(self, now: float, authenticated: bool) -> bool:
+        """Drop the call that has been silent for longest, if a newcomer may have its place."""
         quietest = min(self._calls.values(), key=lambda call: call.heard_at)
-        if quietest.call_id not in self._free_at and now - quietest.heard_at < SILENT_S:
+        is_held = quietest.call_id in self._free_at
+        silent_s = now - quietest.heard_at
+        if authenticated:
+            if not is_held and silent_s < SILENT_S:
+                return False
+        elif not is_held or silent_s < ABANDONED_S:
             return False
         quietest.connections += 1  # a session that still waits for it notices, and ends
         self._drop(quietest)

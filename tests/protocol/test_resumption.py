@@ -97,13 +97,20 @@ def test_a_call_in_which_somebody_is_heard_is_not_taken_over() -> None:
     assert first.server.state is State.ESTABLISHED
 
 
-def test_without_a_secret_nobody_takes_over_a_held_call() -> None:
+def test_without_a_secret_a_held_call_is_its_peers_for_ten_seconds() -> None:
     first = on(None)
     first.server.connection_lost(1.0)
-    other = Peers(registry=first.registry, now=30.0)
+    other = Peers(registry=first.registry, now=9.0)
     other.settle()
     assert reason(other) is Reason.BUSY
-    on(None, registry=first.registry, now=62.0)
+    on(None, registry=first.registry, now=12.0)  # who crashed comes back like a stranger
+
+
+def test_without_a_secret_a_silent_call_that_is_connected_is_nobody_elses() -> None:
+    first = on(None)
+    other = Peers(registry=first.registry, now=14.0)
+    other.settle()
+    assert reason(other) is Reason.BUSY
 
 
 def test_an_auth_that_got_lost_locks_nobody_out() -> None:
