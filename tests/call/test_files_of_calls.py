@@ -176,7 +176,8 @@ def test_ctrl_c_again_and_again_ends_the_call_at_once_with_its_report() -> None:
             caller.send_signal(signal.SIGINT)
             time.sleep(0.05)
         out, errors = caller.communicate(timeout=60)
-        assert caller.returncode == 0, errors
+        # The third may meet a process that has said all and is on its way out.
+        assert caller.returncode in (0, -signal.SIGINT), errors
         assert out.startswith("call ")
         assert "Traceback" not in errors
         listener.communicate(timeout=60)
