@@ -8,21 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
-from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.hang_up import unless_set
-from q2d2_stream.call.lag import LagMeter
-from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.relay_client import RelayClient
 from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.call.room_receiver import RoomReceiver
-from q2d2_stream.call.sender import Sender
+from q2d2_stream.call.sound_call import SoundCall
 from q2d2_stream.call.stats import CallState, CallStats
-from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
@@ -50,7 +44,7 @@ _WATCH_S = 0.25
 _FULL = (RoomReason.FULL, RoomReason.LIMIT)
 
 
-class RoomCall:
+class RoomCall(SoundCall):
     """Holds a place in a room, until somebody here hangs up. As :class:`CallSession`.
 
     Args:
@@ -92,40 +86,25 @@ class RoomCall:
         ssl_context: ssl.SSLContext | None = None,
         wrap: Wrap | None = None,
     ) -> None:
-        options = options or CallOptions()
-        self._codecs = (codec,) if isinstance(codec, Codec) else tuple(codec)
-        self._source, self._sink, self._options = source, sink, options
-        self._notify = notify or (lambda sentence: None)
-        self._thread = CodecThread()
-        self._processor = processor
-        self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
-        self._receiver = RoomReceiver(sink, self._thread, options, processor, recorder)
+        super().__init__(codec, source, sink, options, processor, recorder, notify, begun_s)
+        self._receiver: RoomReceiver = RoomReceiver(
+            sink, self._thread, self._options, processor, recorder
+        )
+        self._notices = PeerNotices(self._notify, time.monotonic())
         self._client = RelayClient(
             link,
-            Endpoint.of(self._codecs, frames_per_message=frames_per_message, dtx=options.dtx),
+            Endpoint.of(self._codecs, frames_per_message=frames_per_message, dtx=self._options.dtx),
             name,
             self._is_voiced,
             ssl_context=ssl_context,
             wrap=wrap,
         )
         self._wait_s, self._return_s = wait_s, return_s
-        self._traffic, self._lag, self._load = Traffic(), LagMeter(), LoadWatch()
         self._call = Call()
         self._connection: RoomConnection | None = None
-        self._begun_s = begun_s
-        self._state = CallState.WAITING
         self._names: dict[int, str] = {}
         self._muted: set[int] = set()
-        self._notices = PeerNotices(self._notify, time.monotonic())
         self._moved = asyncio.Event()
-        self._hang_up = asyncio.Event()
-        self.established = asyncio.Event()
-        self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
-
-    @property
-    def was_established(self) -> bool:
-        """Whether this side was in the room."""
-        return self._traffic.connections > 0
 
     @property
     def fingerprint(self) -> str:
@@ -142,15 +121,6 @@ class RoomCall:
         """Numbers of those who were heard just now."""
         return self._receiver.talking()
 
-    @property
-    def muted(self) -> bool:
-        """Whether this side's microphone is off."""
-        return self._sender.mute.on
-
-    def set_mute(self, muted: bool) -> None:
-        """Mute or unmute this side's microphone."""
-        self._sender.set_mute(muted)
-
     def set_gain(self, member: int, gain: float) -> None:
         """How loud a member is here: 0 for not at all, 1 as it comes."""
         self._receiver.set_gain(member, gain)
@@ -159,71 +129,10 @@ class RoomCall:
         """Send a note of at most 1000 bytes to everybody; False when not in the room."""
         return self._connection is not None and self._connection.send(Text(text))
 
-    def hang_up(self) -> None:
-        """Leave; :meth:`run` then returns, when what has arrived has been heard."""
-        if self._hang_up.is_set():
-            self._receiver.stop()
-        self._hang_up.set()
-
-    async def run(self) -> Closed:
-        """Stay in the room from the first connection until somebody here hangs up.
-
-        Returns why that ended, or why there was none. Raises DeviceError or InputError when the
-        source or the sink cannot be opened.
-        """
-        self._lag.start()
-        try:
-            async with self._source, self._sink:
-                return await self._run()
-        finally:
-            self._state = CallState.ENDED
-            self._lag.stop()
-            await asyncio.to_thread(self._thread.close)
-            if self._processor is not None:
-                await asyncio.to_thread(self._processor.close)
-
     def stats(self) -> CallStats:
         """What is known now; as the peer stand the names of all others, those who talk first."""
-        now = time.monotonic()
-        traffic, near, far = self._traffic, self._sender, self._receiver
-        rtt_s, first_s = traffic.rtt_s, far.first_sound_s
-        waited = None if first_s is None or self._begun_s is None else first_s - self._begun_s
-        return CallStats(
-            state=self._state,
-            seconds=traffic.seconds,
-            first_sound_ms=None if waited is None else 1000 * waited,
-            peer=self._who(),
-            connections=traffic.connections,
-            path=traffic.path,
-            path_failures=0,
-            rate_kbps=near.rate_kbps,
-            frames_per_message=near.frames_per_message,
-            max_kbps=self._options.max_kbps,
-            steps_down=near.step,
-            sent=traffic.direction("sent"),
-            received=traffic.direction("received"),
-            rtt_ms=None if rtt_s is None else 1000 * rtt_s,
-            rtt_min_ms=None if traffic.rtt_min_s is None else 1000 * traffic.rtt_min_s,
-            unsent_frames=near.queued_frames,
-            dropped_frames=near.dropped_frames,
-            inbox_dropped=far.inbox_dropped,
-            muted=near.mute.on,
-            peer_muted=bool(self._names) and self._muted >= set(self._names),
-            notices_dropped=self._notices.dropped,
-            near_rms_db=near.meter.rms_db,
-            near_peak_db=near.meter.peak_db,
-            far_rms_db=far.meter.rms_db,
-            far_peak_db=far.meter.peak_db,
-            playout=far.stats,
-            peer_report=None,
-            counters=traffic.counters,
-            source=self._source.stats,
-            sink=self._sink.stats,
-            loop_lag_p99_ms=self._lag.quantile_ms(0.99),
-            loop_lag_max_ms=self._lag.worst_ms,
-            codec_share=self._load.share,
-            cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
-        )
+        all_muted = bool(self._names) and self._muted >= set(self._names)
+        return self._stats(self._who(), peer_muted=all_muted)
 
     def _who(self) -> str:
         talking = self.talking
@@ -257,12 +166,6 @@ class RoomCall:
                 if isinstance(result, Exception):
                     raise result
 
-    def _warm_up(self) -> None:
-        """Run both models once: the first frame costs several times what the others do."""
-        for codec in self._codecs:
-            frame = codec.encoder().push(np.zeros(codec.config.hop, np.float32))
-            codec.decoder().push(frame)
-
     async def _say(self) -> None:
         try:
             await self._sender.run()
@@ -273,24 +176,12 @@ class RoomCall:
             self.hang_up()
             raise
 
-    async def _hear(self) -> None:
-        try:
-            await self._receiver.run()
-        except Exception:
-            self.hang_up()
-            raise
-
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_S)
             now = time.monotonic()
             self._notices.tick(now)
-            least_s = self._traffic.rtt_min_s if self._traffic.rtt_s is not None else None
-            self._receiver.set_delays(
-                network_ms=500 * least_s if least_s is not None else 0.0,
-                source_ms=self._source.latency_ms,
-                sink_ms=self._sink.latency_ms,
-            )
+            self._set_delays()
             if self._load.update(self._thread.busy_s, now):
                 self._notify("this machine is slower than real time: sound is lost")
 

@@ -7,22 +7,16 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
-from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
 from q2d2_stream.call.hang_up import unless_set
-from q2d2_stream.call.lag import LagMeter
-from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.models import codec_of_direction
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.receiver import Receiver
-from q2d2_stream.call.sender import Sender
+from q2d2_stream.call.sound_call import SoundCall
 from q2d2_stream.call.stats import CallState, CallStats
-from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
@@ -47,7 +41,7 @@ T = TypeVar("T")
 _WATCH_S = 0.25
 
 
-class CallSession:
+class CallSession(SoundCall):
     """Holds one call.
 
     Args:
@@ -84,121 +78,24 @@ class CallSession:
         on_note: Callable[[str], None] | None = None,
         begun_s: float | None = None,
     ) -> None:
-        options = options or CallOptions()
-        self._codecs = (codec,) if isinstance(codec, Codec) else tuple(codec)
+        super().__init__(codec, source, sink, options, processor, recorder, notify, begun_s)
         self._connector = line
-        self._source = source
-        self._sink = sink
-        self._options = options
-        self._notify = notify or (lambda sentence: None)
-        self._thread = CodecThread()
-        self._processor = processor
-        self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
-        self._receiver = Receiver(self._codecs[0], sink, self._thread, options, processor, recorder)
-        self._traffic = Traffic()
-        self._lag = LagMeter()
-        self._load = LoadWatch()
+        self._receiver: Receiver = Receiver(
+            self._codecs[0], sink, self._thread, self._options, processor, recorder
+        )
+        self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._call: Call | None = None
         self._connection: Connection | None = None
-        self._begun_s = begun_s
-        self._state = CallState.WAITING
         self._peer = ""
-        self._peer_notices = PeerNotices(self._notify, time.monotonic(), on_note)
-        self._hang_up = asyncio.Event()
         self._connected = asyncio.Event()
-        self.established = asyncio.Event()
-        self._wall_s = time.monotonic()
-        self._cpu_s = time.process_time()
-
-    @property
-    def was_established(self) -> bool:
-        """Whether there has been a call."""
-        return self._traffic.connections > 0
-
-    @property
-    def muted(self) -> bool:
-        """Whether this side's microphone is off."""
-        return self._sender.mute.on
-
-    def set_mute(self, muted: bool) -> None:
-        """Mute or unmute this side's microphone."""
-        self._sender.set_mute(muted)
 
     def send_text(self, text: str) -> bool:
         """Send a note of at most 1000 bytes; False when there is nobody to read it."""
         return self._connection is not None and self._connection.send(Text(text))
 
-    def hang_up(self) -> None:
-        """End the call, or the waiting for it; :meth:`run` then returns, when what has arrived has
-        been heard. A second call does not wait for that."""
-        if self._hang_up.is_set():
-            self._receiver.stop()
-        self._hang_up.set()
-
-    async def run(self) -> Closed:
-        """Hold the call from the first connection to its end.
-
-        Returns why it ended, or why there was none. Raises DeviceError or InputError when the
-        source or the sink cannot be opened.
-        """
-        self._lag.start()
-        try:
-            async with self._source, self._sink:
-                return await self._run()
-        finally:
-            self._state = CallState.ENDED
-            self._lag.stop()
-            await asyncio.to_thread(self._thread.close)
-            if self._processor is not None:
-                await asyncio.to_thread(self._processor.close)
-
     def stats(self) -> CallStats:
         """What is known now."""
-        now = time.monotonic()
-        traffic = self._traffic
-        rtt_s = traffic.rtt_s
-        near, far = self._sender, self._receiver
-        return CallStats(
-            state=self._state,
-            seconds=traffic.seconds,
-            first_sound_ms=self._first_sound_ms(),
-            peer=self._peer,
-            connections=traffic.connections,
-            path=traffic.path,
-            path_failures=traffic.path_failures,
-            rate_kbps=near.rate_kbps,
-            frames_per_message=near.frames_per_message,
-            max_kbps=self._options.max_kbps,
-            steps_down=near.step,
-            sent=traffic.direction("sent"),
-            received=traffic.direction("received"),
-            rtt_ms=None if rtt_s is None else 1000 * rtt_s,
-            rtt_min_ms=None if traffic.rtt_min_s is None else 1000 * traffic.rtt_min_s,
-            unsent_frames=near.queued_frames,
-            dropped_frames=near.dropped_frames,
-            inbox_dropped=far.inbox_dropped,
-            muted=near.mute.on,
-            peer_muted=self._peer_notices.muted,
-            notices_dropped=self._peer_notices.dropped,
-            near_rms_db=near.meter.rms_db,
-            near_peak_db=near.meter.peak_db,
-            far_rms_db=far.meter.rms_db,
-            far_peak_db=far.meter.peak_db,
-            playout=far.stats,
-            peer_report=near.report,
-            counters=traffic.counters,
-            source=self._source.stats,
-            sink=self._sink.stats,
-            loop_lag_p99_ms=self._lag.quantile_ms(0.99),
-            loop_lag_max_ms=self._lag.worst_ms,
-            codec_share=self._load.share,
-            cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
-        )
-
-    def _first_sound_ms(self) -> float | None:
-        if self._begun_s is None or self._receiver.first_sound_s is None:
-            return None
-        return 1000 * (self._receiver.first_sound_s - self._begun_s)
+        return self._stats(self._peer, peer_muted=self._notices.muted)
 
     async def _run(self) -> Closed:
         await self._thread.run(self._warm_up)
@@ -226,13 +123,6 @@ class CallSession:
                 if isinstance(result, Exception):
                     raise result
 
-    def _warm_up(self) -> None:
-        """Run both models once: the first frame costs several times what the others do."""
-        for codec in self._codecs:
-            encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
-            frame = encoder.push(np.zeros(codec.config.hop, np.float32))
-            codec.decoder().push(frame)
-
     async def _say(self) -> None:
         try:
             await self._sender.run()
@@ -246,29 +136,16 @@ class CallSession:
             self.hang_up()
             raise
 
-    async def _hear(self) -> None:
-        try:
-            await self._receiver.run()
-        except Exception:
-            self.hang_up()
-            raise
-
     async def _tell(self) -> None:
         """Report to the peer what is heard of it."""
         while True:
             await asyncio.sleep(self._report_s())
-            traffic = self._traffic
-            least_s = traffic.rtt_min_s if traffic.rtt_s is not None else None
-            self._receiver.set_delays(
-                network_ms=500 * least_s if least_s is not None else 0.0,
-                source_ms=self._source.latency_ms,
-                sink_ms=self._sink.latency_ms,
-            )
+            self._set_delays()
             if self._options.push_to_talk:
                 continue
             if self._connection is not None and self._call is not None:
                 highest = self._call.window.highest or 0
-                received = traffic.counters.received_frames
+                received = self._traffic.counters.received_frames
                 self._connection.send_report(self._receiver.report(highest, received))
 
     def _report_s(self) -> float:
@@ -280,7 +157,7 @@ class CallSession:
         """Tell the user when nothing is heard of the peer, and when it is heard again."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            self._peer_notices.tick(time.monotonic())
+            self._notices.tick(time.monotonic())
             if self._load.update(self._thread.busy_s, time.monotonic()):
                 self._notify(
                     "this machine is slower than real time: the codec is busy "
@@ -356,9 +233,9 @@ class CallSession:
         elif isinstance(event, Echo):
             self._sender.on_echo(event, now)
         elif isinstance(event, Mute):
-            self._peer_notices.mute(event.muted, now)
+            self._notices.mute(event.muted, now)
         elif isinstance(event, Text):
-            self._peer_notices.note(event.text, now)
+            self._notices.note(event.text, now)
 
     async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | Closed:
         """What ``awaitable`` gives, unless this side hangs up before."""

@@ -1,0 +1,174 @@
+"""What a call with one peer and a stay in a room have in common: sound in, sound out, one codec
+thread, and a user who hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from q2d2_stream.audio import Sink, Source, VoiceProcessor
+from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.lag import LagMeter
+from q2d2_stream.call.load import LoadWatch
+from q2d2_stream.call.notices import PeerNotices
+from q2d2_stream.call.options import CallOptions
+from q2d2_stream.call.player import Player
+from q2d2_stream.call.sender import Sender
+from q2d2_stream.call.stats import CallState, CallStats
+from q2d2_stream.call.traffic import Traffic
+from q2d2_stream.engine import Codec
+from q2d2_stream.files.recorder import Recorder
+from q2d2_stream.protocol import Closed
+
+__all__ = ["SoundCall"]
+
+
+class SoundCall(ABC):
+    """Sound of this side goes out, that of others comes in, until somebody hangs up.
+
+    Attributes:
+        established: set when the first connection is there.
+    """
+
+    _receiver: Player
+    _notices: PeerNotices
+
+    def __init__(
+        self,
+        codec: Codec | Sequence[Codec],
+        source: Source,
+        sink: Sink,
+        options: CallOptions | None,
+        processor: VoiceProcessor | None,
+        recorder: Recorder | None,
+        notify: Callable[[str], None] | None,
+        begun_s: float | None,
+    ) -> None:
+        self._codecs = (codec,) if isinstance(codec, Codec) else tuple(codec)
+        self._source, self._sink = source, sink
+        self._options = options = options or CallOptions()
+        self._notify = notify or (lambda sentence: None)
+        self._thread = CodecThread()
+        self._processor = processor
+        self._sender = Sender(self._codecs, source, self._thread, options, processor, recorder)
+        self._traffic, self._lag, self._load = Traffic(), LagMeter(), LoadWatch()
+        self._begun_s = begun_s
+        self._state = CallState.WAITING
+        self._hang_up = asyncio.Event()
+        self.established = asyncio.Event()
+        self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
+
+    @property
+    def was_established(self) -> bool:
+        """Whether there was a connection."""
+        return self._traffic.connections > 0
+
+    @property
+    def muted(self) -> bool:
+        """Whether this side's microphone is off."""
+        return self._sender.mute.on
+
+    def set_mute(self, muted: bool) -> None:
+        """Mute or unmute this side's microphone."""
+        self._sender.set_mute(muted)
+
+    def hang_up(self) -> None:
+        """End it, or the waiting for it; :meth:`run` then returns, when what has arrived has
+        been heard. A second call does not wait for that."""
+        if self._hang_up.is_set():
+            self._receiver.stop()
+        self._hang_up.set()
+
+    async def run(self) -> Closed:
+        """From the first connection to the end.
+
+        Returns why it ended, or why there was none. Raises DeviceError or InputError when the
+        source or the sink cannot be opened.
+        """
+        self._lag.start()
+        try:
+            async with self._source, self._sink:
+                return await self._run()
+        finally:
+            self._state = CallState.ENDED
+            self._lag.stop()
+            await asyncio.to_thread(self._thread.close)
+            if self._processor is not None:
+                await asyncio.to_thread(self._processor.close)
+
+    @abstractmethod
+    async def _run(self) -> Closed:
+        """With source and sink started."""
+
+    def _stats(self, peer: str, *, peer_muted: bool) -> CallStats:
+        now = time.monotonic()
+        traffic = self._traffic
+        rtt_s = traffic.rtt_s
+        near, far = self._sender, self._receiver
+        return CallStats(
+            state=self._state,
+            seconds=traffic.seconds,
+            first_sound_ms=self._first_sound_ms(),
+            peer=peer,
+            connections=traffic.connections,
+            path=traffic.path,
+            path_failures=traffic.path_failures,
+            rate_kbps=near.rate_kbps,
+            frames_per_message=near.frames_per_message,
+            max_kbps=self._options.max_kbps,
+            steps_down=near.step,
+            sent=traffic.direction("sent"),
+            received=traffic.direction("received"),
+            rtt_ms=None if rtt_s is None else 1000 * rtt_s,
+            rtt_min_ms=None if traffic.rtt_min_s is None else 1000 * traffic.rtt_min_s,
+            unsent_frames=near.queued_frames,
+            dropped_frames=near.dropped_frames,
+            inbox_dropped=far.inbox_dropped,
+            muted=near.mute.on,
+            peer_muted=peer_muted,
+            notices_dropped=self._notices.dropped,
+            near_rms_db=near.meter.rms_db,
+            near_peak_db=near.meter.peak_db,
+            far_rms_db=far.meter.rms_db,
+            far_peak_db=far.meter.peak_db,
+            playout=far.stats,
+            peer_report=near.report,
+            counters=traffic.counters,
+            source=self._source.stats,
+            sink=self._sink.stats,
+            loop_lag_p99_ms=self._lag.quantile_ms(0.99),
+            loop_lag_max_ms=self._lag.worst_ms,
+            codec_share=self._load.share,
+            cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
+        )
+
+    def _first_sound_ms(self) -> float | None:
+        if self._begun_s is None or self._receiver.first_sound_s is None:
+            return None
+        return 1000 * (self._receiver.first_sound_s - self._begun_s)
+
+    def _warm_up(self) -> None:
+        """Run both models once: the first frame costs several times what the others do."""
+        for codec in self._codecs:
+            encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
+            frame = encoder.push(np.zeros(codec.config.hop, np.float32))
+            codec.decoder().push(frame)
+
+    async def _hear(self) -> None:
+        try:
+            await self._receiver.run()
+        except Exception:
+            self.hang_up()
+            raise
+
+    def _set_delays(self) -> None:
+        least_s = self._traffic.rtt_min_s if self._traffic.rtt_s is not None else None
+        self._receiver.set_delays(
+            network_ms=500 * least_s if least_s is not None else 0.0,
+            source_ms=self._source.latency_ms,
+            sink_ms=self._sink.latency_ms,
+        )
