@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.opening import run_until_ready
 from q2d2_stream.errors import InputError
 from q2d2_stream.protocol import (
     DEFAULT_HOLD_S,
@@ -139,19 +140,9 @@ class CallClient(Connector):
             channel=transport.channel_binding(),
         )
         connection = Connection(carrier, session, link)
-        task = asyncio.create_task(connection.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            await asyncio.wait(
-                (connection.established, connection.closed), return_when=asyncio.FIRST_COMPLETED
-            )
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        if connection.closed.done():
-            await task
-            return connection.closed.result()
+        closed = await run_until_ready(connection, connection.established, self._tasks)
+        if closed is not None:
+            return closed
         await self._add_datagrams(connection, transport)
         return connection
 

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from q2d2_stream.call.opening import run_until_ready
 from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Endpoint, Role
 from q2d2_stream.rooms import RoomClosed, RoomKeys, RoomLink, RoomSession
@@ -92,19 +93,9 @@ class RelayClient:
             self._endpoint.frames_per_message,
             self._is_voiced,
         )
-        task = asyncio.create_task(connection.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            await asyncio.wait(
-                (connection.admitted, connection.closed), return_when=asyncio.FIRST_COMPLETED
-            )
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        if connection.closed.done():
-            await task
-            return connection.closed.result()
+        closed = await run_until_ready(connection, connection.admitted, self._tasks)
+        if closed is not None:
+            return closed
         return connection
 
     async def _connect(self, uri: str) -> WebSocketTransport | RoomClosed:

@@ -7,6 +7,7 @@ import time
 
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.opening import run_until_ready
 from q2d2_stream.protocol import (
     DEFAULT_HOLD_S,
     Call,
@@ -133,18 +134,9 @@ class SerialConnector(Connector):
             limits=self.limits,
         )
         connection = Connection(transport, session, SerialLink(self._address.baud))
-        task = asyncio.create_task(connection.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            await asyncio.wait(
-                (connection.established, connection.closed), return_when=asyncio.FIRST_COMPLETED
-            )
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-        if connection.closed.done():
-            return await task
+        closed = await run_until_ready(connection, connection.established, self._tasks)
+        if closed is not None:
+            return closed
         return connection
 
 
