@@ -165,14 +165,16 @@ def test_a_ray_cluster_of_two_nodes_does_the_same(
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setenv("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     memory: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80_000_000}
-    cluster = Cluster(initialize_head=True, head_node_args={**memory, "include_dashboard": False})
+    cluster: Any = Cluster(
+        initialize_head=True, head_node_args={**memory, "include_dashboard": False}
+    )
     try:
         cluster.add_node(**memory)
         jobs = find_jobs(corpus, tmp_path / "ray", ENCODE)
         results = {r.name: r for r in run_jobs_on_ray(jobs, ENCODE, cluster.address)}
         again = list(run_jobs_on_ray(jobs, ENCODE, cluster.address))
     finally:
-        cluster.shutdown()  # type: ignore[no-untyped-call]
+        cluster.shutdown()
     assert names(tmp_path / "ray") == CODED
     failed = [name for name, result in results.items() if result.error is not None]
     assert failed == ["deep/bad.wav"]
