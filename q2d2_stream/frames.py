@@ -22,6 +22,8 @@ class AudioFrames:
         end: the last frame ends a talk spurt.
         dtx: a keep-alive inside silence; its sound is the background noise.
         is_copy: sent before, at a higher rate; stands in for what was lost of that.
+        packet: the indices as a packet, where it was made before: on the codec's thread, as
+            entropy coding costs the event loop more than all else that a message needs.
     """
 
     sequence: int
@@ -31,3 +33,4 @@ class AudioFrames:
     end: bool = False
     dtx: bool = False
     is_copy: bool = False
+    packet: bytes | None = None

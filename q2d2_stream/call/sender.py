@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from q2d2_stream.audio import (
     FRAME_SAMPLES,
@@ -25,7 +24,8 @@ from q2d2_stream.call.models import codec_of_direction, rate_like
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
-from q2d2_stream.packet import MAX_PACKET_FRAMES
+from q2d2_stream.frames import AudioFrames
+from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder
 from q2d2_stream.protocol import Call, Echo, ReceiverReport
 from q2d2_stream.protocol import Mute as MuteMessage
 from q2d2_stream.sending import (
@@ -33,8 +33,10 @@ from q2d2_stream.sending import (
     DtxOptions,
     Link,
     RateController,
+    SendPlan,
     SendQueue,
     SendState,
+    SpurtFrame,
     VoiceDetector,
 )
 
@@ -50,8 +52,9 @@ class Sender:
     """Reads the source, encodes, and sends at the pace that the link allows.
 
     ```
-    source --> processor --> mute --> encoder --> Dtx --> SendQueue --RateController--> connection
-               `--------- codec thread ------'    `--------- event loop ---------------'
+    RateController --plan--.
+    source --> processor --> mute --> encoder --> Dtx --> SendQueue --> packets --> connection
+               `------------------ codec thread --------------------------------'
     ```
 
     A live microphone is read before the call too, so that its level can be seen and no old sound
@@ -153,7 +156,8 @@ class Sender:
         if self._encoder.coded_refinement != is_coded:
             self._encoder.coded_refinement, self._queue = is_coded, None  # what waits is not
         if self._queue is None or self._call is not call:
-            self._call, self._queue = call, SendQueue(call)
+            packets = PacketCoder(codec.config, sending.coder)
+            self._call, self._queue = call, SendQueue(call, packets)
         self._wanted = rate_like(self._options.rate, self._codecs[0], codec)
         self._rate_controls.clear()
         self._link = None
@@ -226,23 +230,32 @@ class Sender:
         self.has_ended = True
 
     async def _step(self, pcm: Pcm, *, last: bool) -> None:
-        indices, voiced = await self._thread.run(self._encode, pcm, self._queue is not None)
-        if self._queue is None or indices is None:
-            return
-        frames = self._dtx.push(indices, voiced)
+        queue, plan = self._queue, self._plan()
+        messages = await self._thread.run(self._work, pcm, queue, plan, last)
+        self._send(messages, queue, plan)
+
+    def _work(
+        self, pcm: Pcm, queue: SendQueue | None, plan: SendPlan | None, last: bool
+    ) -> list[AudioFrames]:
+        """All that a frame needs on its way out but for sealing it; on the codec's thread."""
+        pcm = self._hear(pcm)
+        if queue is None:
+            return []
+        frames = self._encode(pcm)
         if last and frames:
             frames[-1] = replace(frames[-1], end=True)
         for frame in frames:
-            self._queue.push(frame)
-        self._send(self._queue)
+            queue.push(frame)
+        return self._take(queue, plan)
 
-    def _encode(self, pcm: Pcm, is_wanted: bool) -> tuple[NDArray[np.uint8] | None, bool]:
+    def _hear(self, pcm: Pcm) -> Pcm:
         if self._processor is not None:
             pcm = self._processor.near(pcm)
         pcm = self.mute.apply(pcm)
         self.meter.push(pcm)
-        if not is_wanted:
-            return None, False
+        return pcm
+
+    def _encode(self, pcm: Pcm) -> list[SpurtFrame]:
         if self._recorder is not None:
             self._recorder.near(pcm)
         # The detector hears the microphone even with a denoiser, which gives indices and no sound:
@@ -251,13 +264,24 @@ class Sender:
         if self._options.push_to_talk:
             voiced = voiced and not self.mute.on
         self._encoder.seek(self._dtx.timestamp)
-        return self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced
+        return self._dtx.push(self._encoder.push(np.clip(pcm, -1.0, 1.0))[0], voiced)
 
-    def _send(self, queue: SendQueue) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        now = time.monotonic()
+    def _take(self, queue: SendQueue, plan: SendPlan | None) -> list[AudioFrames]:
+        """The messages that may go now."""
+        messages: list[AudioFrames] = []
+        while plan is not None and plan.may_send and len(messages) < _MESSAGES_PER_FRAME:
+            # What has had to wait goes together: fewer headers for a link that was busy.
+            message = queue.take(max(plan.frames_per_message, min(len(queue), MAX_PACKET_FRAMES)))
+            if message is None:
+                break
+            messages.append(message)
+        return messages
+
+    def _plan(self) -> SendPlan | None:
+        """What the link allows now; None where there is none."""
+        connection, queue = self._connection, self._queue
+        if connection is None or queue is None:
+            return None
         control = self._rate_control = self._control_of(connection)
         state = SendState(
             unsent_frames=len(queue),
@@ -266,19 +290,23 @@ class Sender:
             sent_bits=8 * connection.sent.wire_bytes,
             received_messages=connection.received_messages,
         )
-        plan = control.update(state, now)
+        plan = control.update(state, time.monotonic())
         queue.drop_oldest(plan.drop_frames)
         self._encoder.rate = self._codec.config.ladder[plan.rate]
         self._frames_per_message = plan.frames_per_message
         if plan.is_stalled:
             connection.doubt_datagrams()
-        if not plan.may_send:
+        return plan
+
+    def _send(
+        self, messages: list[AudioFrames], queue: SendQueue | None, plan: SendPlan | None
+    ) -> None:
+        connection, control = self._connection, self._rate_control
+        # Of another queue: the peer has changed meanwhile, and does not know these.
+        if connection is None or control is None or plan is None or queue is not self._queue:
             return
-        for _ in range(_MESSAGES_PER_FRAME):
-            # What has had to wait goes together: fewer headers for a link that was busy.
-            message = queue.take(max(plan.frames_per_message, min(len(queue), MAX_PACKET_FRAMES)))
-            if message is None:
-                return
+        now = time.monotonic()
+        for message in messages:
             size = connection.send_audio(message, copies=plan.copies)
             if not size:
                 return
@@ -291,4 +319,5 @@ class Sender:
         until = time.monotonic() + _DRAIN_S
         while len(queue) and time.monotonic() < until:
             await asyncio.sleep(self._codec.config.frame_ms / 1000)
-            self._send(queue)
+            plan = self._plan()
+            self._send(await self._thread.run(self._take, queue, plan), queue, plan)

@@ -141,7 +141,7 @@ class AudioWriter:
 
         Raises InputError when the frames do not fit the model.
         """
-        packet = self._packets.encode(frames.indices)
+        packet = frames.packet or self._packets.encode(frames.indices)
         difference = add(frames.timestamp, -frames.sequence)
         if difference != self._difference:
             self._difference, self._since_change = difference, 0

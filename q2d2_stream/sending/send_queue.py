@@ -9,6 +9,7 @@ import numpy as np
 
 from q2d2_stream.errors import InputError
 from q2d2_stream.frames import AudioFrames
+from q2d2_stream.packet import PacketCoder
 from q2d2_stream.protocol.registry import Call
 from q2d2_stream.protocol.sequence import add
 from q2d2_stream.sending.dtx import SpurtFrame
@@ -23,13 +24,17 @@ class SendQueue:
 
     Args:
         call: gives the sequence numbers, which go on over reconnections.
+        packets: makes the messages' packets; None leaves it to whoever sends them.
         max_frames: frames kept, at least 8; 38 is half a second.
     """
 
-    def __init__(self, call: Call, max_frames: int = 38) -> None:
+    def __init__(
+        self, call: Call, packets: PacketCoder | None = None, *, max_frames: int = 38
+    ) -> None:
         if max_frames < 8:
             raise InputError(f"max_frames is {max_frames}, expected at least 8")
         self._call = call
+        self._packets = packets
         self._max_frames = max_frames
         self._frames: deque[tuple[int, SpurtFrame]] = deque()
         self._dropped = 0
@@ -75,13 +80,15 @@ class SendQueue:
         sequence = self._frames[0][0]
         for _ in taken:
             self._frames.popleft()
+        indices = np.stack([frame.indices for frame in taken])
         return AudioFrames(
             sequence=sequence,
             timestamp=taken[0].timestamp,
-            indices=np.stack([frame.indices for frame in taken]),
+            indices=indices,
             start=taken[0].start,
             end=taken[-1].end,
             dtx=taken[0].dtx,
+            packet=self._packets.encode(indices) if self._packets is not None else None,
         )
 
 

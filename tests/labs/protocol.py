@@ -49,13 +49,20 @@ def local_model(**fields: object) -> LocalModel:
 
 
 def frames_of(
-    sequence: int, frames: int = 3, rate: int = 0, seed: int | None = None, **flags: bool
+    sequence: int,
+    frames: int = 3,
+    rate: int = 0,
+    seed: int | None = None,
+    *,
+    start: bool = False,
+    end: bool = False,
+    dtx: bool = False,
 ) -> AudioFrames:
     """Random frames, the timestamp equal to the sequence number."""
     generator = np.random.default_rng(sequence if seed is None else seed)
     codes = CONFIG.ladder[rate].codebook_sizes
     indices: NDArray[np.uint8] = generator.integers(0, codes, (frames, len(codes))).astype(np.uint8)
-    return AudioFrames(sequence, sequence, indices, **flags)
+    return AudioFrames(sequence, sequence, indices, start=start, end=end, dtx=dtx)
 
 
 class Peers:
