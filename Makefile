@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo check test lint docs soak arm64 systemd wheel clean
+.PHONY: demo check test lint docs web soak arm64 systemd wheel clean
 
 # The runtime alone, and what draws the demo's picture: under a minute.
 $(VENV)/.runtime: pyproject.toml
@@ -43,6 +43,15 @@ $(VENV)/.docs: $(VENV)/.runtime
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+# What builds the browser client: node 18 or later, and npm.
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci
+	touch $@
+
+# The browser client, checked, in q2d2_stream/web/page.
+web: web/node_modules/.package-lock.json
+	cd web && npm run check && npm run build
+
 soak: $(VENV)/.dev
 	$(BIN)/python tools/soak.py
 
@@ -54,11 +63,12 @@ arm64: $(VENV)/.dev
 systemd: $(VENV)/.dev
 	$(BIN)/python tools/systemd/prove.py build/systemd
 
-# Built, installed in a fresh environment, used.
+# Built, installed in a fresh environment, used. It holds the browser client where npm is there.
 wheel: $(VENV)/.dev
 	rm -rf dist
+	if command -v npm >/dev/null; then $(MAKE) web; else echo "no npm: a wheel without web pages"; fi
 	$(BIN)/python -m build --wheel
 	$(BIN)/python tools/smoke_wheel.py dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist demo_out *.egg-info
+	rm -rf $(VENV) build dist demo_out *.egg-info web/node_modules q2d2_stream/web/page

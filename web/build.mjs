@@ -1,0 +1,100 @@
+/**
+ * Bundles the pages into q2d2_stream/web/page/, flat, with a .gz and a .br beside every file that
+ * gets smaller. Entry points are found, not listed:
+ *
+ *     src/pages/NAME/main.ts    -> NAME.js, and NAME.css where it imports styles
+ *     src/pages/NAME/index.html -> NAME.html
+ *     src/.../NAME_worker.ts    -> NAME_worker.js, a classic script (LiteRT's glue needs one)
+ *     src/.../NAME_worklet.ts   -> NAME_worklet.js, a module
+ *     static/...               -> as they are
+ *     LiteRT's wasm and glue    -> beside the workers, where it looks for them
+ *
+ * What the folder held before stays until the new one is whole.
+ */
+import { build } from "esbuild";
+import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompress, constants, gzip } from "node:zlib";
+import { promisify } from "node:util";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const SOURCES = join(HERE, "src");
+const PAGE = join(HERE, "..", "q2d2_stream", "web", "page");
+const LITERT = join(HERE, "node_modules", "@litertjs", "core", "wasm");
+const LITERT_FILES = ["litert_wasm_internal.js", "litert_wasm_internal.wasm"];
+// 11 takes half a minute for the wasm file and saves 4 %.
+const BROTLI_QUALITY = 9;
+
+/** All files below a folder, relative to it. */
+async function filesBelow(folder) {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+}
+
+function entriesOf(files, pattern) {
+  const entries = {};
+  for (const file of files) {
+    const match = pattern.exec(file.slice(SOURCES.length + 1).replaceAll("\\", "/"));
+    if (match === null) continue;
+    if (match[1] in entries) throw new Error(`two entry points are called ${match[1]}`);
+    entries[match[1]] = file;
+  }
+  return entries;
+}
+
+async function bundle(entryPoints, format, out) {
+  if (Object.keys(entryPoints).length === 0) return;
+  await build({
+    entryPoints,
+    format,
+    outdir: out,
+    bundle: true,
+    minify: true,
+    target: ["chrome110", "firefox115", "safari16.4"],
+    legalComments: "none",
+    logLevel: "warning",
+    loader: { ".svg": "text" },
+    // Branches of LiteRT for node, never taken in a browser.
+    external: ["node:*"],
+  });
+}
+
+async function compress(file) {
+  const data = await readFile(file);
+  const { BROTLI_PARAM_QUALITY, BROTLI_PARAM_SIZE_HINT } = constants;
+  const params = { [BROTLI_PARAM_QUALITY]: BROTLI_QUALITY, [BROTLI_PARAM_SIZE_HINT]: data.length };
+  const [zipped, brotli] = await Promise.all([
+    promisify(gzip)(data, { level: 9 }),
+    promisify(brotliCompress)(data, { params }),
+  ]);
+  if (zipped.length < data.length) await writeFile(`${file}.gz`, zipped);
+  if (brotli.length < data.length) await writeFile(`${file}.br`, brotli);
+  return { name: basename(file), raw: data.length, gzip: zipped.length, brotli: brotli.length };
+}
+
+const fresh = `${PAGE}.new`;
+await rm(fresh, { recursive: true, force: true });
+await mkdir(fresh, { recursive: true });
+
+const sources = await filesBelow(SOURCES);
+await bundle(entriesOf(sources, /^pages\/([^/]+)\/main\.ts$/), "esm", fresh);
+await bundle(entriesOf(sources, /([^/]+_worker)\.ts$/), "iife", fresh);
+await bundle(entriesOf(sources, /([^/]+_worklet)\.ts$/), "esm", fresh);
+const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
+for (const [name, file] of Object.entries(pages)) await cp(file, join(fresh, `${name}.html`));
+for (const name of LITERT_FILES) await writeFile(join(fresh, name), await readFile(join(LITERT, name)));
+if (existsSync(join(HERE, "static"))) await cp(join(HERE, "static"), fresh, { recursive: true });
+
+const sizes = [];
+for (const file of await filesBelow(fresh)) sizes.push(await compress(file));
+await rm(PAGE, { recursive: true, force: true });
+await rename(fresh, PAGE);
+
+const kilobytes = (bytes) => (bytes / 1000).toFixed(1).padStart(9);
+console.log(`${"kB".padEnd(30)}       raw     gzip   brotli`);
+for (const { name, raw, gzip, brotli } of sizes)
+  console.log(name.padEnd(30), kilobytes(raw), kilobytes(gzip), kilobytes(brotli));
