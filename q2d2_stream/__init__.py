@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from q2d2_stream.call.live import connect, serve
+    from q2d2_stream.call.live_room import join
     from q2d2_stream.config import CodecConfig, Rate
     from q2d2_stream.engine import Codec, StreamDecoder, StreamEncoder, load_codec
     from q2d2_stream.errors import CallError, Q2D2Error
@@ -44,6 +45,7 @@ __all__ = [
     "connect",
     "decode_file",
     "encode_file",
+    "join",
     "load_codec",
     "pack",
     "packed_bytes",
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "call.live": ("connect", "serve"),
+    "call.live_room": ("join",),
     "config": ("CodecConfig", "Rate"),
     "engine": ("Codec", "StreamDecoder", "StreamEncoder", "load_codec"),
     "errors": ("CallError", "Q2D2Error"),

@@ -8,7 +8,9 @@ from __future__ import annotations
 from q2d2_stream.call.client import CallClient, ClientOptions
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.call.live import IncomingCalls, LiveCall, connect, serve
+from q2d2_stream.call.live import IncomingCalls, connect, serve
+from q2d2_stream.call.live_call import LiveCall
+from q2d2_stream.call.live_room import LiveRoom, join
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.room_call import RoomCall
 from q2d2_stream.call.server import CallServer
@@ -31,8 +33,10 @@ __all__ = [
     "DirectionStats",
     "IncomingCalls",
     "LiveCall",
+    "LiveRoom",
     "RoomCall",
     "connect",
+    "join",
     "parse_address",
     "serve",
 ]

@@ -15,149 +15,56 @@ As on a telephone there is one call at a time, and it lasts until either side ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
-import numpy as np
-
-from q2d2_stream.audio import Pcm
-from q2d2_stream.audio.program import ProgramSink, ProgramSource
+from q2d2_stream.audio import Sink, Source
 from q2d2_stream.call.client import CallClient, ClientOptions
 from q2d2_stream.call.connector import Connector
+from q2d2_stream.call.live_call import LiveCall
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.server import CallServer
 from q2d2_stream.call.session import CallSession
-from q2d2_stream.call.stats import CallStats
 from q2d2_stream.config import Rate
 from q2d2_stream.engine import Codec, load_codec
-from q2d2_stream.errors import CallError, InputError
-from q2d2_stream.protocol import Closed, Endpoint, Secret
+from q2d2_stream.errors import InputError
+from q2d2_stream.protocol import Endpoint, Secret
 from q2d2_stream.transport.address import parse_address, split_code
 from q2d2_stream.transport.tls import client_context, server_context
 
-__all__ = ["IncomingCalls", "LiveCall", "connect", "serve"]
+__all__ = ["IncomingCalls", "connect", "loaded", "options_of", "serve"]
 
 Notify = Callable[[str], None]
+Transport = Literal["auto", "websocket", "udp"]
 
 
 @dataclass(frozen=True)
 class _Settings:
     """What a call is made of, the same for every call of a server."""
 
-    codec: Codec
+    codecs: tuple[Codec, ...]
     options: CallOptions
     notify: Notify | None
     on_text: Notify | None
 
+    def call(self, connector: Connector) -> LiveCall:
+        """One with the peer that ``connector`` brings."""
 
-class LiveCall:
-    """A call that is on. Iterate over it for what the other side says; the iteration ends with the
-    call.
+        def make(source: Source, sink: Sink) -> CallSession:
+            return CallSession(
+                self.codecs,
+                connector,
+                source,
+                sink,
+                self.options,
+                notify=self.notify,
+                on_note=self.on_text,
+            )
 
-    What is heard comes in real time, in pieces of about 320 samples, with silence and concealment
-    where nothing arrives. The newest five seconds are kept for a program that is late.
-    """
-
-    def __init__(self, connector: Connector, settings: _Settings) -> None:
-        self._source, self._sink = ProgramSource(), ProgramSink()
-        self._session = CallSession(
-            settings.codec,
-            connector,
-            self._source,
-            self._sink,
-            settings.options,
-            notify=settings.notify,
-            on_note=settings.on_text,
-        )
-        self._task = asyncio.create_task(self._session.run())
-
-    async def _wait_until_on(self) -> None:
-        """Raises CallError where there will be no call, and what :meth:`CallSession.run` does."""
-        established = asyncio.create_task(self._session.established.wait())
-        try:
-            await asyncio.wait((established, self._task), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            established.cancel()
-        if not self._session.was_established:
-            raise _error(await self._task)
-
-    async def _finish(self) -> None:
-        """Say what was sent, hang up, and wait for the end."""
-        self._source.finish()
-        await self._task
-
-    async def _abandon(self) -> None:
-        """Hang up at once."""
-        self._session.hang_up()
-        with suppress(Exception):  # there is one already
-            await self._task
-
-    async def _end(self) -> Closed:
-        """Wait for the end; whoever waits may be cancelled without ending it."""
-        return await asyncio.shield(self._task)
-
-    async def send(self, pcm: Pcm) -> None:
-        """Say ``pcm``: float32 of shape ``(n,)``, any n, 24 kHz mono, -1 to 1.
-
-        It is said in real time; this returns when less than a second of it waits. While nothing is
-        sent the other side hears silence.
-
-        Raises:
-            CallError: the call is over.
-            InputError: pcm of another type or shape, or samples that are not finite.
-        """
-        if not isinstance(pcm, np.ndarray) or pcm.dtype != np.float32 or pcm.ndim != 1:
-            kind = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm)
-            raise InputError(f"pcm is {kind}, expected a float32 array of shape (n,)")
-        if not np.isfinite(pcm).all():
-            raise InputError("pcm holds NaN or infinite samples, expected finite ones")
-        if not await self._source.put(pcm):
-            raise _error(await self._end())
-
-    async def drain(self) -> None:
-        """Return when all that was sent has been said, or the call is over."""
-        await self._source.drain()
-
-    def __aiter__(self) -> AsyncIterator[Pcm]:
-        return self
-
-    async def __anext__(self) -> Pcm:
-        """The next piece of what the other side says, float32 of shape ``(n,)``."""
-        pcm = await self._sink.get()
-        if pcm is None:
-            await self._end()
-            raise StopAsyncIteration
-        return pcm
-
-    @property
-    def closed(self) -> Closed | None:
-        """Why the call is over; None while it is on."""
-        if not self._task.done() or self._task.cancelled() or self._task.exception() is not None:
-            return None
-        return self._task.result()
-
-    @property
-    def muted(self) -> bool:
-        """Whether this side is muted."""
-        return self._session.muted
-
-    def mute(self, on: bool = True) -> None:
-        """Let the other side hear nothing, or again what is sent; it is told."""
-        self._session.set_mute(on)
-
-    def text(self, note: str) -> bool:
-        """Send a line of at most 1000 bytes; False where there is nobody to read it."""
-        return self._session.send_text(note)
-
-    def hang_up(self) -> None:
-        """End the call at once; what waits to be said is lost."""
-        self._session.hang_up()
-
-    def stats(self) -> CallStats:
-        """Bit rates, losses, delays and levels, as they are now."""
-        return self._session.stats()
+        return LiveCall(make)
 
 
 class IncomingCalls:
@@ -176,8 +83,8 @@ class IncomingCalls:
         """Wait for the next call. The one before is finished first: it says what was sent to it and
         hangs up, if it is still on."""
         await self._end_current()
-        self._current = call = LiveCall(self._server, self._settings)
-        await call._wait_until_on()
+        self._current = call = self._settings.call(self._server)
+        await call.wait_until_on()
         return call
 
     def __aiter__(self) -> AsyncIterator[LiveCall]:
@@ -190,20 +97,21 @@ class IncomingCalls:
         call, self._current = self._current, None
         if call is None:
             return
-        if at_once or not call._session.was_established:
-            await call._abandon()
+        if at_once or not call.was_established:
+            await call.abandon()
         else:
-            await call._finish()
+            await call.finish()
 
 
 @asynccontextmanager
 async def connect(
     address: str,
     *,
-    codec: Codec | None = None,
+    codec: Codec | Sequence[Codec] | None = None,
     secret: str | None = None,
     bitrate: Rate | str | float | None = None,
-    frames_per_message: int = 3,
+    frames_per_message: int = 1,
+    transport: Transport = "auto",
     dtx: bool = False,
     denoise: bool = False,
     ca: Path | str | None = None,
@@ -220,10 +128,13 @@ async def connect(
     Args:
         address: ``host:port``, or ``wss://host:port`` for TLS; ``code@host:port`` with the code
             that the other side shows.
-        codec: from :func:`q2d2_stream.load_codec`; None loads the shipped one.
+        codec: from :func:`q2d2_stream.load_codec`; None loads the shipped one. Of several the first
+            encodes, and each decodes for a peer that uses it.
         secret: that both sides know; None for a peer that asks for none.
         bitrate: name of a rate or kilobits per second; None for about 3 kbps.
         frames_per_message: frames of 13.3 ms in a message, the fewest that are used.
+        transport: what carries the audio: "auto" (UDP while it gets through and else the
+            websocket), "websocket" or "udp".
         dtx: leave silence unsent.
         denoise: send the speech without the noise around it.
         ca: PEM file with the authority to trust for ``wss://``; None for the system's.
@@ -239,34 +150,36 @@ async def connect(
     """
     code, where = split_code(address)
     peer = parse_address(where)
-    codec = await _loaded(codec)
+    codecs = await loaded(codec)
     client = CallClient(
         peer,
-        _endpoint(codec, secret if code is None else code, frames_per_message, dtx),
+        _endpoint(codecs, secret if code is None else code, frames_per_message, dtx, transport),
         ssl_context=client_context(ca) if peer.secure else None,
         options=ClientOptions(wait_s=wait_s),
         auth=auth,
+        udp_only=transport == "udp",
     )
-    options = _options(codec, bitrate, dtx, denoise)
-    call = LiveCall(client, _Settings(codec, options, notify, on_text))
+    options = options_of(codecs, bitrate, dtx, denoise)
+    call = _Settings(codecs, options, notify, on_text).call(client)
     try:
-        await call._wait_until_on()
+        await call.wait_until_on()
         yield call
     except BaseException:
-        await call._abandon()
+        await call.abandon()
         raise
-    await call._finish()
+    await call.finish()
 
 
 @asynccontextmanager
 async def serve(
     address: str,
     *,
-    codec: Codec | None = None,
+    codec: Codec | Sequence[Codec] | None = None,
     secret: str | None = None,
     auth: bool = True,
     bitrate: Rate | str | float | None = None,
-    frames_per_message: int = 3,
+    frames_per_message: int = 1,
+    transport: Transport = "auto",
     dtx: bool = False,
     denoise: bool = False,
     tls_cert: Path | str | None = None,
@@ -281,7 +194,7 @@ async def serve(
             :attr:`IncomingCalls.port`.
         auth: False to let other machines call without a secret, if you mean it.
         tls_cert, tls_key: PEM files, for ``wss://``.
-        codec, secret, bitrate, frames_per_message, dtx, denoise: as of :func:`connect`.
+        codec, secret, bitrate, frames_per_message, transport, dtx, denoise: as of :func:`connect`.
         notify, on_text: likewise.
 
     Raises:
@@ -290,18 +203,19 @@ async def serve(
             machines can call.
         ModelError: model files that are missing or damaged.
     """
-    codec = await _loaded(codec)
+    codecs = await loaded(codec)
     server = CallServer(
         parse_address(address),
-        _endpoint(codec, secret, frames_per_message, dtx),
+        _endpoint(codecs, secret, frames_per_message, dtx, transport),
         ssl_context=server_context(tls_cert, tls_key) if tls_cert is not None else None,
         auth=auth,
         notify=notify,
+        udp_only=transport == "udp",
     )
-    options = _options(codec, bitrate, dtx, denoise)
+    options = options_of(codecs, bitrate, dtx, denoise)
     await server.start()
     try:
-        calls = IncomingCalls(server, _Settings(codec, options, notify, on_text))
+        calls = IncomingCalls(server, _Settings(codecs, options, notify, on_text))
         try:
             yield calls
         except BaseException:
@@ -312,25 +226,34 @@ async def serve(
         await server.close()
 
 
-async def _loaded(codec: Codec | None) -> Codec:
-    return codec if codec is not None else await asyncio.to_thread(load_codec)
+async def loaded(codec: Codec | Sequence[Codec] | None) -> tuple[Codec, ...]:
+    """The codecs of a call; None stands for the shipped one. Raises ModelError."""
+    if codec is None:
+        codec = await asyncio.to_thread(load_codec)
+    return (codec,) if isinstance(codec, Codec) else tuple(codec)
 
 
-def _endpoint(codec: Codec, secret: str | None, frames_per_message: int, dtx: bool) -> Endpoint:
-    return Endpoint.of(
-        codec,
-        frames_per_message=frames_per_message,
-        dtx=dtx,
-        secret=Secret(secret) if secret is not None else None,
-    )
-
-
-def _options(
-    codec: Codec, bitrate: Rate | str | float | None, dtx: bool, denoise: bool
+def options_of(
+    codecs: Sequence[Codec], bitrate: Rate | str | float | None, dtx: bool, denoise: bool
 ) -> CallOptions:
-    rate = codec.config.find_rate(bitrate).index
+    """The wishes of a program, which hangs up when it has said all. Raises InputError."""
+    rate = codecs[0].config.find_rate(bitrate).index
     return CallOptions(rate=rate, denoise=denoise, dtx=dtx, hangup_at_end=True)
 
 
-def _error(closed: Closed) -> CallError:
-    return CallError(closed.text, closed.reason.name.lower())
+def _endpoint(
+    codecs: Sequence[Codec],
+    secret: str | None,
+    frames_per_message: int,
+    dtx: bool,
+    transport: Transport,
+) -> Endpoint:
+    if transport not in get_args(Transport):
+        raise InputError(f"transport is {transport!r}, expected one of {get_args(Transport)}")
+    return Endpoint.of(
+        codecs,
+        frames_per_message=frames_per_message,
+        dtx=dtx,
+        udp=transport != "websocket",
+        secret=Secret(secret) if secret is not None else None,
+    )

@@ -57,6 +57,7 @@ class RoomCall(SoundCall):
         processor: cleans the microphone, and is closed at the end; or None.
         recorder: keeps both sides, or None.
         notify: called with a sentence when something happens that a user should know.
+        on_note: called with a note and the name of who wrote it; None: ``notify`` is.
         begun_s: since when the user has been waiting for the first sound.
         frames_per_message: the fewest frames per message.
         wait_s: how long to try before the first connection.
@@ -79,6 +80,7 @@ class RoomCall(SoundCall):
         processor: VoiceProcessor | None = None,
         recorder: Recorder | None = None,
         notify: Callable[[str], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
         begun_s: float | None = None,
         frames_per_message: int = 3,
         wait_s: float = 0.0,
@@ -90,7 +92,7 @@ class RoomCall(SoundCall):
         self._receiver: RoomReceiver = RoomReceiver(
             sink, self._thread, self._options, processor, recorder
         )
-        self._notices = PeerNotices(self._notify, time.monotonic())
+        self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._client = RelayClient(
             link,
             Endpoint.of(self._codecs, frames_per_message=frames_per_message, dtx=self._options.dtx),

@@ -101,6 +101,14 @@ class SoundCall(ABC):
                 await asyncio.to_thread(self._processor.close)
 
     @abstractmethod
+    def send_text(self, text: str) -> bool:
+        """Send a note of at most 1000 bytes; False when there is nobody to read it."""
+
+    @abstractmethod
+    def stats(self) -> CallStats:
+        """What is known now."""
+
+    @abstractmethod
     async def _run(self) -> Closed:
         """With source and sink started."""
 
