@@ -18,3 +18,20 @@ export class FormatError extends Q2D2Error {}
 
 /** A model file that is missing, damaged, or of a version this package cannot run. */
 export class ModelError extends Q2D2Error {}
+
+/** Bytes that are not a valid message, or a valid message that comes out of place. */
+export class WireError extends Q2D2Error {}
+
+/** The two ends of a call do not fit together: version, model, or secret. */
+export class HandshakeError extends WireError {}
+
+/** A sealed message that does not open: forged, changed, or of another connection. */
+export class SealError extends WireError {
+  /** Whether it is genuine as far as it was looked at, but came before. */
+  readonly isReplay: boolean;
+
+  constructor(text: string, isReplay = false) {
+    super(text);
+    this.isReplay = isReplay;
+  }
+}
