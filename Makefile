@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo check test lint docs web soak arm64 systemd wheel clean
+.PHONY: demo demo-room check test lint docs web soak arm64 systemd wheel clean
 
 # The runtime alone, and what draws the demo's picture: under a minute.
 $(VENV)/.runtime: pyproject.toml
@@ -20,6 +20,10 @@ $(VENV)/.dev: $(VENV)/.runtime
 
 demo: $(VENV)/.runtime
 	$(BIN)/python -m apps.demo
+
+# Four people in a room, through a relay.
+demo-room: $(VENV)/.runtime
+	$(BIN)/python -m apps.demo_room
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -71,4 +75,4 @@ wheel: $(VENV)/.dev
 	$(BIN)/python tools/smoke_wheel.py dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist demo_out *.egg-info web/node_modules q2d2_stream/web/page
+	rm -rf $(VENV) build dist demo_out demo_room_out *.egg-info web/node_modules q2d2_stream/web/page
