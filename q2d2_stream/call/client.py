@@ -29,7 +29,7 @@ from q2d2_stream.transport.base import Wrap
 from q2d2_stream.transport.proxy import ProxyRoute, proxy_for
 from q2d2_stream.transport.tls import untrusted
 from q2d2_stream.transport.udp import connect_udp
-from q2d2_stream.transport.websocket import WebSocketTransport
+from q2d2_stream.transport.websocket import CLOSE_S, WebSocketTransport
 
 __all__ = ["CallClient", "ClientOptions"]
 
@@ -170,7 +170,7 @@ class CallClient(Connector):
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=self._options.open_s,
-                close_timeout=1.0,
+                close_timeout=CLOSE_S,
                 ping_interval=None,
             )
         except ssl.SSLCertVerificationError as error:

@@ -289,6 +289,10 @@ class Connection:
                     self._count_datagram(len(data), path.link)
                 if not path.needs_websocket:
                     continue
+            elif path is not None and self.closed.done() and path.carries_audio:
+                # The last word goes both ways: on a link that loses much, TCP may still be at it
+                # when this side is long gone.
+                path.send(data, now)
             self._put(data)
         if self.closed.done():
             self._wake_writer.set()

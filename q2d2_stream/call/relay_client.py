@@ -14,7 +14,7 @@ from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Endpoint, Role
 from q2d2_stream.rooms import RoomClosed, RoomKeys, RoomLink, RoomSession
 from q2d2_stream.sending import WebSocketLink
 from q2d2_stream.transport.base import Wrap
-from q2d2_stream.transport.websocket import WebSocketTransport
+from q2d2_stream.transport.websocket import CLOSE_S, WebSocketTransport
 
 __all__ = ["RelayClient"]
 
@@ -110,7 +110,7 @@ class RelayClient:
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=_OPEN_S,
-                close_timeout=1.0,
+                close_timeout=CLOSE_S,
                 ping_interval=None,
             )
         except ssl.SSLCertVerificationError as error:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.connection import Connection as WebSocket
 
-__all__ = ["WebSocketTransport", "unsent_in_kernel"]
+__all__ = ["CLOSE_S", "WebSocketTransport", "unsent_in_kernel"]
+
+CLOSE_S = 3.0
+"""How long to wait for the peer's answer before a websocket is cut off. What is cut off loses what
+it has not sent yet: this is long enough for TCP to send a last word that was lost a second and a
+third time."""
 
 # Room for what a round trip of two seconds has under way at 40 ms per message (Linux counts 1280
 # bytes for a small segment and doubles this number). More could only hide a backlog from the
@@ -135,5 +140,5 @@ class WebSocketTransport(Transport):
         return None
 
     async def close(self) -> None:
-        """Close the websocket; a peer that does not answer is cut off after a second."""
+        """Close the websocket; a peer that does not answer is cut off after three seconds."""
         await self._websocket.close()

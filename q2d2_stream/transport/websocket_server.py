@@ -15,6 +15,7 @@ from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.limiter import ConnectionLimiter, Place, Progress
 from q2d2_stream.transport.limits import ConnectionLimits
 from q2d2_stream.transport.listening_socket import BACKLOG, LimitedSocket, listening_sockets
+from q2d2_stream.transport.websocket import CLOSE_S
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
@@ -101,7 +102,7 @@ class WebSocketServer:
                     process_request=self._answer,
                     compression=None,
                     open_timeout=limits.open_s,
-                    close_timeout=1.0,
+                    close_timeout=CLOSE_S,
                     server_header=None,
                     logger=silent,
                     # asyncio refuses a timeout for a handshake that there will not be

@@ -110,6 +110,22 @@ def test_lost_frames_are_played_from_copies(tmp_path: Path) -> None:
     run(call(), 120)
 
 
+def test_the_last_word_goes_by_udp_where_the_websocket_is_stuck(tmp_path: Path) -> None:
+    async def call() -> None:
+        async with a_call(tmp_path) as (caller, listener, _datagrams):
+            await paths(caller, listener, "udp")
+            await talk(caller, listener, 30)
+            caller._connection._transport.send = _stuck  # type: ignore[union-attr,method-assign]
+            caller.hang_up()
+            await until(lambda: listener.stats().state == "ended", "the end")
+
+    run(call())
+
+
+async def _stuck(data: bytes) -> None:
+    await asyncio.sleep(3600)
+
+
 @pytest.mark.parametrize("udp", [(True, False), (False, True), (False, False)])
 def test_both_sides_must_want_it(tmp_path: Path, udp: tuple[bool, bool]) -> None:
     async def call() -> None:
