@@ -1,61 +1,185 @@
 """Vectors of the codec for the browser client, which must reproduce them.
 
-python -m tests.labs.codec_vectors     writes tests/web/vectors/
+python -m tests.labs.codec_vectors     invents new questions and writes tests/web/vectors/
+
+A vector holds a question and its answer. Whether a file is current is checked by answering its
+questions again, so that nothing depends on how numbers were drawn.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig
+from q2d2_stream.entropy import IndexCoder, Tables
+from q2d2_stream.errors import FormatError
 from q2d2_stream.lattice import KINDS, Lattice
+from q2d2_stream.packet import PacketCoder
+from q2d2_stream.quantizer import LAGS, NoiseShaper
+from q2d2_stream.refinement import STEPS, SYMBOL_ZERO, SYMBOLS
+from tests.labs.entropy import CONFIGS, REFINED, coder, random_indices, smooth_indices
 from tests.labs.paths import ROOT
 
-__all__ = ["FOLDER", "MAKERS"]
+__all__ = ["ANSWERS", "FOLDER"]
 
 FOLDER = ROOT / "tests" / "web" / "vectors"
 
+Vector = dict[str, Any]
+
 _LEVELS = {"rhombic": (9, 9, 7, 7, 5, 3), "hexagonal": (8, 7, 5, 6), "rectangular": (4, 9, 16, 16)}
+_CONFIGS = (*CONFIGS.values(), REFINED)
 
 
-def lattice() -> list[dict[str, Any]]:
+def ask_config() -> Iterator[Vector]:
+    """Every configuration of the tests of entropy coding."""
+    for each in _CONFIGS:
+        yield {"json": each.to_json()}
+
+
+def answer_config(vector: Vector) -> Vector:
+    """What follows from a configuration."""
+    config = CodecConfig.from_json(vector["json"])
+    return {
+        "codebook_sizes": config.codebook_sizes,
+        "default_rate": config.default_rate.name,
+        "ladder": [
+            {
+                "name": rate.name,
+                "pairs": rate.pairs,
+                "codebook_sizes": rate.codebook_sizes,
+                "kbps": rate.kbps,
+                "lookahead": rate.lookahead,
+                "refined": rate.refined,
+                "packed_bytes": [rate.packed_bytes(n) for n in (0, 1, 3, 16, 75)],
+                "most_bytes": rate.most_bytes(3),
+            }
+            for rate in config.ladder
+        ],
+    }
+
+
+def ask_lattice() -> Iterator[Vector]:
     """Every kind of grid: points near and far, and those half-way between others."""
     rng = np.random.default_rng(1)
-    made = []
     for kind in KINDS:
-        grids = Lattice(kind, _LEVELS[kind])
-        spread = rng.uniform(-1.6, 1.6, (60, len(grids.levels))) * grids.scale
-        halves = rng.integers(-12, 12, (60, len(grids.levels))) / 4
-        latents = np.concatenate([spread, halves, np.full((1, len(grids.levels)), 1e9)])
-        nearest = grids.nearest(latents)
-        made.append(
-            {
-                "kind": kind,
-                "levels": grids.levels,
-                "codes": grids.codes,
-                "scale": grids.scale.tolist(),
-                "norm": grids.norm.tolist(),
-                "latents": latents.tolist(),
-                "nearest": nearest.tolist(),
-                "points": grids.point(nearest).tolist(),
-                "normalised": grids.normalised(nearest).tolist(),
-            }
-        )
-    return made
+        levels = _LEVELS[kind]
+        spread = rng.uniform(-1.6, 1.6, (60, len(levels))) * Lattice(kind, levels).scale
+        halves = rng.integers(-12, 12, (60, len(levels))) / 4
+        latents = np.concatenate([spread, halves, np.full((1, len(levels)), 1e9)])
+        yield {"kind": kind, "levels": levels, "latents": latents.tolist()}
 
 
-MAKERS: dict[str, Callable[[], Any]] = {"lattice": lattice}
-"""Every file's name without its ending, and what makes its content."""
+def answer_lattice(vector: Vector) -> Vector:
+    """Sizes, and what is nearest to each latent."""
+    grids = Lattice(vector["kind"], vector["levels"])
+    nearest = grids.nearest(vector["latents"])
+    return {
+        "codes": grids.codes,
+        "scale": grids.scale.tolist(),
+        "norm": grids.norm.tolist(),
+        "nearest": nearest.tolist(),
+        "points": grids.point(nearest).tolist(),
+        "normalised": grids.normalised(nearest).tolist(),
+    }
+
+
+def ask_quantizer() -> Iterator[Vector]:
+    """Latents that wander, with and without feedback."""
+    rng = np.random.default_rng(2)
+    for kind in KINDS:
+        levels = _LEVELS[kind]
+        walk = np.cumsum(rng.normal(0.0, 0.3, (150, len(levels))), axis=0)
+        latents = (Lattice(kind, levels).scale * np.tanh(walk)).astype(np.float32).tolist()
+        for feedback in (None, rng.uniform(-0.2, 0.5, (LAGS, len(levels))).tolist()):
+            yield {"kind": kind, "levels": levels, "feedback": feedback, "latents": latents}
+
+
+def answer_quantizer(vector: Vector) -> Vector:
+    """Their indices."""
+    shaper = NoiseShaper(Lattice(vector["kind"], vector["levels"]), vector["feedback"])
+    latents = np.array(vector["latents"], np.float32)
+    return {"indices": [shaper.quantize(latent).tolist() for latent in latents]}
+
+
+def ask_packets() -> Iterator[Vector]:
+    """Frames that wander slowly, which are coded, and frames without order, which are packed."""
+    rng = np.random.default_rng(3)
+    for config in _CONFIGS:
+        slow = smooth_indices(config, 200)
+        tables = coder(config).tables.to_bytes().hex()
+        rows = []
+        for rate in config.ladder:
+            base = min(rate.index, len(config.rates) - 1)
+            for frames in (1, 2, 3, 16):
+                at = int(rng.integers(len(slow) - frames))
+                both = slow[at : at + frames, : rate.pairs], random_indices(config, base, frames)
+                rows += [(_refined(each, rng) if rate.refined else each).tolist() for each in both]
+        # Most short runs of bytes are no packet; coded ones of one or two bytes often are.
+        garbage = [rng.bytes(int(rng.choice([1, 2, 3, 4, 5, 8, 12]))).hex() for _ in range(80)]
+        yield {"config": config.to_json(), "tables": tables, "rows": rows, "garbage": garbage}
+
+
+def _refined(pairs: Any, rng: np.random.Generator) -> Any:
+    told = rng.normal(SYMBOL_ZERO, 2.0, (len(pairs), REFINEMENT_SYMBOLS)).clip(0, SYMBOLS - 1)
+    told[:, 0] = rng.integers(len(STEPS), size=len(pairs))
+    return np.concatenate([pairs, told.astype(np.uint8)], axis=1)
+
+
+def answer_packets(vector: Vector) -> Vector:
+    """Packets with tables and, where that is possible, without."""
+    config = CodecConfig.from_json(vector["config"])
+    tables = Tables.from_bytes(bytes.fromhex(vector["tables"]), config)
+    coded, plain = PacketCoder(config, IndexCoder(config, tables)), PacketCoder(config)
+    rows = [np.array(each, np.uint8) for each in vector["rows"]]
+    return {
+        "checksum": tables.checksum,
+        "coded": [coded.encode(each).hex() for each in rows],
+        "packed": [
+            None if config.width_to_rate(each.shape[1]).refined else plain.encode(each).hex()
+            for each in rows
+        ],
+        "garbage_rows": [_decoded(coded, bytes.fromhex(each)) for each in vector["garbage"]],
+        "typical_bytes": [
+            IndexCoder(config, tables).typical_bytes(rate.index, 3) for rate in config.ladder
+        ],
+    }
+
+
+def _decoded(packets: PacketCoder, packet: bytes) -> list[list[int]] | None:
+    try:
+        rows: list[list[int]] = packets.decode(packet).tolist()
+    except FormatError:
+        return None
+    return rows
+
+
+ANSWERS: dict[str, Callable[[Vector], Vector]] = {
+    "config": answer_config,
+    "lattice": answer_lattice,
+    "packets": answer_packets,
+    "quantizer": answer_quantizer,
+}
+"""Every file's name without its ending, and what answers its questions."""
+
+_QUESTIONS: dict[str, Callable[[], Iterator[Vector]]] = {
+    "config": ask_config,
+    "lattice": ask_lattice,
+    "packets": ask_packets,
+    "quantizer": ask_quantizer,
+}
 
 
 def main() -> None:
     """Write the files."""
     FOLDER.mkdir(exist_ok=True)
-    for name, make in MAKERS.items():
-        (FOLDER / f"{name}.json").write_text(json.dumps(make(), indent=None) + "\n")
+    for name, ask in _QUESTIONS.items():
+        vectors = [{**question, **ANSWERS[name](question)} for question in ask()]
+        lines = ",\n".join(json.dumps(vector) for vector in vectors)
+        (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
