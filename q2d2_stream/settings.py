@@ -88,6 +88,16 @@ class CallSettings:
         group="peer",
         metavar="https://RELAY",
     )
+    web: bool = option(
+        False,
+        help="with --listen: browsers can call, too; shows a link and a QR code of it",
+        group="peer",
+    )
+    web_address: Text | None = option(
+        help="with --web: how browsers reach this listener, where a proxy does TLS for it",
+        group="peer",
+        metavar="https://HOST",
+    )
     print_link: bool = option(
         False, help="with --new-room: print the link alone, and end", group="peer"
     )
@@ -270,6 +280,10 @@ class CallSettings:
         for one, other in (("listen", "peer"), ("ns", "denoise"), ("secret", "secret_file")):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(f"{one} and {other} are both given, expected one of them")
+        if self.web and self.listen is None:
+            raise InputError("web is given without listen, expected an address to serve a page at")
+        if self.web_address is not None and not self.web:
+            raise InputError("web_address is given without web, expected both")
 
     @classmethod
     def options(cls) -> Iterator[Option]:

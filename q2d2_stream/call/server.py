@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ from q2d2_stream.transport.limits import ConnectionLimits
 from q2d2_stream.transport.udp import UdpHub
 from q2d2_stream.transport.websocket import WebSocketTransport
 from q2d2_stream.transport.websocket_server import WebSocketServer
+from q2d2_stream.web import Site, names_this_machine
+from q2d2_stream.web.serving import may_connect, serve_file
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -59,6 +61,8 @@ class CallServer(Connector):
         notify: called with a sentence when strangers do what a user should know.
         udp_only: audio goes by datagrams or not at all; else by what works. Whether datagrams are
             taken at all, ``endpoint`` says.
+        site: the page that browsers get here; None for none. Other sites' pages may not call.
+        web_host: the name by which browsers reach the page, where it is not one of this machine's.
 
     Attributes:
         limits: as given.
@@ -78,6 +82,8 @@ class CallServer(Connector):
         auth: bool = True,
         notify: Callable[[str], None] | None = None,
         udp_only: bool = False,
+        site: Site | None = None,
+        web_host: str | None = None,
     ) -> None:
         if endpoint.secret is None and auth and not address.is_loopback:
             raise InputError(
@@ -90,6 +96,7 @@ class CallServer(Connector):
         self._ssl = ssl_context
         self._wrap = wrap
         self._udp_only = udp_only
+        self._site, self._web_host = site, web_host
         self._hub: UdpHub | None = None
         self.limits = limits or ConnectionLimits()
         self._session_limits = session_limits or Limits()
@@ -174,17 +181,35 @@ class CallServer(Connector):
             return Closed(Reason.LOST, text, by_peer=False)
         return connection
 
-    def _check_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse web pages: a browser says where its page is from, and no page may call here."""
-        origin = request.headers.get("Origin")
-        if origin is not None:
-            return connection.respond(HTTPStatus.FORBIDDEN, "web pages may not call here\n")
-        host = request.headers.get("Host", "")
-        if self._address.is_loopback and not is_loopback_host(host):
+    def _check_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | Awaitable[Response] | None:
+        """Hand out the page, if there is one, and refuse all others.
+
+        A browser says where a page is from, and under which name it reached this listener. Only
+        the page that was served here may call here.
+        """
+        if not self._is_reached_by(request.headers.get("Host", "")):
             return connection.respond(
-                HTTPStatus.MISDIRECTED_REQUEST, "this listener is for this machine only\n"
+                HTTPStatus.MISDIRECTED_REQUEST, "this listener does not go by that name\n"
             )
-        return None
+        if not may_connect(request, self._site is not None):
+            return connection.respond(HTTPStatus.FORBIDDEN, "web pages may not call here\n")
+        is_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
+        if self._site is None or is_websocket:
+            return None
+        return serve_file(self._site, connection, request)
+
+    def _is_reached_by(self, host: str) -> bool:
+        """Whether a request's ``Host`` is a name of this listener's.
+
+        A name that somebody made point here is not, unless a certificate vouches for it.
+        """
+        if self._web_host is not None and host.lower() == self._web_host.lower():
+            return True
+        if self._address.is_loopback:
+            return is_loopback_host(host)
+        return self._site is None or self._ssl is not None or names_this_machine(host)
 
     async def _serve(self, websocket: LimitedConnection) -> None:
         host = str(websocket.remote_address[0])

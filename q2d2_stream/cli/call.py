@@ -18,7 +18,13 @@ from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
-from q2d2_stream.cli.invitation import command_for_the_other_side, qr_code
+from q2d2_stream.cli.invitation import (
+    command_for_the_other_side,
+    is_secure_link,
+    link_for_browsers,
+    qr_code,
+    web_host,
+)
 from q2d2_stream.cli.options import codecs_of
 from q2d2_stream.cli.process_start import process_start_s
 from q2d2_stream.errors import InputError
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from q2d2_stream.protocol import Secret
     from q2d2_stream.rooms import RoomLink
     from q2d2_stream.settings import CallSettings
-    from q2d2_stream.transport.address import Address
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "check", "open_connector", "run"]
 
@@ -38,6 +43,7 @@ EPILOG = """\
 examples:
   q2d2 call --listen 0.0.0.0:9000
   q2d2 call 7-guitar-orbit-velvet@host:9000
+  q2d2 call --listen 0.0.0.0:9000 --web --tls-cert cert.pem --tls-key key.pem
   q2d2 call host:9000 --secret-file secret.txt
   q2d2 call --new-room https://relay.example --name Ann
   q2d2 call 'https://relay.example/#k=...' --name Bob
@@ -144,6 +150,7 @@ def check(settings: CallSettings) -> None:
         room.link_of(settings)
         return
     call_parts.endpoint_of(settings, codecs, _secret(settings))
+    web_host(settings.web_address)
     if settings.simulate is not None:
         parse_link(settings.simulate)
     if settings.address.startswith("serial:"):
@@ -170,6 +177,7 @@ async def open_connector(
     from q2d2_stream.protocol import Secret, make_code_phrase
     from q2d2_stream.transport.address import split_code
     from q2d2_stream.transport.limits import ConnectionLimits
+    from q2d2_stream.web import call_site
 
     if settings.address.startswith("serial:"):
         return await _open_serial(settings, codecs, display, stack)
@@ -195,6 +203,7 @@ async def open_connector(
             auth=settings.auth,
             udp_only=settings.transport == "udp",
         )
+    web = web_host(settings.web_address)
     listener = CallServer(
         address,
         endpoint,
@@ -204,20 +213,34 @@ async def open_connector(
         auth=settings.auth,
         notify=display.notify,
         udp_only=settings.transport == "udp",
+        site=call_site(needs_secret=secret is not None) if settings.web else None,
+        web_host=web,
     )
     await listener.start()
     stack.push_async_callback(listener.close)
     display.notify(f"listening on {address.host} port {listener.port}")
+    tls = context is not None
+    if settings.web:
+        link = link_for_browsers(settings.web_address, address, listener.port, code, tls=tls)
+        _show(link, display)
+        display.notify(f"browsers call with: {link}")
+        if not is_secure_link(link):
+            display.notify(
+                "browsers give no microphone to that address: it is neither https:// nor of their "
+                "own machine; see docs/guides/browser.md"
+            )
     if code is not None:
-        _show_code(code, address, listener.port, display, tls=context is not None)
+        command = command_for_the_other_side(code, address, listener.port, tls=tls)
+        if not settings.web:
+            _show(command, display)
+        display.notify(f"the other side calls with: {command}")
     return listener
 
 
-def _show_code(code: str, address: Address, port: int, display: Display, *, tls: bool) -> None:
-    command = command_for_the_other_side(code, address, port, tls=tls)
+def _show(text: str, display: Display) -> None:
+    """A QR code, for who holds a camera before the terminal."""
     if sys.stderr.isatty():
-        display.notify(qr_code(command))
-    display.notify(f"the other side calls with: {command}")
+        display.notify(qr_code(text))
 
 
 async def _open_serial(

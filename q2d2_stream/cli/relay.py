@@ -15,6 +15,7 @@ from q2d2_stream.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
     from q2d2_stream.relay import Bus
+    from q2d2_stream.web import Site
 
 __all__ = ["DESCRIPTION", "EPILOG", "add_arguments", "run"]
 
@@ -59,6 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="addresses are those that a proxy puts last in X-Forwarded-For",
     )  # fmt: skip
     parser.add_argument(
+        "--no-web", action="store_true",
+        help="hand out no page: browsers cannot come, nor the pages of other sites",
+    )  # fmt: skip
+    parser.add_argument(
         "--metrics", type=int, metavar="PORT",
         help="serve the numbers to Prometheus at http://127.0.0.1:PORT/metrics",
     )  # fmt: skip
@@ -101,7 +106,8 @@ async def _relay(args: argparse.Namespace) -> None:
         behind_proxy=args.behind_proxy,
         rooms=args.rooms, members=args.members, speakers=args.speakers,
     )  # fmt: skip
-    relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits)
+    site = None if args.no_web else _site()
+    relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits, site=site)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -116,6 +122,17 @@ async def _relay(args: argparse.Namespace) -> None:
         print(f"relaying on {address.host} port {relay.port}", file=sys.stderr, flush=True)
         await stopped.wait()
         await relay.stop()
+
+
+def _site() -> Site | None:
+    """The page for browsers; a relay does without it where it was not built."""
+    from q2d2_stream.web import relay_site
+
+    try:
+        return relay_site()
+    except InputError as error:
+        print(f"browsers cannot come: {error}", file=sys.stderr, flush=True)
+        return None
 
 
 def _bus(urls: list[str]) -> Bus | None:

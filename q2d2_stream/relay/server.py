@@ -9,6 +9,7 @@ import secrets
 import ssl
 import time
 from collections import Counter
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -37,6 +38,8 @@ from q2d2_stream.rooms.messages import (
 from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.limiter import network_of
 from q2d2_stream.transport.websocket_server import WebSocketServer
+from q2d2_stream.web import Site
+from q2d2_stream.web.serving import may_connect, serve_file
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -60,7 +63,7 @@ class Relay:
         bus: to other relays; None for a relay alone.
         ssl_context: for ``wss://``; without one a proxy in front ends TLS.
         limits: what members and strangers may do.
-
+        site: the page that browsers get here; None for none. Other sites' pages may not connect.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class Relay:
         *,
         ssl_context: ssl.SSLContext | None = None,
         limits: RelayLimits | None = None,
+        site: Site | None = None,
     ) -> None:
+        self._site = site
         self._limits = limits = limits or RelayLimits()
         self._server = WebSocketServer(
             address,
@@ -149,11 +154,15 @@ class Relay:
         await self._server.close()
         await self.bus.close()
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        """What is asked by plain HTTP: whether the relay is alive, and ready for more."""
+    def _answer(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | Awaitable[Response] | None:
+        """What is asked by plain HTTP: the page, whether the relay is alive, ready for more."""
         if request.headers.get("Upgrade", "").lower() == "websocket":
             if self._stopping:
                 return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "about to stop\n")
+            if not may_connect(request, self._site is not None):
+                return connection.respond(HTTPStatus.FORBIDDEN, "other pages may not come here\n")
             return None
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")
@@ -161,6 +170,8 @@ class Relay:
             ready = self.bus.connected and not self._stopping
             status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
             return connection.respond(status, "ready\n" if ready else "not ready\n")
+        if self._site is not None:
+            return serve_file(self._site, connection, request)
         return connection.respond(HTTPStatus.NOT_FOUND, "this is a q2d2-stream relay\n")
 
     async def _serve(self, websocket: LimitedConnection) -> None:

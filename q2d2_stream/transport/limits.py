@@ -65,6 +65,7 @@ class ConnectionLimits:
         refills_per_s: connections per second for which an address makes room among its own.
         first_bytes_s: seconds until the first byte.
         open_s: seconds for TLS and for the websocket's handshake; the call's own is 5 more.
+        take_s: seconds in which a browser that gets the page must take the next 64 KiB of it.
         bytes: see :class:`ByteLimits`.
         guesses: see :class:`GuessLimits`.
         hold_s: how long a broken call keeps the line for its peer to come back.
@@ -74,6 +75,7 @@ class ConnectionLimits:
     refills_per_s: float = 64.0
     first_bytes_s: float = 2.0
     open_s: float = 5.0
+    take_s: float = 30.0
     bytes: ByteLimits = field(default_factory=ByteLimits)
     guesses: GuessLimits = field(default_factory=GuessLimits)
     hold_s: float = DEFAULT_HOLD_S

@@ -44,7 +44,7 @@ class WebSocketServer:
         address: Address,
         limits: ConnectionLimits,
         serve: Callable[[LimitedConnection], Awaitable[None]],
-        answer: Callable[[ServerConnection, Request], Response | None],
+        answer: Callable[[ServerConnection, Request], Response | Awaitable[Response] | None],
         *,
         ssl_context: ssl.SSLContext | None = None,
         notify: Callable[[str], None] | None = None,
@@ -101,7 +101,7 @@ class WebSocketServer:
                     create_connection=cast(type[ServerConnection], make),
                     process_request=self._answer,
                     compression=None,
-                    open_timeout=limits.open_s,
+                    open_timeout=None,  # LimitedConnection sees to it
                     close_timeout=CLOSE_S,
                     server_header=None,
                     logger=silent,
