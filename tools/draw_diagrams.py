@@ -236,6 +236,7 @@ _DOES = {
     "doctor": "can this machine call?",
     "netsim": "a simulated network",
     "call": "a call: client, server, statistics",
+    "web": "the page for browsers, served",
     "transport": "WebSocket, UDP, serial, memory",
     "sending": "DTX, send queue, rate control",
     "relay": "rooms for many people",

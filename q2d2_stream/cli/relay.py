@@ -106,7 +106,7 @@ async def _relay(args: argparse.Namespace) -> None:
         behind_proxy=args.behind_proxy,
         rooms=args.rooms, members=args.members, speakers=args.speakers,
     )  # fmt: skip
-    site = None if args.no_web else _site()
+    site, no_site = (None, "") if args.no_web else _site()
     relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits, site=site)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -120,19 +120,20 @@ async def _relay(args: argparse.Namespace) -> None:
 
             stack.callback(serve_metrics(relay, args.metrics))
         print(f"relaying on {address.host} port {relay.port}", file=sys.stderr, flush=True)
+        if no_site:
+            print(f"browsers cannot come: {no_site}", file=sys.stderr, flush=True)
         await stopped.wait()
         await relay.stop()
 
 
-def _site() -> Site | None:
-    """The page for browsers; a relay does without it where it was not built."""
+def _site() -> tuple[Site | None, str]:
+    """The page for browsers; a relay does without it where it was not built, and says why."""
     from q2d2_stream.web import relay_site
 
     try:
-        return relay_site()
+        return relay_site(), ""
     except InputError as error:
-        print(f"browsers cannot come: {error}", file=sys.stderr, flush=True)
-        return None
+        return None, str(error)
 
 
 def _bus(urls: list[str]) -> Bus | None:

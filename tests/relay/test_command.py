@@ -24,7 +24,7 @@ def test_a_relay_counts_and_stops_in_good_order() -> None:
         metrics = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "q2d2_stream", "relay", "--listen", "127.0.0.1:0",
-         "--metrics", str(metrics)], stderr=subprocess.PIPE, text=True,
+         "--no-web", "--metrics", str(metrics)], stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
     line = process.stderr.readline()
