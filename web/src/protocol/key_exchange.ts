@@ -71,7 +71,7 @@ export class Spake2Exchange implements KeyExchange {
    * @param role this side's
    * @param entropy 64 bytes in place of random ones, for tests
    */
-  constructor(secret: Secret, role: Role, entropy = randomBytes(ENTROPY_BYTES)) {
+  constructor(secret: Secret, role: Role, entropy: Uint8Array = randomBytes(ENTROPY_BYTES)) {
     const info = bytesOfText("SPAKE2 pw");
     this.#role = role;
     this.#password = secret.password;
@@ -115,7 +115,7 @@ export class X25519Exchange implements KeyExchange {
   readonly #private: Uint8Array;
 
   /** `secretKey`: 32 bytes in place of random ones, for tests. */
-  constructor(secretKey = x25519.utils.randomSecretKey()) {
+  constructor(secretKey: Uint8Array = x25519.utils.randomSecretKey()) {
     this.#private = secretKey;
     this.share = x25519.getPublicKey(secretKey);
   }

@@ -22,7 +22,7 @@ import { BASE_KEY_BYTES } from "./sframe";
 export const CONFIRMATION_BYTES = 16;
 const RESUMPTION_BYTES = 32;
 const LABEL = "q2d2-stream 2 ";
-const NOTHING = new Uint8Array(0);
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * SHA-256 over what both sides saw.
@@ -33,7 +33,7 @@ const NOTHING = new Uint8Array(0);
 export function transcriptHash(
   clientHello: Uint8Array,
   serverHello: Uint8Array,
-  channel = NOTHING,
+  channel: Uint8Array = NOTHING,
 ): Uint8Array {
   const transcript = sha256.create().update(bytesOfText(`${LABEL}transcript`));
   for (const part of [clientHello, serverHello, channel]) {
@@ -53,7 +53,7 @@ export class KeySchedule {
    * @param transcript as {@link transcriptHash} gives it
    * @param resumption the secret of the call that goes on, empty for a new one
    */
-  constructor(shared: Uint8Array, transcript: Uint8Array, resumption = NOTHING) {
+  constructor(shared: Uint8Array, transcript: Uint8Array, resumption: Uint8Array = NOTHING) {
     // HKDF-Extract is one HMAC, keyed by the salt (RFC 5869, 2.2)
     this.#root = hmac(sha256, transcript, concatBytes(shared, resumption));
   }
