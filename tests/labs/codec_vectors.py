@@ -14,13 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from q2d2_stream.config import REFINEMENT_SYMBOLS, CodecConfig
+from q2d2_stream.config import FRAME_SAMPLES, REFINEMENT_SYMBOLS, SAMPLE_RATE, CodecConfig
 from q2d2_stream.entropy import IndexCoder, Tables
 from q2d2_stream.errors import FormatError
 from q2d2_stream.lattice import KINDS, Lattice
 from q2d2_stream.packet import PacketCoder
 from q2d2_stream.quantizer import LAGS, NoiseShaper
-from q2d2_stream.refinement import STEPS, SYMBOL_ZERO, SYMBOLS
+from q2d2_stream.refinement import (
+    BANDS,
+    STEPS,
+    SYMBOL_ZERO,
+    SYMBOLS,
+    ErrorMeter,
+    RefinementCode,
+    Refiner,
+)
+from q2d2_stream.refinement.noise import noise_state
 from tests.labs.entropy import CONFIGS, REFINED, coder, random_indices, smooth_indices
 from tests.labs.paths import ROOT
 
@@ -149,6 +158,68 @@ def answer_packets(vector: Vector) -> Vector:
     }
 
 
+def ask_refinement() -> Iterator[Vector]:
+    """Statistics, errors that are nowhere near a threshold, and two sounds that differ."""
+    rng = np.random.default_rng(5)
+    basis = np.linalg.qr(rng.normal(size=(BANDS, BANDS)))[0].astype(np.float32)
+    mean = rng.normal(0.0, 0.2, BANDS).astype(np.float32)
+    unit = np.linspace(1.5, 0.5, 18, dtype=np.float32)
+    for sharpening in (0.0, 0.125):
+        code = RefinementCode.from_json(
+            RefinementCode(mean, basis, 0.7, unit, sharpening).to_json()
+        )
+        errors = rng.normal(0.0, 0.8, (200, BANDS)).astype(np.float32)
+        firm = [error for error in errors if _is_firm(code, error)][:12]
+        original = rng.normal(0.0, 0.1, 8 * FRAME_SAMPLES)
+        decoded = np.convolve(original, [0.6, 0.3, 0.1], "same") * np.linspace(
+            0.5, 1.5, 8 * FRAME_SAMPLES
+        )
+        yield {
+            "code": code.to_json(),
+            "errors": np.array(firm).tolist(),
+            "original": original.round(4).reshape(8, -1).tolist(),
+            "decoded": decoded.round(4).reshape(8, -1).tolist(),
+            "what_comes": ["error", "error", "lost", "lost", "lost", "lost", "none", "error"],
+        }
+
+
+def _is_firm(code: RefinementCode, error: Any) -> bool:
+    """Whether rounding in float32 cannot change what is sent of an error, in either form."""
+    near = error + np.random.default_rng(0).normal(0.0, 1e-5, (30, BANDS)).astype(np.float32)
+    coded = all(len(np.unique(code.symbols(near, step), axis=0)) == 1 for step in range(4))
+    return coded and len(np.unique(code.indices(near), axis=0)) == 1
+
+
+def answer_refinement(vector: Vector) -> Vector:
+    """What is sent of the errors, and what both ends of the loop make of the sounds."""
+    code = RefinementCode.from_json(vector["code"])
+    errors = np.array(vector["errors"], np.float32)
+    symbols = [code.symbols(error, n % len(STEPS)) for n, error in enumerate(errors)]
+    indices = code.indices(errors)
+    original, decoded = (np.array(vector[k], np.float32) for k in ("original", "decoded"))
+    meter = ErrorMeter(SAMPLE_RATE, FRAME_SAMPLES)
+    measured, state = [], meter.initial_state()
+    for wanted, got in zip(original, decoded, strict=True):
+        error, state = meter.step(wanted, got, state)
+        measured.append(error.tolist())
+    refiner = Refiner(SAMPLE_RATE, FRAME_SAMPLES, code.sharpening)
+    refined, heard = [], refiner.initial_state()
+    for n, what in enumerate(vector["what_comes"]):
+        came = errors[n] if what == "error" else None
+        pcm, heard = refiner.step(decoded[n], came, heard, what == "lost")
+        refined.append(pcm.tolist())
+    return {
+        "symbols": [each.tolist() for each in symbols],
+        "told": [code.symbols_to_error(s, n % len(STEPS)).tolist() for n, s in enumerate(symbols)],
+        "indices": indices.tolist(),
+        "told_by_indices": code.indices_to_error(indices).tolist(),
+        "measured": measured,
+        "refined": refined,
+        "fall": refiner.fall.tolist(),
+        "noise": [noise_state(frames, 9).tolist()[0] for frames in (0, 1, 2, 4095, 4096, 100_000)],
+    }
+
+
 def _decoded(packets: PacketCoder, packet: bytes) -> list[list[int]] | None:
     try:
         rows: list[list[int]] = packets.decode(packet).tolist()
@@ -162,6 +233,7 @@ ANSWERS: dict[str, Callable[[Vector], Vector]] = {
     "lattice": answer_lattice,
     "packets": answer_packets,
     "quantizer": answer_quantizer,
+    "refinement": answer_refinement,
 }
 """Every file's name without its ending, and what answers its questions."""
 
@@ -170,6 +242,7 @@ _QUESTIONS: dict[str, Callable[[], Iterator[Vector]]] = {
     "lattice": ask_lattice,
     "packets": ask_packets,
     "quantizer": ask_quantizer,
+    "refinement": ask_refinement,
 }
 
 
