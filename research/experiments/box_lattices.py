@@ -80,12 +80,15 @@ class BoxLattice:
         steps: points of the first coset along each axis, at least 2; the others fit between.
         stretch: factor on the whole grid: 1 puts the outermost points on the border of the
             cube, less draws them inwards.
+
+    Attributes:
+        boxes: of every coset its lowest point and its highest step numbers, ``(dims,)`` each.
     """
 
     kind: str
     steps: int
     stretch: float = 1.0
-    _boxes: tuple[tuple[Array, Array], ...] = field(init=False, repr=False, compare=False)
+    boxes: tuple[tuple[Array, Array], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         found = KINDS[self.kind]
@@ -95,7 +98,7 @@ class BoxLattice:
             offset = np.array(shift)
             last = np.floor((span - offset) / found.pitch + 1e-9)
             boxes.append((offset - span / 2, last))
-        object.__setattr__(self, "_boxes", tuple(boxes))
+        object.__setattr__(self, "boxes", tuple(boxes))
 
     @property
     def dims(self) -> int:
@@ -105,7 +108,7 @@ class BoxLattice:
     @property
     def points(self) -> int:
         """How many points there are."""
-        return sum(int(np.prod(last + 1)) for _, last in self._boxes)
+        return sum(int(np.prod(last + 1)) for _, last in self.boxes)
 
     @property
     def bits_per_dim(self) -> float:
@@ -122,7 +125,7 @@ class BoxLattice:
         x = latent * self.scale
         pitch = KINDS[self.kind].pitch
         best, least = np.zeros_like(x), np.full(len(x), np.inf)
-        for origin, last in self._boxes:
+        for origin, last in self.boxes:
             step = np.clip(np.rint((x - origin) / pitch), 0.0, last)
             point = origin + step * pitch
             miss = np.square(point - x).sum(-1)
@@ -134,7 +137,7 @@ class BoxLattice:
         """Every point, ``(points, dims)``: for tests."""
         pitch = KINDS[self.kind].pitch
         found = []
-        for origin, last in self._boxes:
+        for origin, last in self.boxes:
             axes = [
                 np.arange(count + 1) * pitch + first
                 for first, count in zip(origin, last, strict=True)
