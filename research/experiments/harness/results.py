@@ -46,7 +46,7 @@ class Results:
         kept = self.read(**plain)
         if kept:
             return kept[-1]
-        record = {**plain, "commit": commit(), **rounded(dict(work()))}
+        record: Record = {**plain, "commit": commit(), **rounded(dict(work()))}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -54,13 +54,13 @@ class Results:
 
 
 def rounded(value: Any) -> Any:
-    """Floats to five digits, arrays to lists: what JSON is to hold."""
+    """Floats to five digits, NaN to None, arrays to lists: what JSON is to hold."""
     if isinstance(value, Mapping):
         return {key: rounded(each) for key, each in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [rounded(each) for each in value]
     if isinstance(value, float | np.floating):
-        return float(f"{value:.5g}")
+        return float(f"{value:.5g}") if np.isfinite(value) else None
     return value.item() if isinstance(value, np.integer) else value
 
 
