@@ -169,7 +169,10 @@ class CallSettings:
         metavar="WHAT",
     )
     record: Text | None = option(
-        help="keep both sides as wav files in DIR", group="sound", metavar="DIR"
+        help="keep a wav file of each side in a folder, of each person in a room; or all of them "
+        "mixed in FILE.wav. In a room all are told",
+        group="sound",
+        metavar="FOLDER",
     )
     aec: bool = option(False, help="cancel the loudspeaker's echo", group="sound")
     ns: bool | None = option(

@@ -46,6 +46,7 @@ class Limiter:
 
 @dataclass
 class _Voice:
+    member: int
     playout: Playout
     heard_at: float
     gain: float = 1.0
@@ -62,14 +63,20 @@ class Mixer:
     Args:
         decoder: makes a decoder for a member, by number.
         options: of every voice's playout.
+        tap: given every voice as it is pulled, before its gain; or None.
 
     Attributes:
         refused: frames of voices beyond those that there is room for.
     """
 
-    def __init__(self, decoder: Callable[[int], Decoder], options: PlayoutOptions) -> None:
+    def __init__(
+        self,
+        decoder: Callable[[int], Decoder],
+        options: PlayoutOptions,
+        tap: Callable[[int, Pcm], None] | None = None,
+    ) -> None:
         self.refused = 0
-        self._decoder, self._options = decoder, options
+        self._decoder, self._options, self._tap = decoder, options, tap
         self._voices: dict[int, _Voice] = {}
         self._leaving: list[_Voice] = []
         self._gains: dict[int, float] = {}
@@ -84,7 +91,7 @@ class Mixer:
                 self.refused += len(frames.indices)
                 return
             playout = Playout(self._decoder(member), self._options)
-            voice = _Voice(playout, now, self._gains.get(member, 1.0))
+            voice = _Voice(member, playout, now, self._gains.get(member, 1.0))
             self._voices[member] = voice
         voice.heard_at = now
         voice.playout.put(frames, now)
@@ -94,6 +101,8 @@ class Mixer:
         mixed = np.zeros(samples, np.float32)
         for voice in (*self._voices.values(), *self._leaving):
             pcm = voice.playout.pull(now, samples)
+            if self._tap is not None:
+                self._tap(voice.member, pcm)
             if float(pcm @ pcm) > _TALKS_POWER * samples:
                 voice.talked_at = now
             if voice.gain:

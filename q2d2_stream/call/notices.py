@@ -51,6 +51,11 @@ class PeerNotices:
         if self._may_show(len(text), now):
             self._on_note(text)
 
+    def say(self, sentence: str, now: float) -> None:
+        """A sentence about what the peer has done."""
+        if self._may_show(len(sentence), now):
+            self._notify(sentence)
+
     def mute(self, muted: bool, now: float) -> None:
         """The peer has muted or unmuted."""
         self.muted = muted

@@ -16,7 +16,7 @@ from q2d2_stream.call.relay_client import RelayClient
 from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.call.room_receiver import RoomReceiver
 from q2d2_stream.call.sound_call import SoundCall
-from q2d2_stream.call.stats import CallState, CallStats
+from q2d2_stream.call.stats import CallState, CallStats, MemberStats
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
@@ -26,8 +26,10 @@ from q2d2_stream.rooms import (
     MemberLeft,
     MemberMuted,
     MemberNamed,
+    MemberRecording,
     MemberText,
     Moved,
+    Recording,
     RoomClosed,
     RoomEvent,
     RoomLink,
@@ -55,7 +57,7 @@ class RoomCall(SoundCall):
         options: the user's wishes.
         name: how the others shall call this side; may be empty.
         processor: cleans the microphone, and is closed at the end; or None.
-        recorder: keeps both sides, or None.
+        recorder: keeps what is said, which all who are there are told; or None.
         notify: called with a sentence when something happens that a user should know.
         on_note: called with a note and the name of who wrote it; None: ``notify`` is.
         begun_s: since when the user has been waiting for the first sound.
@@ -92,6 +94,7 @@ class RoomCall(SoundCall):
         self._receiver: RoomReceiver = RoomReceiver(
             sink, self._thread, self._options, processor, recorder
         )
+        self._recorder = recorder
         self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._client = RelayClient(
             link,
@@ -106,6 +109,8 @@ class RoomCall(SoundCall):
         self._connection: RoomConnection | None = None
         self._names: dict[int, str] = {}
         self._muted: set[int] = set()
+        self._recording: set[int] = set()
+        self._gains: dict[str, float] = {}  # by name: who comes back has another number
         self._moved = asyncio.Event()
 
     @property
@@ -124,8 +129,15 @@ class RoomCall(SoundCall):
         return self._receiver.talking()
 
     def set_gain(self, member: int, gain: float) -> None:
-        """How loud a member is here: 0 for not at all, 1 as it comes."""
+        """How loud a member is here: 0 for not at all, 1 as it comes. It holds for who comes back
+        under the same name, too."""
         self._receiver.set_gain(member, gain)
+        if (name := self._names.get(member)) is not None:
+            self._gains[name] = gain
+
+    def gain(self, member: int) -> float:
+        """How loud a member is here."""
+        return self._gains.get(self._names.get(member, ""), 1.0)
 
     def send_text(self, text: str) -> bool:
         """Send a note of at most 1000 bytes to everybody; False when not in the room."""
@@ -134,12 +146,23 @@ class RoomCall(SoundCall):
     def stats(self) -> CallStats:
         """What is known now; as the peer stand the names of all others, those who talk first."""
         all_muted = bool(self._names) and self._muted >= set(self._names)
-        return self._stats(self._who(), peer_muted=all_muted)
+        members = self._members()
+        who = ", ".join(map(_described, sorted(members, key=lambda m: (not m.talking, m.name))))
+        return self._stats(who, peer_muted=all_muted, members=members)
 
-    def _who(self) -> str:
+    def _members(self) -> tuple[MemberStats, ...]:
         talking = self.talking
-        order = sorted(self._names, key=lambda each: (each not in talking, self._names[each]))
-        return ", ".join(f"{self._names[m]}{' (talks)' * (m in talking)}" for m in order)
+        return tuple(
+            MemberStats(
+                number,
+                name,
+                talking=number in talking,
+                muted=number in self._muted,
+                recording=number in self._recording,
+                gain=self.gain(number),
+            )
+            for number, name in self._names.items()
+        )
 
     def _is_voiced(self) -> bool:
         return self._sender.meter.rms_db > _VOICED_DB
@@ -227,6 +250,8 @@ class RoomCall(SoundCall):
         self._traffic.attach(connection)
         self._sender.attach(connection, self._call)
         connection.attach(self._on_event)
+        if self._recorder is not None:
+            connection.send(Recording(True))
         others = len(connection.admitted.result().others)
         self.established.set()
         people = {0: "nobody else is there", 1: "one other is there"}.get(
@@ -248,12 +273,13 @@ class RoomCall(SoundCall):
             self._on_name(event)
         elif isinstance(event, MemberLeft):
             name = self._names.pop(event.member, None)
-            self._muted.discard(event.member)
-            self._receiver.remove(event.member)
+            self._forget(event.member)
             if name is not None:
                 self._notify(f"{name} has left")
         elif isinstance(event, MemberMuted):
             (self._muted.add if event.muted else self._muted.discard)(event.member)
+        elif isinstance(event, MemberRecording):
+            self._on_recording(event, now)
         elif isinstance(event, MemberText):
             self._notices.note(f"{self._names.get(event.member, 'somebody')}: {event.text}", now)
         elif isinstance(event, Moved):
@@ -264,11 +290,21 @@ class RoomCall(SoundCall):
         if self._names.get(event.member) == name:
             return
         self._names[event.member] = name
+        if (gain := self._gains.get(name)) is not None:
+            self._receiver.set_gain(event.member, gain)
+        if self._recorder is not None:
+            self._recorder.name(event.member, name)
         self._notify(
             f"{name} is in the room"
             if event.model is not None
             else f"{name} is in the room, but cannot be heard: another model is in use there"
         )
+
+    def _on_recording(self, event: MemberRecording, now: float) -> None:
+        (self._recording.add if event.recording else self._recording.discard)(event.member)
+        name = self._names.get(event.member, "somebody")
+        what = "records what is said here" if event.recording else "records no more"
+        self._notices.say(f"{name} {what}", now)
 
     def _codec_of(self, member: int) -> Codec | None:
         connection = self._connection
@@ -281,14 +317,31 @@ class RoomCall(SoundCall):
     def _forget_members(self) -> None:
         """They have other numbers on the next connection."""
         for member in self._names:
-            self._receiver.remove(member)
+            self._forget(member)
         self._names.clear()
-        self._muted.clear()
+
+    def _forget(self, member: int) -> None:
+        self._muted.discard(member)
+        self._recording.discard(member)
+        self._receiver.remove(member)
+        if self._recorder is not None:
+            self._recorder.forget(member)
 
     async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | RoomClosed:
         """What ``awaitable`` gives, unless this side hangs up before."""
         left = RoomClosed(None, "this side left the room", left=True)
         return await unless_set(self._hang_up, awaitable, left)
+
+
+def _described(member: MemberStats) -> str:
+    facts = {
+        "talks": member.talking,
+        "records": member.recording,
+        "muted": member.muted,
+        "silenced here": member.gain == 0.0,
+    }
+    said = ", ".join(fact for fact, is_so in facts.items() if is_so)
+    return f"{member.name} ({said})" if said else member.name
 
 
 def _closed(closed: RoomClosed) -> Closed:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import Counters, Direction, Mute, Text
-from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomSession
+from q2d2_stream.rooms import Admitted, Recording, RoomClosed, RoomEvent, RoomSession
 from q2d2_stream.sending import Link, WireMeter
 from q2d2_stream.transport.base import Transport
 
@@ -130,7 +130,7 @@ class RoomConnection:
         self._flush()
         return size
 
-    def send(self, message: Mute | Text) -> bool:
+    def send(self, message: Mute | Text | Recording) -> bool:
         """Send a message to everybody; False, and nothing sent, unless in the room."""
         sent = self.session.send(message)
         self._flush()

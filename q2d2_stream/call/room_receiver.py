@@ -36,7 +36,8 @@ class RoomReceiver(Player):
     ) -> None:
         super().__init__(sink, thread, processor, recorder)
         self._codecs: dict[int, Codec] = {}
-        self._mixer = Mixer(self._make_decoder, options.playout)
+        tap = recorder.voice if recorder is not None else None
+        self._mixer = Mixer(self._make_decoder, options.playout, tap)
         self.stats = self._mixer.stats()
 
     def put(self, member: int, codec: Codec, frames: AudioFrames, now: float) -> None:
@@ -46,7 +47,7 @@ class RoomReceiver(Player):
 
     def remove(self, member: int) -> None:
         """A member has gone."""
-        self.post(partial(self._mixer.remove, member))
+        self.post(partial(self._remove, member))
 
     def set_gain(self, member: int, gain: float) -> None:
         """How loud a member is: 0 for not at all, 1 as it comes."""
@@ -55,6 +56,10 @@ class RoomReceiver(Player):
     def talking(self) -> frozenset[int]:
         """Who was heard just now."""
         return self._mixer.talking(time.monotonic())
+
+    def _remove(self, member: int) -> None:
+        self._mixer.remove(member)
+        self._codecs.pop(member, None)
 
     def _make_decoder(self, member: int) -> Decoder:
         return self._codecs[member].decoder()

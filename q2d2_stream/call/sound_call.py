@@ -18,7 +18,7 @@ from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.player import Player
 from q2d2_stream.call.sender import Sender
-from q2d2_stream.call.stats import CallState, CallStats
+from q2d2_stream.call.stats import CallState, CallStats, MemberStats
 from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
@@ -112,7 +112,9 @@ class SoundCall(ABC):
     async def _run(self) -> Closed:
         """With source and sink started."""
 
-    def _stats(self, peer: str, *, peer_muted: bool) -> CallStats:
+    def _stats(
+        self, peer: str, *, peer_muted: bool, members: tuple[MemberStats, ...] = ()
+    ) -> CallStats:
         now = time.monotonic()
         traffic = self._traffic
         rtt_s = traffic.rtt_s
@@ -152,6 +154,7 @@ class SoundCall(ABC):
             loop_lag_max_ms=self._lag.worst_ms,
             codec_share=self._load.share,
             cpu_share=(time.process_time() - self._cpu_s) / max(1e-3, now - self._wall_s),
+            members=members,
         )
 
     def _first_sound_ms(self) -> float | None:

@@ -10,7 +10,7 @@ from q2d2_stream.audio import StreamStats
 from q2d2_stream.playout import PlayoutStats
 from q2d2_stream.protocol import Counters, ReceiverReport
 
-__all__ = ["CallState", "CallStats", "DirectionStats"]
+__all__ = ["CallState", "CallStats", "DirectionStats", "MemberStats"]
 
 
 class CallState(StrEnum):
@@ -41,6 +41,27 @@ class DirectionStats:
     mean_wire_kbps: float
     mean_nominal_kbps: float
     wire_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStats:
+    """One of the others in a room.
+
+    Attributes:
+        number: theirs, until their connection or this side's is a new one.
+        name: what they call themselves.
+        talking: whether they were heard just now.
+        muted: whether their microphone is off.
+        recording: whether they keep what is said.
+        gain: how loud they are here: 0 for not at all, 1 as they come.
+    """
+
+    number: int
+    name: str
+    talking: bool
+    muted: bool
+    recording: bool
+    gain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,7 @@ class CallStats:
         codec_share: how much of the last five seconds the codec's thread was busy; about 1 is too
             slow for this machine.
         cpu_share: processor time of the process over elapsed time; 1 is one core.
+        members: the others in a room, in the order in which they came; empty in a call of two.
     """
 
     state: CallState
@@ -113,6 +135,7 @@ class CallStats:
     loop_lag_max_ms: float
     codec_share: float
     cpu_share: float
+    members: tuple[MemberStats, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries and numbers, for JSON."""

@@ -96,7 +96,7 @@ async def _call(settings: CallSettings, link: RoomLink | None = None) -> int:
             hangup = settings.hangup_at_end
             if hangup is None:
                 hangup = isinstance(source, FileSource) and settings.peer is not None
-            recorder = call_parts.recorder_of(settings)
+            recorder = call_parts.recorder_of(settings, is_room=link is not None)
             try:
                 begun_s = None if settings.listen else process_start_s()
                 session: CallSession | RoomCall

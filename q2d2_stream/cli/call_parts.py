@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -95,13 +96,19 @@ def source_of(settings: CallSettings, notify: Callable[[str], None]) -> Source:
     return make_source(settings.input, notify=notify)
 
 
-def recorder_of(settings: CallSettings) -> Recorder | None:
+def recorder_of(settings: CallSettings, *, is_room: bool = False) -> Recorder | None:
     """What ``--record`` asks for; raises InputError."""
     if settings.record is None:
         return None
-    from q2d2_stream.files.recorder import Recorder
+    from q2d2_stream.files.mix_recorder import MixRecorder
+    from q2d2_stream.files.recorder import CallRecorder
+    from q2d2_stream.files.room_recorder import RoomRecorder
 
-    return Recorder(settings.record)
+    if settings.record.lower().endswith(".wav") and not Path(settings.record).is_dir():
+        return MixRecorder(settings.record)
+    if is_room:
+        return RoomRecorder(settings.record, settings.name or "")
+    return CallRecorder(settings.record)
 
 
 def options_of(

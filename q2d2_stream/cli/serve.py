@@ -76,7 +76,7 @@ async def _serve(config: ServiceConfig, notifier: Notifier) -> int:
         notifier.ready()
         while True:
             async with AsyncExitStack() as of_call:
-                recorder = call_parts.recorder_of(settings)
+                recorder = call_parts.recorder_of(settings, is_room=link is not None)
                 if recorder is not None:
                     of_call.push_async_callback(asyncio.to_thread, recorder.close)
                 session: CallSession | RoomCall

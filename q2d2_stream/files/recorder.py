@@ -1,29 +1,68 @@
-"""Keeping both sides of a call."""
+"""Keeping what is said in a call."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from q2d2_stream.audio.stream import SAMPLE_RATE, Pcm
-from q2d2_stream.errors import InputError
-from q2d2_stream.files.output import PendingFile
+from q2d2_stream.audio.stream import Pcm
+from q2d2_stream.files.track import RecordingClock, RecordingFolder, Track
 from q2d2_stream.files.wav_writer import WavWriter
 
-__all__ = ["Recorder"]
-
-_GAP_S = 0.25  # more than the playout's bursts, less than a listener would call out of step
+__all__ = ["CallRecorder", "Recorder"]
 
 
-class Recorder:
+class Recorder(ABC):
+    """Takes the sound of a call, of one thread, and never waits."""
+
+    @property
+    @abstractmethod
+    def writers(self) -> Iterable[WavWriter]:
+        """What writes the files that there are."""
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples that the disk was too slow or too full for, of all files."""
+        return sum(writer.dropped_samples for writer in self.writers)
+
+    @property
+    def error(self) -> str | None:
+        """Why the disk refused, in a sentence, or None."""
+        return next((writer.error for writer in self.writers if writer.error), None)
+
+    @abstractmethod
+    def near(self, pcm: Pcm) -> None:
+        """Record what this side said, shape ``(n,)``."""
+
+    @abstractmethod
+    def far(self, pcm: Pcm) -> None:
+        """Record what is heard here, everybody mixed, shape ``(n,)``."""
+
+    # Of rooms: only a recorder that keeps each person minds.
+
+    def voice(self, member: int, pcm: Pcm) -> None:  # noqa: B027
+        """Record what one of several is heard to say, shape ``(n,)``, before :meth:`far`."""
+
+    def name(self, member: int, name: str) -> None:  # noqa: B027
+        """Say who ``member`` is, of whom sound may follow."""
+
+    def forget(self, member: int) -> None:  # noqa: B027
+        """``member`` has gone; the number may be another's next time."""
+
+    def close(self) -> None:
+        """Complete all files, blocking until they are on disk; a second call does nothing."""
+        for writer in self.writers:
+            writer.close()
+
+
+class CallRecorder(Recorder):
     """Two wav files that begin at the same moment: ``near.wav`` and ``far.wav``.
 
     They appear with the first sound: a call that does not come about leaves none. Each side may
-    start late, pause or lose frames: a side that is more than a quarter of a second behind the
-    clock is filled up with silence, so that question and answer stay in step. Files of an earlier
-    recording in the same folder are kept: the new ones are then numbered.
+    start late, pause or lose frames, and stays in step, so that question and answer do. Files of an
+    earlier recording in the same folder are kept: the new ones are then numbered.
 
     Args:
         folder: where they go; created when missing.
@@ -34,71 +73,42 @@ class Recorder:
     """
 
     def __init__(self, folder: str | Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._folder = Path(folder)
-        self._is_new = not self._folder.exists()
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be created: {error.strerror}") from error
-        try:
-            PendingFile(self._folder / "near.wav").discard()
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written to: {error.strerror}") from error
-        self._writers: tuple[WavWriter, WavWriter] | None = None
-        self._clock = clock
-        self._began = clock()
+        self._folder = RecordingFolder(folder)
+        self._clock = RecordingClock(clock)
+        self._tracks: tuple[Track, Track] | None = None
 
     @property
     def paths(self) -> tuple[Path, Path]:
         """The files of the near and the far side, or what their names would be now."""
-        if self._writers is None:
-            return _free_names(self._folder)
-        near, far = self._writers
-        return near.path, far.path
+        if self._tracks is None:
+            return self._free_names()
+        near, far = self._tracks
+        return near.writer.path, far.writer.path
 
     @property
-    def dropped_samples(self) -> int:
-        """Samples of both sides that the disk was too slow or too full for."""
-        return sum(writer.dropped_samples for writer in self._writers or ())
-
-    @property
-    def error(self) -> str | None:
-        """Why the disk refused, in a sentence, or None."""
-        return next((writer.error for writer in self._writers or () if writer.error), None)
+    def writers(self) -> list[WavWriter]:
+        """As :attr:`Recorder.writers`."""
+        return [track.writer for track in self._tracks or ()]
 
     def near(self, pcm: Pcm) -> None:
-        """Record what this side said, shape ``(n,)``; never waits."""
-        self._write(0, pcm)
+        """As :meth:`Recorder.near`."""
+        self._both()[0].write(pcm)
 
     def far(self, pcm: Pcm) -> None:
-        """Record what the other side was heard to say, shape ``(n,)``; never waits."""
-        self._write(1, pcm)
+        """As :meth:`Recorder.far`."""
+        self._both()[1].write(pcm)
 
     def close(self) -> None:
-        """Complete both files, blocking until they are on disk; a second call does nothing."""
-        for writer in self._writers or ():
-            writer.close()
-        if self._is_new:
-            with suppress(OSError):  # unless there is something in it
-                self._folder.rmdir()
+        """As :meth:`Recorder.close`."""
+        super().close()
+        self._folder.close()
 
-    def _write(self, side: int, pcm: Pcm) -> None:
-        if self._writers is None:
-            near, far = _free_names(self._folder)
-            self._writers = WavWriter(near, numbered=True), WavWriter(far, numbered=True)
-        writer = self._writers[side]
-        elapsed = round((self._clock() - self._began) * SAMPLE_RATE)
-        behind = elapsed - writer.samples - len(pcm)
-        if behind > _GAP_S * SAMPLE_RATE:
-            writer.pad(behind)
-        writer.write(pcm)
+    def _both(self) -> tuple[Track, Track]:
+        if self._tracks is None:
+            near, far = self._free_names()
+            self._tracks = Track(near, self._clock), Track(far, self._clock)
+        return self._tracks
 
-
-def _free_names(folder: Path) -> tuple[Path, Path]:
-    number = 1
-    while True:
-        suffix = "" if number == 1 else f"-{number}"
-        near, far = folder / f"near{suffix}.wav", folder / f"far{suffix}.wav"
-        if not near.exists() and not far.exists():
-            return near, far
-        number += 1
+    def _free_names(self) -> tuple[Path, Path]:
+        suffix = self._folder.free_suffix("near", "far")
+        return self._folder.path / f"near{suffix}.wav", self._folder.path / f"far{suffix}.wav"

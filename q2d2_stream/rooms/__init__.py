@@ -13,6 +13,7 @@ from q2d2_stream.rooms.events import (
     MemberLeft,
     MemberMuted,
     MemberNamed,
+    MemberRecording,
     MemberText,
     Moved,
     RoomClosed,
@@ -20,6 +21,7 @@ from q2d2_stream.rooms.events import (
 )
 from q2d2_stream.rooms.keys import RoomKeys
 from q2d2_stream.rooms.link import RoomLink
+from q2d2_stream.rooms.recording import Recording
 from q2d2_stream.rooms.session import RoomSession
 
 __all__ = [
@@ -29,8 +31,10 @@ __all__ = [
     "MemberLeft",
     "MemberMuted",
     "MemberNamed",
+    "MemberRecording",
     "MemberText",
     "Moved",
+    "Recording",
     "RoomClosed",
     "RoomEvent",
     "RoomKeys",

@@ -17,6 +17,7 @@ __all__ = [
     "MemberLeft",
     "MemberMuted",
     "MemberNamed",
+    "MemberRecording",
     "MemberText",
     "Moved",
     "RoomClosed",
@@ -77,6 +78,14 @@ class MemberMuted:
 
 
 @dataclass(frozen=True)
+class MemberRecording:
+    """Somebody keeps what is said, or does so no more."""
+
+    member: int
+    recording: bool
+
+
+@dataclass(frozen=True)
 class MemberText:
     """A note of one line."""
 
@@ -121,6 +130,7 @@ RoomEvent: TypeAlias = (
     | MemberLeft
     | MemberAudio
     | MemberMuted
+    | MemberRecording
     | MemberText
     | Moved
     | Echo

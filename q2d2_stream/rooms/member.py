@@ -28,6 +28,7 @@ class Member:
         intro: what the member has said of itself; None before.
         model: what its audio is decoded with; None before, or where this side has it not.
         muted: whether its microphone is off.
+        recording: whether it keeps what is said.
         notes: what bounds its notes and mutes.
     """
 
@@ -35,6 +36,7 @@ class Member:
         self.intro: Intro | None = None
         self.model: LocalModel | None = None
         self.muted = False
+        self.recording = False
         self.notes = TokenBucket(_NOTES_PER_S, _NOTES_BURST, now)
         self._keys, self._endpoint = keys, endpoint
         self._control: Opener | None = None

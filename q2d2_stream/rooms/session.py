@@ -25,6 +25,7 @@ from q2d2_stream.rooms.events import (
     MemberLeft,
     MemberMuted,
     MemberNamed,
+    MemberRecording,
     MemberText,
     RoomClosed,
     RoomEvent,
@@ -52,6 +53,7 @@ from q2d2_stream.rooms.messages import (
     decode,
     encode,
 )
+from q2d2_stream.rooms.recording import RECORDING_KIND, Recording
 
 __all__ = ["RoomSession", "RoomState"]
 
@@ -105,7 +107,7 @@ class RoomSession:
         self._next_sequence = sequence
         self._writer = AudioWriter(self.direction)
         self._state = RoomState.CHALLENGE
-        self._muted = False
+        self._muted = self._recording = False
         self._started = self._last_heard = self._next_ping = now
         self._intro_at: float | None = None
         self._last_intro = float("-inf")
@@ -218,10 +220,12 @@ class RoomSession:
         self._ask_for_echo(frames.sequence, now)
         return True
 
-    def send(self, message: Mute | Text) -> bool:
+    def send(self, message: Mute | Text | Recording) -> bool:
         """Queue a message for everybody; False, and nothing queued, unless in the room."""
         if isinstance(message, Mute):
             self._muted = message.muted
+        elif isinstance(message, Recording):
+            self._recording = message.on
         return self._state is RoomState.IN_ROOM and self._send_control(
             bytes([message.KIND]) + message.to_body()
         )
@@ -335,6 +339,12 @@ class RoomSession:
             assert member.intro is not None
             self._writer = AudioWriter(self.direction)
             return [MemberNamed(number, member.intro.name, member.model)]
+        if body[:1] == bytes([RECORDING_KIND]):
+            recording = Recording.from_body(body[1:]).on
+            if recording == member.recording:  # it is said again whenever somebody comes
+                return []
+            member.recording = recording
+            return [MemberRecording(number, recording)]
         inner = decode_control(body)
         if isinstance(inner, Mute | Text) and not member.notes.take(1, now):
             self.counters.rate_limited += 1
@@ -356,6 +366,8 @@ class RoomSession:
         self._send_control(bytes([INTRO_KIND]) + intro.to_body())
         if self._muted:
             self.send(Mute(True))
+        if self._recording:
+            self.send(Recording(True))
         self._writer = AudioWriter(self.direction)  # tells the time of its frames again
 
     @property

@@ -16,7 +16,9 @@ from q2d2_stream.rooms import (
     MemberLeft,
     MemberMuted,
     MemberNamed,
+    MemberRecording,
     MemberText,
+    Recording,
     RoomClosed,
     RoomSession,
 )
@@ -100,6 +102,22 @@ def test_notes_and_mutes_are_seen_and_limited() -> None:
     assert ann.counters.rate_limited >= 45
     late = relay.enter("Late", now=1.0)
     assert MemberMuted(bob.member, True) in relay.events[late.member]
+
+
+def test_who_records_says_so_to_all_and_to_who_comes() -> None:
+    relay = MemoryRelay()
+    ann, bob = relay.enter("Ann"), relay.enter("Bob")
+    relay.pump(0.5)
+    assert ann.send(Recording(True))
+    relay.pump(0.6)
+    late = relay.enter("Late", now=1.0)
+    relay.pump(1.5)
+    for session in (bob, late):
+        told = [e for e in relay.events[session.member] if isinstance(e, MemberRecording)]
+        assert told == [MemberRecording(ann.member, True)]  # once, however often it is said
+    ann.send(Recording(False))
+    relay.pump(1.6)
+    assert MemberRecording(ann.member, False) in relay.events[late.member]
 
 
 def test_another_model_is_named_and_not_heard() -> None:
