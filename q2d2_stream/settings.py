@@ -130,8 +130,8 @@ class CallSettings:
     )
     ptt: bool = option(
         False,
-        help="push to talk: send only while the space bar says so, for lines on which only one "
-        "side can be heard at a time",
+        help="push to talk: send only while the space bar says so. For lines on which only one "
+        "side can be heard at a time it opens and closes; in a room hold it",
         group="peer",
     )
     wait: Seconds = option(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from q2d2_stream.cli import call_parts, room
 from q2d2_stream.cli.call_display import Display, make_display
 from q2d2_stream.cli.call_options import add_settings_arguments, settings_of, show_devices
-from q2d2_stream.cli.call_runner import KEYS, exit_code, hold
+from q2d2_stream.cli.call_runner import KEYS, exit_code, hold, room_keys
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import UsageError
 from q2d2_stream.cli.interrupts import Interrupts
@@ -83,7 +83,7 @@ async def _call(settings: CallSettings, link: RoomLink | None = None) -> int:
 
     call_parts.require_distinct_files(settings)
     codecs = codecs_of(settings)
-    display = make_display(KEYS)
+    display = make_display(KEYS if link is None else room_keys(push_to_talk=settings.ptt))
     async with AsyncExitStack() as stack:
         stack.callback(display.close)
         interrupts = stack.enter_context(Interrupts())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from q2d2_stream.call import CallStats
+    from q2d2_stream.call.stats import MemberStats
 
-__all__ = ["Display", "make_display"]
+__all__ = ["Display", "make_display", "people_lines"]
 
 _LINE_S = 5.0
 _METER_CELLS = 24
@@ -32,6 +34,9 @@ class Display(Protocol):
 
     def type(self, text: str | None) -> None:
         """Show the note that the user is typing; None when there is none."""
+
+    def pick(self, member: int | None) -> None:
+        """Show whom in a room the keys are about, by number; None for nobody."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -81,6 +86,9 @@ class _LineDisplay:
     def type(self, text: str | None) -> None:
         """Nothing: the terminal of the keys is not that of the lines."""
 
+    def pick(self, member: int | None) -> None:
+        """Nothing: there are no keys."""
+
     def close(self) -> None:
         """Nothing to restore."""
 
@@ -93,6 +101,7 @@ class _LiveDisplay:
         self._keys = keys
         self._stats: CallStats | None = None
         self._typed: str | None = None
+        self._picked: int | None = None
         # Drawn only when told to: rich's own refresh thread would compete with the codec.
         self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
         self._live.start()
@@ -104,10 +113,16 @@ class _LiveDisplay:
 
     def show(self, stats: CallStats) -> None:
         self._stats = stats
-        self._live.update(_table(stats, self._keys, self._typed), refresh=True)
+        table = _table(stats, self._keys, self._typed, self._picked)
+        self._live.update(table, refresh=True)
 
     def type(self, text: str | None) -> None:
         self._typed = text
+        if self._stats is not None:
+            self.show(self._stats)
+
+    def pick(self, member: int | None) -> None:
+        self._picked = member
         if self._stats is not None:
             self.show(self._stats)
 
@@ -125,7 +140,20 @@ def _meter(rms_db: float, peak_db: float) -> str:
     return f"[{''.join(bar)}] {rms_db:4.0f} dB"
 
 
-def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
+def people_lines(members: Iterable[MemberStats], picked: int | None) -> list[str]:
+    """The others in a room, a line of each; ``picked`` is the number of whom the keys are about."""
+    lines = []
+    for member in members:
+        facts = ["talks"] * member.talking + ["muted"] * member.muted
+        facts += ["RECORDS"] * member.recording
+        if member.gain != 1.0:
+            facts.append(f"{member.gain:.0%} loud" if member.gain else "silenced here")
+        mark = ">" if member.number == picked else " "
+        lines.append(f"{mark} {member.name}{'  ' * bool(facts)}{', '.join(facts)}")
+    return lines
+
+
+def _table(stats: CallStats, keys: str, typed: str | None, picked: int | None) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -134,8 +162,9 @@ def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
     peer_muted = "  muted" if stats.peer_muted else ""
     drops = f", {stats.dropped_frames} frames dropped" if stats.dropped_frames else ""
     down = f", {stats.steps_down} steps down" if stats.steps_down else ""
+    who = f"with {len(stats.members)} others" if stats.members else stats.peer
     rows = {
-        "call": f"{stats.state} {stats.seconds:.0f} s  {stats.peer}  {stats.path}",
+        "call": f"{stats.state} {stats.seconds:.0f} s  {who}  {stats.path}",
         "me": _meter(stats.near_rms_db, stats.near_peak_db) + muted,
         "peer": _meter(stats.far_rms_db, stats.far_peak_db) + peer_muted,
         "sent": f"{sent.codec_kbps:.2f} kbps, {sent.wire_kbps:.1f}{_cap(stats)} on the wire; rate "
@@ -151,6 +180,8 @@ def _table(stats: CallStats, keys: str, typed: str | None) -> Table:
         f"{stats.sink.xruns + stats.sink.underruns} output troubles",
         "keys": keys if typed is None else "Enter sends the note, Esc leaves it",
     }
+    if stats.members:
+        rows["people"] = "\n".join(people_lines(stats.members, picked))
     if typed is not None:
         rows["note"] = f"{typed}_"
     table = Table.grid(padding=(0, 2))

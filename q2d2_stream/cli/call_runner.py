@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from q2d2_stream.cli.call_display import Display
 from q2d2_stream.cli.exit_codes import ExitCode
 from q2d2_stream.cli.failures import leave_pipe
+from q2d2_stream.cli.hold_key import HoldKey
 from q2d2_stream.cli.interrupts import Interrupts
 from q2d2_stream.cli.keys import key_presses
+from q2d2_stream.cli.member_keys import MemberKeys
 from q2d2_stream.cli.note_line import NoteLine
 from q2d2_stream.cli.stats_lines import StatsLines
 
@@ -20,11 +22,18 @@ if TYPE_CHECKING:
     from q2d2_stream.protocol import Closed
     from q2d2_stream.settings import CallSettings
 
-__all__ = ["KEYS", "exit_code", "hold"]
+__all__ = ["KEYS", "exit_code", "hold", "room_keys"]
 
 KEYS = "m or the space bar mutes, t types a note, q or Ctrl-C hangs up"
 _SHOW_S = 0.2
 _JSON_S = 1.0
+
+
+def room_keys(*, push_to_talk: bool) -> str:
+    """What the keys do in a room."""
+    talk = "hold the space bar to talk" if push_to_talk else "m or the space bar mutes"
+    others = "Tab picks somebody: + louder, - quieter, x silent"
+    return f"{talk}; {others}; t types a note, q or Ctrl-C leaves"
 
 
 def exit_code(closed: Closed, was_established: bool) -> ExitCode:
@@ -48,6 +57,7 @@ async def hold(
 
     Raises what :meth:`q2d2_stream.call.CallSession.run` does.
     """
+    from q2d2_stream.call import RoomCall
     from q2d2_stream.call.metrics import MetricsServer
     from q2d2_stream.call.report import report_lines
 
@@ -56,6 +66,10 @@ async def hold(
         display.notify(f"you: {text}" if sent else "the note was not sent: nobody is connected")
 
     note = NoteLine(send_note)
+    members = None
+    if isinstance(session, RoomCall):
+        members = MemberKeys(session, display.notify, display.pick)
+    talk = HoldKey(lambda held: session.set_mute(not held))
 
     def on_key(key: str) -> None:
         if note.text is not None:
@@ -64,6 +78,10 @@ async def hold(
         elif key == "t":
             note.begin()
             display.type(note.text)
+        elif key == " " and members is not None and settings.ptt:
+            talk.press()
+        elif members is not None and members.press(key):
+            pass
         elif key in ("m", " "):
             session.set_mute(not session.muted)
         elif key == "q":
@@ -78,6 +96,7 @@ async def hold(
             display.notify(f"metrics at http://127.0.0.1:{server.port}/metrics")
         json_lines = stack.enter_context(closing(StatsLines(settings.stats_json, display.notify)))
         stack.enter_context(key_presses(on_key))
+        stack.callback(talk.close)
         stack.callback(display.close)
         if settings.mute:
             session.set_mute(True)

@@ -44,8 +44,6 @@ def check_room(settings: CallSettings) -> None:
         raise InputError("--new-room makes a room, expected no PEER with it")
     if settings.transport == "udp":
         raise InputError("--transport udp is not for rooms: relays are reached by websocket")
-    if settings.ptt:
-        raise InputError("--ptt is for radio links; in a room begin with --mute and press space")
 
 
 def link_of(settings: CallSettings) -> RoomLink:

@@ -53,6 +53,9 @@ class ServiceDisplay:
     def type(self, text: str | None) -> None:
         """Nothing: a service has no keys."""
 
+    def pick(self, member: int | None) -> None:
+        """Nothing: a service has no keys."""
+
     def close(self) -> None:
         """The call is over: no sound is expected to flow."""
         self._watchdog.observe(False, 0)
