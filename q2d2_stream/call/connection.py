@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
 from q2d2_stream.call.datagram_path import DatagramPath
+from q2d2_stream.call.outbox import Outbox
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import (
     Closed,
@@ -31,7 +30,6 @@ from q2d2_stream.transport.udp import Route, UdpEndpoint
 __all__ = ["Connection"]
 
 _TICK_S = 0.25  # a ping may be so late; a new connection of the call is noticed so fast
-_FLUSH_S = 1.0  # for the last word to a peer that does not read
 
 
 class Connection:
@@ -70,9 +68,7 @@ class Connection:
         self._handler: Callable[[Event, float], None] | None = None
         self._path: DatagramPath | None = None
         self._attached = asyncio.Event()
-        self._wake_writer = asyncio.Event()
-        self._outgoing: deque[bytes] = deque()
-        self._outgoing_bytes = 0
+        self._outbox = Outbox(transport)
 
     @property
     def remote(self) -> str:
@@ -139,7 +135,7 @@ class Connection:
         path = self._path
         if path is not None and path.carries_audio:
             return 0
-        return self._outgoing_bytes + self._transport.unsent_bytes()
+        return self._outbox.unsent_bytes()
 
     def attach(self, handler: Callable[[Event, float], None]) -> None:
         """Begin to take events: ``handler(event, now)``, which must not block."""
@@ -202,7 +198,7 @@ class Connection:
     async def run(self) -> Closed:
         """Serve until the session is closed and its last word is sent."""
         reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
+        writer = asyncio.create_task(self._outbox.run())
         ticker = asyncio.create_task(self._tick())
         self._flush()
         try:
@@ -213,10 +209,7 @@ class Connection:
                 self.established.cancel()
             reader.cancel()
             ticker.cancel()
-            self._wake_writer.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_S):
-                    await writer
+            await self._outbox.drain(writer)
             await asyncio.gather(reader, ticker, return_exceptions=True)
             if self._path is not None:
                 self._path.close()
@@ -295,33 +288,15 @@ class Connection:
                 path.send(data, now)
             self._put(data)
         if self.closed.done():
-            self._wake_writer.set()
+            self._outbox.finish()
 
     def _put(self, data: bytes) -> None:
         self.sent.count(len(data), time.monotonic())
-        self._outgoing.append(data)
-        self._outgoing_bytes += len(data)
-        self._wake_writer.set()
+        self._outbox.put(data)
 
     def _count_datagram(self, count: int, link: Link) -> None:
         if count:
             self.sent.count(count, time.monotonic(), link)
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._outgoing:
-                    data = self._outgoing.popleft()
-                    await self._transport.send(data)
-                    self._outgoing_bytes -= len(data)
-                if self.closed.done():
-                    return
-                self._wake_writer.clear()
-                await self._wake_writer.wait()
-        except ConnectionError:
-            # Reading ends too, but only after what has arrived: perhaps the peer's bye.
-            self._outgoing.clear()
-            self._outgoing_bytes = 0
 
     async def _tick(self) -> None:
         while (deadline := self._session.deadline) is not None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
+from q2d2_stream.call.outbox import Outbox
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import Counters, Direction, Mute, Text
 from q2d2_stream.rooms import Admitted, Recording, RoomClosed, RoomEvent, RoomSession
@@ -17,7 +16,6 @@ from q2d2_stream.transport.base import Transport
 __all__ = ["RoomConnection"]
 
 _TICK_S = 0.1
-_FLUSH_S = 1.0
 
 
 class RoomConnection:
@@ -58,9 +56,7 @@ class RoomConnection:
         self._is_voiced = is_voiced
         self._handler: Callable[[RoomEvent, float], None] | None = None
         self._attached = asyncio.Event()
-        self._wake_writer = asyncio.Event()
-        self._outgoing: deque[bytes] = deque()
-        self._outgoing_bytes = 0
+        self._outbox = Outbox(transport)
 
     @property
     def remote(self) -> str:
@@ -103,7 +99,7 @@ class RoomConnection:
 
     def buffered_bytes(self) -> int:
         """Bytes of messages that have not left this machine."""
-        return self._outgoing_bytes + self._transport.unsent_bytes()
+        return self._outbox.unsent_bytes()
 
     def doubt_datagrams(self) -> None:
         """There are none."""
@@ -142,17 +138,15 @@ class RoomConnection:
 
     async def run(self) -> RoomClosed:
         """Serve until the session is closed and its last word is sent."""
-        tasks = [asyncio.create_task(each()) for each in (self._read, self._write, self._tick)]
+        writer = asyncio.create_task(self._outbox.run())
+        tasks = [asyncio.create_task(each()) for each in (self._read, self._tick)]
         try:
             return await asyncio.shield(self.closed)
         finally:
             self.close()  # only where the task that runs this is cancelled
             if not self.admitted.done():
                 self.admitted.cancel()
-            self._wake_writer.set()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_S):
-                    await tasks[1]
+            await self._outbox.drain(writer)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -165,7 +159,7 @@ class RoomConnection:
                 self.admitted.set_result(event)
             if isinstance(event, RoomClosed):
                 self.closed.set_result(event)
-                self._wake_writer.set()
+                self._outbox.finish()
             elif self._handler is not None:
                 self._handler(event, now)
 
@@ -198,24 +192,7 @@ class RoomConnection:
     def _flush(self) -> None:
         for data in self.session.data_to_send():
             self.sent.count(len(data), time.monotonic())
-            self._outgoing.append(data)
-            self._outgoing_bytes += len(data)
-        self._wake_writer.set()
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                while self._outgoing:
-                    data = self._outgoing.popleft()
-                    await self._transport.send(data)
-                    self._outgoing_bytes -= len(data)
-                if self.closed.done():
-                    return
-                self._wake_writer.clear()
-                await self._wake_writer.wait()
-        except ConnectionError:
-            self._outgoing.clear()
-            self._outgoing_bytes = 0
+            self._outbox.put(data)
 
     async def _tick(self) -> None:
         while (deadline := self.session.deadline) is not None:
