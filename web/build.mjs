@@ -11,7 +11,7 @@
  *
  * What the folder held before stays until the new one is whole.
  */
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -23,7 +23,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const SOURCES = join(HERE, "src");
 const PAGE = join(HERE, "..", "q2d2_stream", "web", "page");
 const LITERT = join(HERE, "node_modules", "@litertjs", "core", "wasm");
-const LITERT_FILES = ["litert_wasm_internal.js", "litert_wasm_internal.wasm"];
+// With relaxed SIMD, and for browsers without it (Safari); src/engine/litert_module.ts chooses.
+const LITERT_NAMES = ["litert_wasm_internal", "litert_wasm_compat_internal"];
 // 11 takes half a minute for the wasm file and saves 4 %.
 const BROTLI_QUALITY = 9;
 
@@ -86,7 +87,12 @@ await bundle(entriesOf(sources, /([^/]+_worker)\.ts$/), "iife", fresh);
 await bundle(entriesOf(sources, /([^/]+_worklet)\.ts$/), "esm", fresh);
 const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
 for (const [name, file] of Object.entries(pages)) await cp(file, join(fresh, `${name}.html`));
-for (const name of LITERT_FILES) await writeFile(join(fresh, name), await readFile(join(LITERT, name)));
+for (const name of LITERT_NAMES) {
+  const glue = await readFile(join(LITERT, `${name}.js`), "utf8");
+  const { code } = await transform(glue, { minify: true, legalComments: "none" });
+  await writeFile(join(fresh, `${name}.js`), code);
+  await writeFile(join(fresh, `${name}.wasm`), await readFile(join(LITERT, `${name}.wasm`)));
+}
 if (existsSync(join(HERE, "static"))) await cp(join(HERE, "static"), fresh, { recursive: true });
 
 const sizes = [];

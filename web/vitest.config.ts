@@ -9,5 +9,6 @@ export default defineConfig({
     maxWorkers: 2,
     minWorkers: 1,
     testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });
