@@ -16,6 +16,12 @@ export function project(pcm: Float32Array): number[] {
   );
 }
 
+/** The largest difference of two samples; infinite where one array is longer. */
+export const difference = (a: Float32Array, b: Float32Array): number =>
+  a.length === b.length
+    ? a.reduce((most, sample, n) => Math.max(most, Math.abs(sample - b[n]!)), 0)
+    : Infinity;
+
 /** Plays the frame of a clip that the indices name; a loss is the last frame at half level. */
 export class ClipDecoder {
   readonly #pcm: Float32Array;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Capture } from "../../src/audio/capture";
 import { concatenate } from "../../src/pcm";
-import { speech } from "../speech";
+import { difference, speech } from "../speech";
 
 const BLOCK = 128;
 const CLIP = speech().slice(0, 24_000);
@@ -18,7 +18,7 @@ test("frames are the microphone's samples, none lost or changed", () => {
   const frames = captured(new Capture(24_000), CLIP);
   expect(frames.length).toBe(Math.floor((Math.floor(CLIP.length / BLOCK) * BLOCK) / 320));
   expect(frames.every((frame) => frame.length === 320)).toBe(true);
-  expect(concatenate(frames)).toEqual(CLIP.slice(0, 320 * frames.length));
+  expect(difference(concatenate(frames), CLIP.slice(0, 320 * frames.length))).toBe(0);
 });
 
 test("a microphone of 48 kHz gives as many frames a second", () => {

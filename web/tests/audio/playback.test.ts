@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Playback } from "../../src/audio/playback";
 import { RingBuffer } from "../../src/audio/ring";
 import { concatenate } from "../../src/pcm";
-import { speech } from "../speech";
+import { difference, speech } from "../speech";
 
 const BLOCK = 128;
 const CLIP = speech().slice(24_000, 72_000);
@@ -39,13 +39,14 @@ describe("answered at once", () => {
     const speaker = new Loudspeaker();
     const heard = speaker.run(300).slice(BLOCK);
     // but for the fade at the beginning
-    expect(heard.slice(60, 30_000)).toEqual(CLIP.slice(60, 30_000));
+    expect(difference(heard.slice(60, 30_000), CLIP.slice(60, 30_000))).toBe(0);
     expect(speaker.playback.report()).toMatchObject({ underruns: 0, missingMs: 0, droppedMs: 0 });
   });
 
   test("asks as late as it can", () => {
     const speaker = new Loudspeaker();
     for (let n = 0; n < 500; n++) {
+      speaker.heard.length = 0;
       speaker.run(1);
       // a block, the margin, and what a frame is more than that
       expect(speaker.playback.report().heldMs).toBeLessThan(5.34 + 10 + 13.34);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Resampler } from "../../src/audio/resample";
 import { concatenate } from "../../src/pcm";
-import { speech } from "../speech";
+import { difference, speech } from "../speech";
 import { readJson } from "../vectors";
 
 interface Vector {
@@ -43,9 +43,8 @@ describe.each(VECTORS)("$in Hz to $out Hz", ({ in: inRate, out: outRate, pcm: ex
   });
 
   test.each([1, 37, 128])("does not depend on blocks of %i", (block) => {
-    expect(resampled(pcm, inRate, outRate, block)).toEqual(
-      resampled(pcm, inRate, outRate, AT_ONCE),
-    );
+    const pieces = resampled(pcm, inRate, outRate, block);
+    expect(difference(pieces, resampled(pcm, inRate, outRate, AT_ONCE))).toBe(0);
   });
 
   test("keeps tones that both rates can carry", () => {

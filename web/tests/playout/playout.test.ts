@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { AudioFrames } from "../../src/frames";
 import { concatenate, SAMPLE_RATE } from "../../src/pcm";
 import { Playout, type DelayParts, type PlayoutOptions } from "../../src/playout";
+import { renamed } from "../names";
 import { ClipDecoder, indicesOf, numberOf, project, speech } from "../speech";
 import { readJson } from "../vectors";
 
@@ -50,17 +51,6 @@ class LoggingDecoder extends ClipDecoder {
     this.#lastPull = this.pull;
   }
 }
-
-const camel = (name: string): string => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
-
-/** A record of Python's, with the names of this side. */
-const renamed = (record: object): Record<string, unknown> =>
-  Object.fromEntries(
-    Object.entries(record).map(([name, value]) => [
-      camel(name),
-      value !== null && typeof value === "object" ? renamed(value) : value,
-    ]),
-  );
 
 function framesOf([, sequence, timestamp, count, flags, first]: Call["messages"][0]): AudioFrames {
   return {
