@@ -25,12 +25,12 @@ export interface OutsideDelays {
 export class Player {
   /** Level of what is played. */
   readonly meter = new LevelMeter();
-  /** When the first received frame was handed over, on the clock; undefined before. */
-  firstSoundS: number | undefined;
+  /** When the first received frame was handed over, on the clock; null before. */
+  firstSoundS: number | null = null;
   /** Of the playout, some moments old. */
   stats: PlayoutStats;
-  /** Of the playback worklet, as of its last request; undefined before. */
-  playback: PlaybackReport | undefined;
+  /** Of the playback worklet, as of its last request. */
+  playback: PlaybackReport = { underruns: 0, missingMs: 0, droppedMs: 0, marginMs: 0, heldMs: 0 };
   readonly #mixer: Mixer;
   readonly #clock: () => number;
   #port: MessagePort | undefined;
@@ -47,7 +47,7 @@ export class Player {
 
   /** Plays through this port from now on; one that was attached before is closed. */
   attach(port: MessagePort): void {
-    this.detach();
+    this.stop();
     this.#port = port;
     port.onmessage = ({ data }: MessageEvent<PlaybackRequest>) => {
       for (const pcm of this.answer(data)) port.postMessage(pcm, [pcm.buffer]);
@@ -55,7 +55,7 @@ export class Player {
   }
 
   /** Plays no more. */
-  detach(): void {
+  stop(): void {
     this.#port?.close();
     this.#port = undefined;
   }
@@ -84,7 +84,7 @@ export class Player {
     this.#pullsAfter = this.#mixer.isEmpty ? this.#pullsAfter + 1 : 0;
     if (++this.#pulls % STATS_FRAMES === 0) {
       const { networkMs, sourceMs, sinkMs } = this.#delays;
-      const deviceMs = sourceMs + sinkMs + (this.playback?.heldMs ?? 0);
+      const deviceMs = sourceMs + sinkMs + this.playback.heldMs;
       this.stats = this.#mixer.stats({ networkMs, deviceMs });
     }
     return pcm;
