@@ -79,7 +79,7 @@ class CallSettings:
     )
     peer: Text | None = option(
         help="call there, with a code if the other side shows one; wss://HOST:PORT "
-        "with TLS, serial:DEVICE?baud=N on a serial line; or the link to a room",
+        "with TLS, serial:DEVICE?baud=N on a serial line; or the link to a room, or its code",
         group="peer",
         metavar="[CODE@]HOST:PORT",
     )
@@ -100,6 +100,12 @@ class CallSettings:
     )
     print_link: bool = option(
         False, help="with --new-room: print the link alone, and end", group="peer"
+    )
+    code: bool = option(
+        False,
+        help="in a room: show a short code to read aloud, by which others come in "
+        "(the key c shows a new one)",
+        group="peer",
     )
     name: Text | None = option(help="how the others in a room shall call you", group="peer")
     secret: Text | None = option(

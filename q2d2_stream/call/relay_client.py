@@ -14,9 +14,9 @@ from q2d2_stream.protocol import MAX_MESSAGE_BYTES, Call, Endpoint, Role
 from q2d2_stream.rooms import RoomClosed, RoomKeys, RoomLink, RoomSession
 from q2d2_stream.sending import WebSocketLink
 from q2d2_stream.transport.base import Wrap
-from q2d2_stream.transport.websocket import CLOSE_S, WebSocketTransport
+from q2d2_stream.transport.websocket import WebSocketTransport
 
-__all__ = ["RelayClient"]
+__all__ = ["RelayClient", "connect_relay"]
 
 _OPEN_S = 5.0
 _BACKOFF_S, _BACKOFF_MAX_S = 0.2, 2.0
@@ -80,7 +80,7 @@ class RelayClient:
 
     async def _try(self, call: Call) -> RoomConnection | RoomClosed:
         uri = self._uris[self._at % len(self._uris)]
-        transport = await self._connect(uri)
+        transport = await connect_relay(uri, self._ssl)
         if isinstance(transport, RoomClosed):
             return transport
         session = RoomSession(
@@ -98,27 +98,36 @@ class RelayClient:
             return closed
         return connection
 
-    async def _connect(self, uri: str) -> WebSocketTransport | RoomClosed:
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake
 
-        host = uri.split("/")[2]
-        try:
-            websocket = await connect(
-                uri,
-                ssl=self._ssl if uri.startswith("wss:") else None,
-                compression=None,
-                max_size=MAX_MESSAGE_BYTES,
-                open_timeout=_OPEN_S,
-                close_timeout=CLOSE_S,
-                ping_interval=None,
-            )
-        except ssl.SSLCertVerificationError as error:
-            text = f"the certificate of {host} is not trusted ({error.verify_message})"
-            return RoomClosed(None, text)
-        except TimeoutError:
-            return RoomClosed(None, f"the relay {host} did not answer within {_OPEN_S:g} seconds")
-        except (OSError, EOFError, InvalidHandshake) as error:
-            why = str(error) or type(error).__name__
-            return RoomClosed(None, f"the relay {host} cannot be reached ({why}): is it running?")
-        return WebSocketTransport(websocket)
+async def connect_relay(
+    uri: str, ssl_context: ssl.SSLContext | None
+) -> WebSocketTransport | RoomClosed:
+    """A connection to a relay, or why there is none.
+
+    Args:
+        uri: ``wss://host/room``, or ``ws://`` on this machine.
+        ssl_context: for ``wss://``; None for the system's authorities.
+    """
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import InvalidHandshake
+
+    host = uri.split("/")[2]
+    try:
+        websocket = await connect(
+            uri,
+            ssl=ssl_context if uri.startswith("wss:") else None,
+            compression=None,
+            max_size=MAX_MESSAGE_BYTES,
+            open_timeout=_OPEN_S,
+            close_timeout=1.0,
+            ping_interval=None,
+        )
+    except ssl.SSLCertVerificationError as error:
+        text = f"the certificate of {host} is not trusted ({error.verify_message})"
+        return RoomClosed(None, text)
+    except TimeoutError:
+        return RoomClosed(None, f"the relay {host} did not answer within {_OPEN_S:g} seconds")
+    except (OSError, EOFError, InvalidHandshake) as error:
+        why = str(error) or type(error).__name__
+        return RoomClosed(None, f"the relay {host} cannot be reached ({why}): is it running?")
+    return WebSocketTransport(websocket)

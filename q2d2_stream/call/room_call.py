@@ -21,6 +21,10 @@ from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
 from q2d2_stream.rooms import (
+    CodeGranted,
+    CodeShown,
+    CodeSpent,
+    CodeWrong,
     MemberAudio,
     MemberJoined,
     MemberLeft,
@@ -96,6 +100,8 @@ class RoomCall(SoundCall):
         )
         self._recorder = recorder
         self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
+        self._link = link
+        self._shows_code = False
         self._client = RelayClient(
             link,
             Endpoint.of(self._codecs, frames_per_message=frames_per_message, dtx=self._options.dtx),
@@ -142,6 +148,13 @@ class RoomCall(SoundCall):
     def send_text(self, text: str) -> bool:
         """Send a note of at most 1000 bytes to everybody; False when not in the room."""
         return self._connection is not None and self._connection.send(Text(text))
+
+    def show_code(self) -> None:
+        """Show a short code by which others come in, as soon as this side is in the room, and a new
+        one after every connection that broke, until it is spent."""
+        self._shows_code = True
+        if self._connection is not None:
+            self._connection.show_code(self._link)
 
     def stats(self) -> CallStats:
         """What is known now; as the peer stand the names of all others, those who talk first."""
@@ -252,6 +265,8 @@ class RoomCall(SoundCall):
         connection.attach(self._on_event)
         if self._recorder is not None:
             connection.send(Recording(True))
+        if self._shows_code:
+            connection.show_code(self._link)
         others = len(connection.admitted.result().others)
         self.established.set()
         people = {0: "nobody else is there", 1: "one other is there"}.get(
@@ -282,8 +297,21 @@ class RoomCall(SoundCall):
             self._on_recording(event, now)
         elif isinstance(event, MemberText):
             self._notices.note(f"{self._names.get(event.member, 'somebody')}: {event.text}", now)
+        elif isinstance(event, CodeShown | CodeGranted | CodeWrong | CodeSpent):
+            self._on_code(event, now)
         elif isinstance(event, Moved):
             self._moved.set()
+
+    def _on_code(self, event: CodeShown | CodeGranted | CodeWrong | CodeSpent, now: float) -> None:
+        if isinstance(event, CodeShown):
+            self._notify(f"the code to read aloud, for ten minutes: {event.code}")
+        elif isinstance(event, CodeSpent):
+            self._shows_code = False
+            self._notify(event.text)
+        elif isinstance(event, CodeWrong):
+            self._notify(f"somebody guessed the code wrong: {event.left} more end it")
+        else:
+            self._notices.say("somebody comes by the code", now)
 
     def _on_name(self, event: MemberNamed) -> None:
         name = event.name or f"guest {event.member % 1000:03d}"

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from q2d2_stream.call.outbox import Outbox
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import Counters, Direction, Mute, Text
-from q2d2_stream.rooms import Admitted, Recording, RoomClosed, RoomEvent, RoomSession
+from q2d2_stream.rooms import (
+    Admitted,
+    Recording,
+    RoomClosed,
+    RoomEvent,
+    RoomLink,
+    RoomSession,
+)
 from q2d2_stream.sending import Link, WireMeter
 from q2d2_stream.transport.base import Transport
 
@@ -131,6 +138,12 @@ class RoomConnection:
         sent = self.session.send(message)
         self._flush()
         return sent
+
+    def show_code(self, link: RoomLink) -> bool:
+        """Ask for a code that leads to ``link``; False unless in the room."""
+        asked = self.session.show_code(link)
+        self._flush()
+        return asked
 
     def close(self) -> None:
         """Leave; :meth:`run` then ends."""

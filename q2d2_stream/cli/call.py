@@ -47,6 +47,7 @@ examples:
   q2d2 call host:9000 --secret-file secret.txt
   q2d2 call --new-room https://relay.example --name Ann
   q2d2 call 'https://relay.example/#k=...' --name Bob
+  q2d2 call --new-room https://relay.example --code; q2d2 call 7-guitar-orbit@relay.example
   q2d2 call wss://host:9000 --ca cert.pem --input speech.wav --output heard.wav
 
 """
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
             "nobody to call: expected PEER, --listen HOST:PORT, --new-room https://RELAY or "
             "--list-devices"
         )
+    if settings.code and not room.is_room(settings):
+        raise UsageError("--code is for rooms: expected --new-room https://RELAY or a link")
     if room.is_room(settings):
         room.check_room(settings)
         link = room.link_of(settings)
@@ -89,7 +92,7 @@ async def _call(settings: CallSettings, link: RoomLink | None = None) -> int:
         interrupts = stack.enter_context(Interrupts())
         if link is None:
             line = await open_connector(settings, codecs, display, stack, may_make_code=True)
-        elif settings.new_room is not None:
+        elif settings.new_room is not None and not settings.code:
             room.show_link(link, display.notify)
         while True:
             source = call_parts.source_of(settings, display.notify)

@@ -33,7 +33,7 @@ def room_keys(*, push_to_talk: bool) -> str:
     """What the keys do in a room."""
     talk = "hold the space bar to talk" if push_to_talk else "m or the space bar mutes"
     others = "Tab picks somebody: + louder, - quieter, x silent"
-    return f"{talk}; {others}; t types a note, q or Ctrl-C leaves"
+    return f"{talk}; {others}; c shows a code to come in by, t types a note, q or Ctrl-C leaves"
 
 
 def exit_code(closed: Closed, was_established: bool) -> ExitCode:
@@ -78,6 +78,8 @@ async def hold(
         elif key == "t":
             note.begin()
             display.type(note.text)
+        elif key == "c" and isinstance(session, RoomCall):
+            session.show_code()
         elif key == " " and members is not None and settings.ptt:
             talk.press()
         elif members is not None and members.press(key):

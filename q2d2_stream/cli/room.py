@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -28,10 +30,11 @@ _NOT_FOR_ROOMS = ("listen", "secret", "secret_file", "tls_cert", "tls_key")
 
 def is_room(settings: CallSettings) -> bool:
     """Whether the settings are of a room, and not of a call between two."""
-    from q2d2_stream.rooms import RoomLink
+    from q2d2_stream.rooms import RoomCode, RoomLink
 
+    peer = settings.peer
     return settings.new_room is not None or (
-        settings.peer is not None and RoomLink.is_link(settings.peer)
+        peer is not None and (RoomLink.is_link(peer) or RoomCode.is_code(peer))
     )
 
 
@@ -47,13 +50,26 @@ def check_room(settings: CallSettings) -> None:
 
 
 def link_of(settings: CallSettings) -> RoomLink:
-    """The link that was given, or one to a new room; raises InputError."""
-    from q2d2_stream.rooms import RoomLink
+    """The link that was given, that a code leads to, or one to a new room.
+
+    Raises InputError, and CallError for a code that leads nowhere.
+    """
+    from q2d2_stream.rooms import RoomCode, RoomLink
 
     if settings.new_room is not None:
         return RoomLink.new(settings.new_room)
     assert settings.peer is not None
-    return RoomLink.parse(settings.peer)
+    if not RoomCode.is_code(settings.peer):
+        return RoomLink.parse(settings.peer)
+    from q2d2_stream.call.code_client import link_of_code
+
+    return asyncio.run(link_of_code(RoomCode.parse(settings.peer), _tls(settings)))
+
+
+def _tls(settings: CallSettings) -> ssl.SSLContext | None:
+    from q2d2_stream.transport.tls import client_context
+
+    return client_context(settings.ca) if settings.ca is not None else None
 
 
 def show_link(link: RoomLink, notify: Callable[[str], None]) -> None:
@@ -79,10 +95,9 @@ def room_of(
     from q2d2_stream.call import RoomCall
     from q2d2_stream.call.sound import make_sink
     from q2d2_stream.netsim import parse_link, simulated
-    from q2d2_stream.transport.tls import client_context
 
     simulate = None if settings.simulate is None else parse_link(settings.simulate)
-    return RoomCall(
+    call = RoomCall(
         codecs,
         link,
         source if source is not None else call_parts.source_of(settings, notify),
@@ -96,6 +111,9 @@ def room_of(
         frames_per_message=max(_FRAMES_PER_MESSAGE, settings.frames_per_message),
         wait_s=settings.wait,
         return_s=settings.hold,
-        ssl_context=client_context(settings.ca) if settings.ca is not None else None,
+        ssl_context=_tls(settings),
         wrap=simulated(simulate),
     )
+    if settings.code:
+        call.show_code()
+    return call

@@ -17,8 +17,7 @@ from q2d2_stream.protocol.kinds import Role
 
 __all__ = ["KeyExchange", "Method", "Spake2Exchange", "X25519Exchange", "key_exchange"]
 
-_ID_CLIENT = b"q2d2-stream client"
-_ID_SERVER = b"q2d2-stream server"
+_IDS = (b"q2d2-stream client", b"q2d2-stream server")
 
 
 class Method(IntEnum):
@@ -70,15 +69,20 @@ class Spake2Exchange(KeyExchange):
         secret: what both sides hold.
         role: this side's.
         entropy: random bytes by number, for tests.
+        ids: what the two sides are called, which goes into the key.
     """
 
     method = Method.SPAKE2
 
     def __init__(
-        self, secret: Secret, role: Role, entropy: Callable[[int], bytes] = os.urandom
+        self,
+        secret: Secret,
+        role: Role,
+        entropy: Callable[[int], bytes] = os.urandom,
+        ids: tuple[bytes, bytes] = _IDS,
     ) -> None:
         side = SPAKE2_A if role is Role.CLIENT else SPAKE2_B
-        self._spake2 = side(secret.password, idA=_ID_CLIENT, idB=_ID_SERVER, entropy_f=entropy)
+        self._spake2 = side(secret.password, idA=ids[0], idB=ids[1], entropy_f=entropy)
         self.share = self._spake2.start()
 
     def _finish(self, peer_share: bytes) -> bytes:

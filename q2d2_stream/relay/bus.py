@@ -23,6 +23,11 @@ class Bus(ABC):
         """Whether messages get through at this moment."""
 
     @property
+    def has_others(self) -> bool:
+        """Whether there may be other relays."""
+        return True
+
+    @property
     @abstractmethod
     def dropped(self) -> int:
         """Messages that were not published because the bus was away."""
@@ -65,6 +70,11 @@ class MemoryBus(Bus):
     def connected(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def has_others(self) -> bool:
+        """Those of this process."""
+        return bool(self._others)
 
     @property
     def dropped(self) -> int:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MemberConnection"]
 
+_CODES_PER_S, _CODES_BURST = 0.1, 3.0
+
 
 class MemberConnection(Outlet):
     """Writes at once while the member keeps up; otherwise keeps the newest messages.
@@ -33,10 +35,15 @@ class MemberConnection(Outlet):
         self._waiting: deque[tuple[bytes, bool]] = deque()
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
+        self._codes = TokenBucket(_CODES_PER_S, _CODES_BURST, now)
 
     def may_send(self, size: int, now: float) -> bool:
         """Whether a message of the member, of ``size`` bytes, is within its limits."""
         return self._messages.take(1, now) and self._bytes.take(size, now)
+
+    def may_open_code(self, now: float) -> bool:
+        """Whether the member may ask for the number of a code."""
+        return self._codes.take(1, now)
 
     @property
     def is_behind(self) -> bool:

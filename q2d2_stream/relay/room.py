@@ -30,7 +30,13 @@ _EXPIRES_S = 6.5
 
 
 class Outlet(ABC):
-    """The way to one member of this relay."""
+    """The way to one member of this relay.
+
+    Attributes:
+        is_gone: whether the member has left.
+    """
+
+    is_gone = False
 
     @abstractmethod
     def forward(self, data: bytes, *, audio: bool) -> None:

@@ -9,7 +9,7 @@ import secrets
 import ssl
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING
 
 from q2d2_stream.errors import DeviceError, HandshakeError, WireError
 from q2d2_stream.relay.bus import Bus, MemoryBus
+from q2d2_stream.relay.codes import CodeDesk
 from q2d2_stream.relay.limits import RelayLimits
 from q2d2_stream.relay.member import MemberConnection
 from q2d2_stream.relay.room import ROSTER_S, Room, RoomCounts
+from q2d2_stream.rooms.code_messages import (
+    CodeAnswer,
+    CodeAsk,
+    CodeClose,
+    CodeConfirm,
+    CodeGrant,
+    CodeOpen,
+)
 from q2d2_stream.rooms.keys import member_id, verify_admission
 from q2d2_stream.rooms.messages import (
     CHALLENGE_BYTES,
@@ -95,6 +104,8 @@ class Relay:
         self._members: dict[LimitedConnection, MemberConnection] = {}
         self._rooms_from: Counter[tuple[str, bytes]] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
+        self._codes = CodeDesk(self.bus, self.id)
+        self._of_codes: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._counts, self._dropped = RoomCounts(), 0
 
@@ -149,7 +160,7 @@ class Relay:
     async def close(self) -> None:
         """Stop at once."""
         self._stopping = True
-        for task in self._tasks:
+        for task in (*self._tasks, *self._of_codes):
             task.cancel()
         await self._server.close()
         await self.bus.close()
@@ -183,6 +194,9 @@ class Relay:
             try:
                 async with asyncio.timeout(self._limits.join_s):
                     join = await self._read_join(websocket)
+                if isinstance(join, CodeAsk):
+                    await self._serve_joiner(websocket, join)
+                    return
                 room = self._find_room(join, challenge, self._address_of(websocket))
             except TimeoutError:
                 return
@@ -192,16 +206,38 @@ class Relay:
                 return
             await self._hold(websocket, room, join)
 
-    async def _read_join(self, websocket: LimitedConnection) -> Join:
+    async def _read_join(self, websocket: LimitedConnection) -> Join | CodeAsk:
         try:
             message = decode(_binary(await websocket.recv()), from_member=True)
         except HandshakeError as error:
             raise _NotAdmittedError(RoomReason.VERSION, str(error)) from error
         except WireError as error:
             raise _NotAdmittedError(RoomReason.PROTOCOL, str(error)) from error
-        if not isinstance(message, Join):
+        if not isinstance(message, Join | CodeAsk):
             raise _NotAdmittedError(RoomReason.PROTOCOL, "expected to be asked to let you in")
         return message
+
+    async def _serve_joiner(self, websocket: LimitedConnection, ask: CodeAsk) -> None:
+        """One guess at a code, and the link if it is right."""
+        if not self._codes.may_ask(self._address_of(websocket), time.monotonic()):
+            raise _NotAdmittedError(
+                RoomReason.LIMIT, "too many codes came from your address: try again in a minute"
+            )
+        async with self._codes.line(ask.number) as line:
+            line.send(ask)
+            try:
+                async with asyncio.timeout(self._limits.join_s):
+                    answer = await line.receive()
+            except TimeoutError as error:
+                raise _NotAdmittedError(
+                    RoomReason.CODE, f"nobody shows a code with the number {ask.number} here now"
+                ) from error
+            await websocket.send(encode(answer))
+            async with asyncio.timeout(self._limits.join_s):
+                confirm = decode(_binary(await websocket.recv()))
+                if isinstance(confirm, CodeConfirm) and isinstance(answer, CodeAnswer):
+                    line.send(confirm)
+                    await websocket.send(encode(await line.receive()))
 
     def _address_of(self, websocket: LimitedConnection) -> str:
         if self._limits.behind_proxy and websocket.request is not None:
@@ -259,10 +295,12 @@ class Relay:
         finally:
             del self._members[websocket]
             self._dropped += member.dropped
+            member.is_gone = True
             self._rooms_from[place] -= 1
             if not self._rooms_from[place]:
                 del self._rooms_from[place]
             self.bus.publish(room_id, room.leave(join.nonce))
+            await self._codes.close(member)
             if room.is_empty and self.rooms.get(room_id) is room:
                 del self.rooms[room_id]
                 self._counts += room.counts
@@ -285,8 +323,19 @@ class Relay:
                 self.bus.publish(room_id, told)
         elif isinstance(message, Ping):
             member.forward(encode(Pong(message.time_us)), audio=True)
+        elif isinstance(message, CodeAnswer | CodeGrant):
+            self._codes.from_member(member, message)
+        elif isinstance(message, CodeClose):
+            self._start(self._codes.close(member))
+        elif isinstance(message, CodeOpen) and member.may_open_code(now):
+            self._start(self._codes.open(member))
         elif isinstance(message, RelayMessage):
             room.counts.malformed += 1
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._of_codes.add(task)
+        task.add_done_callback(self._of_codes.discard)
 
     def _on_bus(self, room_id: bytes, data: bytes) -> None:
         room = self.rooms.get(room_id)

@@ -6,8 +6,13 @@ of a link that no browser sends to a server; see docs/reference/rooms.md.
 
 from __future__ import annotations
 
+from q2d2_stream.rooms.code import RoomCode
 from q2d2_stream.rooms.events import (
     Admitted,
+    CodeGranted,
+    CodeShown,
+    CodeSpent,
+    CodeWrong,
     MemberAudio,
     MemberJoined,
     MemberLeft,
@@ -26,6 +31,10 @@ from q2d2_stream.rooms.session import RoomSession
 
 __all__ = [
     "Admitted",
+    "CodeGranted",
+    "CodeShown",
+    "CodeSpent",
+    "CodeWrong",
     "MemberAudio",
     "MemberJoined",
     "MemberLeft",
@@ -36,6 +45,7 @@ __all__ = [
     "Moved",
     "Recording",
     "RoomClosed",
+    "RoomCode",
     "RoomEvent",
     "RoomKeys",
     "RoomLink",

@@ -12,6 +12,10 @@ from q2d2_stream.rooms.messages import RoomReason
 
 __all__ = [
     "Admitted",
+    "CodeGranted",
+    "CodeShown",
+    "CodeSpent",
+    "CodeWrong",
     "MemberAudio",
     "MemberJoined",
     "MemberLeft",
@@ -94,6 +98,32 @@ class MemberText:
 
 
 @dataclass(frozen=True)
+class CodeShown:
+    """There is a ``code`` to read aloud."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class CodeGranted:
+    """Somebody got the link by the code."""
+
+
+@dataclass(frozen=True)
+class CodeWrong:
+    """Somebody guessed wrong; ``left`` more wrong guesses end the code."""
+
+    left: int
+
+
+@dataclass(frozen=True)
+class CodeSpent:
+    """The code leads nowhere any more; ``text`` says why."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Moved:
     """The relay is about to stop: connect again."""
 
@@ -132,6 +162,10 @@ RoomEvent: TypeAlias = (
     | MemberMuted
     | MemberRecording
     | MemberText
+    | CodeShown
+    | CodeGranted
+    | CodeWrong
+    | CodeSpent
     | Moved
     | Echo
     | RoomClosed

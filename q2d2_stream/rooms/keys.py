@@ -27,6 +27,7 @@ __all__ = [
     "NONCE_BYTES",
     "ROOM_ID_BYTES",
     "RoomKeys",
+    "derive",
     "member_id",
     "room_id_of",
     "verify_admission",
@@ -103,13 +104,14 @@ class RoomKeys:
         """The keys of what the member with ``nonce`` sends."""
 
         def expand(stream: bytes) -> bytes:
-            return _hkdf(self._media, b"member " + stream + b" " + nonce, BASE_KEY_BYTES)
+            return derive(self._media, b"member " + stream + b" " + nonce, BASE_KEY_BYTES)
 
         return DirectionKeys(audio=expand(b"audio"), control=expand(b"control"))
 
     def _derive(self, name: bytes, size: int) -> bytes:
-        return _hkdf(self._secret, name, size)
+        return derive(self._secret, name, size)
 
 
-def _hkdf(secret: bytes, name: bytes, size: int) -> bytes:
+def derive(secret: bytes, name: bytes, size: int) -> bytes:
+    """HKDF-SHA256 with an empty salt; ``name`` tells the uses of a secret apart."""
     return HKDF(SHA256(), size, salt=None, info=_LABEL + name).derive(secret)

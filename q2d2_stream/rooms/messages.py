@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import ClassVar, TypeAlias
 
 from q2d2_stream.errors import HandshakeError, WireError
 from q2d2_stream.protocol.fields import printable, put_text, take_text
+from q2d2_stream.rooms.code_messages import CODE_CLASSES, CodeMessage
 from q2d2_stream.rooms.keys import NONCE_BYTES, ROOM_ID_BYTES, member_id
+from q2d2_stream.rooms.kinds import RoomKind, RoomReason
 
 __all__ = [
     "CHALLENGE_BYTES",
@@ -60,41 +61,6 @@ _JOIN = struct.Struct(f"<4sB{ROOM_ID_BYTES}s32s64s{NONCE_BYTES}s")
 _NUMBER = struct.Struct("<I")
 _PING = struct.Struct("<Q")
 _RELAY = struct.Struct("<8s")
-
-
-class RoomKind(IntEnum):
-    """First byte of a message."""
-
-    CHALLENGE = 32
-    JOIN = 33
-    WELCOME = 34
-    REFUSED = 35
-    JOINED = 36
-    LEFT = 37
-    MOVED = 38
-    ROSTER = 39  # between relays only
-    PING = 40
-    PONG = 41
-    AUDIO = 48  # of somebody who is not talking
-    VOICE = 49  # of somebody who is
-    CONTROL = 50
-
-
-class RoomReason(IntEnum):
-    """Why a relay lets nobody in, or somebody out."""
-
-    OTHER = 0
-    VERSION = 1
-    PROOF = 2
-    FULL = 3
-    LIMIT = 4
-    AGAIN = 5  # the nonce's number is taken: draw another and come again
-    PROTOCOL = 6
-
-    @classmethod
-    def from_code(cls, code: int) -> RoomReason:
-        """The reason of a received byte; codes of later versions read as OTHER."""
-        return cls(code) if code in cls._value2member_map_ else cls.OTHER
 
 
 def is_after_handshake(data: bytes) -> bool:
@@ -374,12 +340,24 @@ class Unknown:
 
 
 RelayMessage: TypeAlias = (
-    Challenge | Join | Welcome | Joined | Left | Moved | Refused | Ping | Pong | Roster
+    Challenge
+    | Join
+    | Welcome
+    | Joined
+    | Left
+    | Moved
+    | Refused
+    | Ping
+    | Pong
+    | Roster
+    | CodeMessage
 )
 _CLASSES: dict[int, type[RelayMessage]] = {
     each.KIND: each
-    for each in (Challenge, Join, Welcome, Joined, Left, Moved, Refused, Ping, Pong, Roster)
-}
+    for each in (
+        Challenge, Join, Welcome, Joined, Left, Moved, Refused, Ping, Pong, Roster, *CODE_CLASSES
+    )
+}  # fmt: skip
 _SENT = (RoomKind.AUDIO, RoomKind.VOICE, RoomKind.CONTROL)
 
 

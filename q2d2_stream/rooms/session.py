@@ -18,6 +18,8 @@ from q2d2_stream.protocol.messages import Pong as PeerPong
 from q2d2_stream.protocol.messages import decode as decode_control
 from q2d2_stream.protocol.round_trip import RoundTrip
 from q2d2_stream.protocol.sealing import Sealer
+from q2d2_stream.rooms.code_host import CodeEvent, CodeHost
+from q2d2_stream.rooms.code_messages import CodeConfirm, CodeGuess, CodeMessage, CodeNumber
 from q2d2_stream.rooms.events import (
     Admitted,
     MemberAudio,
@@ -33,6 +35,7 @@ from q2d2_stream.rooms.events import (
 from q2d2_stream.rooms.events import Moved as MovedEvent
 from q2d2_stream.rooms.intro import INTRO_KIND, Intro
 from q2d2_stream.rooms.keys import RoomKeys, member_id
+from q2d2_stream.rooms.link import RoomLink
 from q2d2_stream.rooms.member import Member
 from q2d2_stream.rooms.messages import (
     MAX_MEMBERS,
@@ -114,6 +117,7 @@ class RoomSession:
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
         self._next_echo = now
+        self._code = CodeHost()
         self.rtt_min_s: float | None = None
 
     @property
@@ -143,6 +147,7 @@ class RoomSession:
         if self._state is not RoomState.IN_ROOM:
             return self._started + self._limits.handshake_s
         times = [self._next_ping, self._last_heard + self._limits.idle_s]
+        times.append(self._code.deadline)
         return min([*times, self._intro_at] if self._intro_at is not None else times)
 
     def data_to_send(self) -> list[bytes]:
@@ -194,7 +199,7 @@ class RoomSession:
             self._send(encode(Ping(self._round_trip.ping(now).time_us)))
         if self._intro_at is not None and now >= self._intro_at:
             self._introduce(now)
-        return []
+        return self._say(self._code.tick(now))
 
     def send_audio(self, frames: AudioFrames, now: float, *, voiced: bool = True) -> bool:
         """Queue frames for everybody; False, and nothing queued, unless in the room.
@@ -229,6 +234,11 @@ class RoomSession:
         return self._state is RoomState.IN_ROOM and self._send_control(
             bytes([message.KIND]) + message.to_body()
         )
+
+    def show_code(self, link: RoomLink) -> bool:
+        """Ask the relay for a code that leads to ``link``, in place of one there may be; False
+        unless in the room. :class:`CodeShown` says when it is there."""
+        return self._state is RoomState.IN_ROOM and self._send(encode(self._code.show(link)))
 
     def _ask_for_echo(self, sequence: int, now: float) -> None:
         """Let the relay say that it has what was sent, by which the sender measures its link."""
@@ -288,6 +298,8 @@ class RoomSession:
             return []
         if isinstance(message, Moved):
             return [MovedEvent()]
+        if isinstance(message, CodeNumber | CodeGuess | CodeConfirm):
+            return self._say(self._code.receive(message, now))
         if isinstance(message, RelayMessage):
             self.counters.out_of_place += 1
         else:
@@ -302,6 +314,12 @@ class RoomSession:
             return []
         self._intro_at = max(now, self._last_intro + _INTRO_PAUSE_S)
         return [MemberJoined(message.member), *self.tick(now)]
+
+    def _say(self, said: tuple[list[CodeMessage], list[CodeEvent]]) -> list[RoomEvent]:
+        messages, events = said
+        for message in messages:
+            self._send(encode(message))
+        return [*events]
 
     def _add(self, nonce: bytes, now: float) -> bool:
         if len(self.members) >= MAX_MEMBERS:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from q2d2_stream.audio import NullSink, SilenceSource
 from q2d2_stream.audio.pcm import pcm_to_int16
 from q2d2_stream.call import CallOptions, RoomCall
+from q2d2_stream.call.code_client import link_of_code
 from q2d2_stream.files.file_sink import FileSink
 from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.files.room_recorder import RoomRecorder
 from q2d2_stream.protocol import Closed, Reason
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
-from q2d2_stream.rooms import RoomLink
+from q2d2_stream.rooms import RoomCode, RoomLink
 from tests.labs.call import EXACT, codec, run, speech_file, until
 from tests.labs.relay import relay
 
@@ -205,6 +206,29 @@ def test_a_room_is_recorded_and_everybody_sees_it(tmp_path: Path) -> None:
         wanted = np.frombuffer(pcm_to_int16(offline(said)[24_000:36_000]), "<i2")
         # A machine that is late gets silence into the track, to keep it in step.
         assert wanted[wanted != 0].tobytes() in kept[kept != 0].tobytes()
+
+
+def test_a_code_is_shown_and_leads_into_the_room() -> None:
+    notes: list[str] = []
+
+    def codes() -> list[RoomCode]:
+        shown = [note for note in notes if note.startswith("the code to read aloud")]
+        return [RoomCode.parse(note.rpartition(" ")[2]) for note in shown]
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            ann = stay(link, "Ann", notes=notes)
+            ann.show_code()
+            async with running(ann):
+                await until(codes, "the code")
+                assert await link_of_code(codes()[0]) == link
+                assert "somebody comes by the code" in notes
+                ann.show_code()
+                await until(lambda: len(codes()) == 2, "another one")
+                assert await link_of_code(codes()[1]) == link
+
+    run(main())
 
 
 @pytest.mark.parametrize(
