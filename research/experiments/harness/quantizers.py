@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from research.experiments.box_lattices import KINDS, BoxLattice
 
-__all__ = ["BoxQuantizer", "GroupQuantizer", "Quantized", "ResidualQuantizer"]
+__all__ = ["BoxQuantizer", "GroupQuantizer", "PassingQuantizer", "Quantized", "ResidualQuantizer"]
 
 
 class Quantized(NamedTuple):
@@ -119,6 +119,20 @@ class BoxQuantizer(GroupQuantizer):
         index = torch.gather(self.base + (steps.long() * self.stride).sum(-1), -2, nearer)
         chosen = nearer[..., None].expand(*nearer.shape, self.size)
         return torch.gather(points, -3, chosen).squeeze(-3), index.squeeze(-2)
+
+
+class PassingQuantizer(GroupQuantizer):
+    """None at all: pairs behind a tanh, counted as those of 85 points."""
+
+    def __init__(self, dims: int) -> None:
+        super().__init__()
+        self.dims, self.sizes = dims, (85,) * (dims // 2)
+
+    def forward(self, latent: Tensor, sent: Tensor) -> Quantized:
+        """As :meth:`GroupQuantizer.forward`; all indices are 0."""
+        mask = torch.arange(self.dims) // 2 < sent[:, None, None]
+        none = torch.zeros(*latent.shape[:2], self.groups, dtype=torch.long)
+        return Quantized(torch.tanh(latent) * mask, none, latent.new_zeros(()))
 
 
 class ResidualQuantizer(GroupQuantizer):

@@ -19,8 +19,9 @@ from q2d2_stream.errors import InputError
 from research.experiments.harness.arms import ARMS, BASELINE
 from research.experiments.harness.codec import SmallCodec
 from research.experiments.harness.features import corpus_features, folder_features
+from research.experiments.harness.quantizers import PassingQuantizer
 from research.experiments.harness.results import FOLDER, Results
-from research.experiments.harness.training import Settings, curve, train, usage
+from research.experiments.harness.training import Settings, curve, train, train_trunk, usage
 from research.train.corpus import open_corpus
 
 __all__ = ["TARGET_BITS", "Runs", "add_arguments", "difference", "nearest_point", "start"]
@@ -31,7 +32,7 @@ Record = dict[str, Any]
 TARGET_BITS = (20.0, 39.2, 77.0)
 """Bits per frame of 1.5, 2.9 and 5.8 kbps."""
 _MINUTES = 20.0  # of every source, so that none is most of the corpus
-_USAGE_FRAMES = 60_000
+_USAGE_FRAMES = 30_000
 
 
 @dataclass(frozen=True)
@@ -82,24 +83,45 @@ class Runs:
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
         return (self.cache or Path()) / "small_codecs" / f"{name}.pt"
 
+    def trunk(self, seed: int) -> SmallCodec:
+        """Where all codecs of a seed begin."""
+        shared = self.settings
+        path = self._weights({"trunk": asdict(replace(shared, steps=0)), "seed": seed})
+        if not path.exists():
+            logging.info("training the trunk of seed %d", seed)
+            _save(train_trunk(self.speech(), shared, seed), path)
+        codec = SmallCodec(PassingQuantizer(24), shared.dim, shared.blocks, seed)
+        codec.load_state_dict(torch.load(path, weights_only=True))
+        return codec.eval()
+
     def _record(self, arm: str, seed: int, changes: Record) -> tuple[Record, Record]:
         settings = replace(self.settings, **changes)
         key = {"arm": arm, "seed": seed, "settings": asdict(settings)}
 
         def work() -> Record:
-            speech = self.speech()
+            speech, trunk = self.speech(), self.trunk(seed)
             logging.info("training %s, seed %d", arm, seed)
-            codec, told = train(ARMS[arm](), speech, settings, seed)
-            path = self._weights(key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(codec.state_dict(), path)
-            step = max(1, len(speech) // _USAGE_FRAMES)
-            part = speech.reshape(-1)[: len(speech) // 600 * 600 * speech.shape[1]]
-            some = part.reshape(-1, 600, speech.shape[1])[::step].reshape(-1, speech.shape[1])
-            tested = self.test_speech()
-            return {**told, "curve": curve(codec, tested), "usage": usage(codec, some)}
+            codec, told = train(ARMS[arm](), trunk, speech, settings, seed)
+            _save(codec, self._weights(key))
+            return {
+                **told,
+                "curve": curve(codec, self.test_speech()),
+                "usage": usage(codec, _spread(speech)),
+            }
 
         return self.results.measure(key, work), key
+
+
+def _save(codec: SmallCodec, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(codec.state_dict(), path)
+
+
+def _spread(speech: Frames) -> Frames:
+    """Pieces of eight seconds from all over the speech."""
+    pieces = speech[: len(speech) // 600 * 600].reshape(-1, 600, speech.shape[1])
+    step = max(1, len(speech) // _USAGE_FRAMES)
+    return np.ascontiguousarray(pieces[::step]).reshape(-1, speech.shape[1])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from research.experiments.harness.codec import SmallCodec, errors
 from research.experiments.harness.features import DIMS
-from research.experiments.harness.quantizers import GroupQuantizer
+from research.experiments.harness.quantizers import GroupQuantizer, PassingQuantizer
 from research.train.muon import Muon
 from research.train.optimizers import learning_rate
 
-__all__ = ["Settings", "curve", "indices", "train", "usage", "windows"]
+__all__ = ["Settings", "curve", "indices", "train", "train_trunk", "usage", "windows"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +34,15 @@ class Settings:
     """Size and length of a run: the same for all that are compared.
 
     Attributes:
+        trunk_steps: of the network without any quantizer, once for each seed.
+        steps: of each quantizer's own copy of it, with new layers at the latents.
         lowest_bits, highest_bits: every clip is sent at bits per frame between these, uniform in
             their logarithm.
     """
 
-    steps: int = 400
-    batch: int = 32
+    trunk_steps: int = 400
+    steps: int = 150
+    batch: int = 16
     frames: int = 64
     lr: float = 6e-3
     dim: int = 64
@@ -48,30 +51,52 @@ class Settings:
     highest_bits: float = 78.0
 
 
+def train_trunk(speech: Frames, settings: Settings, seed: int) -> SmallCodec:
+    """A network whose latents pass as they are: where all quantizers of a seed begin, so that
+    minutes of training are shared, and chance is, too."""
+    codec = SmallCodec(PassingQuantizer(24), settings.dim, settings.blocks, seed)
+    _optimize(codec, speech, settings, settings.trunk_steps, np.random.default_rng([seed, 0]))
+    return codec
+
+
 def train(
-    quantizer: GroupQuantizer, speech: Frames, settings: Settings, seed: int
+    quantizer: GroupQuantizer, trunk: SmallCodec, speech: Frames, settings: Settings, seed: int
 ) -> tuple[SmallCodec, dict[str, Any]]:
-    """A trained codec, and what is to be told of the training. Seeds give equal weights to begin
-    with (but for the layers that touch the latents), equal clips and equal bits."""
+    """A trained codec, and what is to be told of the training. It begins with the trunk's blocks
+    and new layers at the latents; seeds give equal clips and equal bits."""
     codec = SmallCodec(quantizer, settings.dim, settings.blocks, seed)
-    rng = np.random.default_rng([seed, 1])
+    for part in ("encoder_in", "encoder", "decoder", "decoder_out"):
+        getattr(codec, part).load_state_dict(getattr(trunk, part).state_dict())
+    begun = time.process_time()
+    history = _optimize(codec, speech, settings, settings.steps, np.random.default_rng([seed, 1]))
+    return codec, {
+        "parameters": sum(p.numel() for p in codec.parameters()),
+        "seconds": time.process_time() - begun,
+        "history": history,
+    }
+
+
+def _optimize(
+    codec: SmallCodec, speech: Frames, settings: Settings, steps: int, rng: np.random.Generator
+) -> list[dict[str, float]]:
+    """Ten times in between: step, loss, and the share of the codes used since the last time."""
     inner = [p for name, p in codec.named_parameters() if name.endswith(_MUON)]
     outer = [p for name, p in codec.named_parameters() if not name.endswith(_MUON)]
     optimizers = (
         Muon(inner, lr=settings.lr),
         torch.optim.AdamW(outer, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
     )
+    quantizer = codec.quantizer
     history: list[dict[str, float]] = []
-    begun, recent, used = time.process_time(), 0.0, _Used(quantizer.sizes)
-    every = max(1, settings.steps // 10)
+    recent, used, every = 0.0, _Used(quantizer.sizes), max(1, steps // 10)
+    low, high = math.log(settings.lowest_bits), math.log(settings.highest_bits)
     codec.train()
-    for step in range(settings.steps):
-        rate = settings.lr * learning_rate(step / settings.steps, step, warmup=10, decay=0.5)
+    for step in range(steps):
+        rate = settings.lr * learning_rate(step / steps, step, warmup=10, decay=0.5)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         clips = _draw(speech, settings, rng)
-        low, high = math.log(settings.lowest_bits), math.log(settings.highest_bits)
         sent = quantizer.draw_sent(np.exp(rng.uniform(low, high, settings.batch)), rng)
         got, quantized = codec(clips, sent)
         error = errors(got, clips)
@@ -84,14 +109,10 @@ def train(
         used.add(quantized.indices)
         if (step + 1) % every == 0:
             history.append({"step": step + 1, "loss": recent / every, "used": used.share()})
-            logger.info("seed %d step %d: %.4f, used %.2f", seed, *history[-1].values())
+            logger.info("step %d: %.4f, used %.2f", *history[-1].values())
             recent, used = 0.0, _Used(quantizer.sizes)
     codec.eval()
-    return codec, {
-        "parameters": sum(p.numel() for p in codec.parameters()),
-        "seconds": time.process_time() - begun,
-        "history": history,
-    }
+    return history
 
 
 class _Used:

@@ -22,7 +22,7 @@ from research.experiments.harness.training import Settings, train
 
 pytestmark = pytest.mark.train
 
-TINY = Settings(steps=3, batch=4, frames=8, dim=8, blocks=1)
+TINY = Settings(trunk_steps=2, steps=3, batch=4, frames=8, dim=8, blocks=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,6 +152,6 @@ def test_a_run_is_recorded_once_and_compared_at_equal_bits(tmp_path: Path) -> No
     assert Runs(results, seeds=2, settings=TINY).records(["rhombic", "e8"]) == records
     assert len(results.read()) == 4
     codec = runs.codec("rhombic", 1)
-    again, _ = train(ARMS["rhombic"](), speech, TINY, 1)
+    again, _ = train(ARMS["rhombic"](), runs.trunk(1), speech, TINY, 1)
     for name, value in codec.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)
