@@ -33,7 +33,7 @@ from q2d2_stream.lattice import Lattice
 from research.eval.clips import load_clips
 from research.experiments.box_lattices import KINDS, SECOND_MOMENTS, BoxLattice
 
-__all__ = ["main", "snr_db", "source", "table"]
+__all__ = ["main", "real_latents", "snr_db", "source", "table"]
 
 Array = NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def table(names: Sequence[str], seeds: int, latents: Array | None) -> str:
     return "\n".join(lines)
 
 
-def _real_latents(folder: Path) -> Array:
+def real_latents(folder: Path) -> Array:
     """The shipped encoder's latents on clips, within -1 to 1, ``(frames, 24)``."""
     codec = load_codec()
     scale = Lattice.of(codec.config).scale
@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace) -> int:
     latents = None
     if args.data is not None:
         names.append("real")
-        latents = _real_latents(args.data)
+        latents = real_latents(args.data)
     print(table(names, args.seeds, latents))
     return 0
 

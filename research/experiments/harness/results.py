@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FOLDER", "Results", "commit", "rounded", "spread"]
+__all__ = ["FOLDER", "PICTURES", "Results", "commit", "rounded", "spread"]
 
 FOLDER = Path(__file__).parents[1] / "results"
+PICTURES = Path(__file__).parents[3] / "docs" / "pictures" / "experiments"
 Record = dict[str, Any]
 
 

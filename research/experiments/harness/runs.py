@@ -20,7 +20,7 @@ from research.experiments.harness.arms import ARMS, BASELINE
 from research.experiments.harness.codec import SmallCodec
 from research.experiments.harness.features import corpus_features, folder_features
 from research.experiments.harness.quantizers import PassingQuantizer
-from research.experiments.harness.results import FOLDER, Results
+from research.experiments.harness.results import FOLDER, PICTURES, Results
 from research.experiments.harness.training import Settings, curve, train, train_trunk, usage
 from research.train.corpus import open_corpus
 
@@ -130,8 +130,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eval", type=Path, help="folder of held-out clips")
     parser.add_argument("--cache", type=Path, help="decoded speech, features and weights")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=Settings.steps, help="of every network")
+    parser.add_argument(
+        "--steps", type=int, default=Settings.steps, help="of every network", metavar="N"
+    )
     parser.add_argument("--results", type=Path, default=FOLDER, help="folder of the records")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder of the pictures")
 
 
 def start(args: argparse.Namespace) -> Runs:

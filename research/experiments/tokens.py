@@ -1,0 +1,294 @@
+"""A small causal language model of the tokens: what do they cost, and what does it say?
+
+    python -m research.experiments.tokens --data SPEECH --eval CLIPS --cache FOLDER [--samples OUT]
+
+The model (a GRU) is trained on the indices of the base pairs, 1.5 kbps. Pairs are delayed as in
+MusicGen (arXiv 2306.05284): a step predicts pair 1 of one frame, pair 2 of the frame before and
+pair 3 of the one before that, so every pair knows the pairs before it in its frame. Bits per frame
+on held-out clips stand beside what the codec's entropy tables take, and beside the same model on
+tokens of the small codec with rhombic pairs and with learned codebooks (same network, bits and
+speech).
+
+With ``--samples`` it goes on where clips were cut off, and the codec's decoder makes it heard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from q2d2_stream.cli.failures import run_command
+from q2d2_stream.config import SAMPLE_RATE
+from q2d2_stream.engine import Codec, load_codec
+from research.eval.clips import load_clips
+from research.experiments.coded_rate import run_cost
+from research.experiments.harness.features import HOP
+from research.experiments.harness.results import Results, spread
+from research.experiments.harness.runs import Runs, add_arguments, start
+from research.experiments.harness.training import indices
+from research.train.corpus import open_corpus
+
+__all__ = ["Settings", "TokenModel", "bits_per_frame", "continued", "delayed", "main", "train"]
+
+logger = logging.getLogger(__name__)
+
+Indices = NDArray[np.int64]  # (frames, pairs)
+
+_CODEC = "codec"
+_ARMS = ("rhombic", "VQ 2-D", "VQ 8-D")
+_PAIRS = 3
+_FRAMES = 430_000
+_MINUTES = 5.0  # of every source
+_BLOCK_FRAMES = 75
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Size and length of a run."""
+
+    steps: int = 200
+    batch: int = 32
+    frames: int = 96
+    lr: float = 6e-3
+    dim: int = 128
+
+
+def delayed(tokens: Tensor, begin: Sequence[int]) -> Tensor:
+    """``(batch, frames, pairs)`` -> ``(batch, frames + pairs, pairs)``: pair p is p steps late, and
+    a step earlier each pair has ``begin``, which stands wherever there is nothing."""
+    batch, frames, pairs = tokens.shape
+    late = torch.tensor(begin).expand(batch, frames + pairs, pairs).clone()
+    for pair in range(pairs):
+        late[:, pair + 1 : pair + 1 + frames, pair] = tokens[..., pair]
+    return late
+
+
+class TokenModel(nn.Module):
+    """Embeddings, one GRU, and logits of every pair."""
+
+    def __init__(self, sizes: Sequence[int], dim: int) -> None:
+        super().__init__()
+        self.sizes = tuple(sizes)
+        self.embeddings = nn.ModuleList(nn.Embedding(size + 1, dim) for size in sizes)
+        self.memory = nn.GRU(dim, dim, batch_first=True)
+        self.heads = nn.ModuleList(nn.Linear(dim, size) for size in sizes)
+
+    def forward(self, late: Tensor, state: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+        """Delayed tokens up to now -> logits of the next of every pair, and the state."""
+        x = sum(table(late[..., i]) for i, table in enumerate(self.embeddings))
+        x, state = self.memory(x, state)
+        return [head(x) for head in self.heads], state
+
+    def nats(self, tokens: Tensor) -> Tensor:
+        """Cross-entropy of each pair, sum over ``(batch, frames, pairs)`` -> ``(pairs,)``."""
+        late = delayed(tokens, self.sizes)
+        logits, _ = self(late[:, :-1])
+        losses = [
+            functional.cross_entropy(
+                logits[pair][:, pair : pair + tokens.shape[1]].flatten(0, 1),
+                tokens[..., pair].flatten(),
+                reduction="sum",
+            )
+            for pair in range(len(self.sizes))
+        ]
+        return torch.stack(losses)
+
+
+def train(tokens: Indices, sizes: Sequence[int], settings: Settings, seed: int) -> TokenModel:
+    """A model of a long series of tokens."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = TokenModel(sizes, settings.dim)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, betas=(0.9, 0.98))
+    count, recent = settings.batch * settings.frames, 0.0
+    for step in range(settings.steps):
+        rate = min(1.0, (step + 1) / 20) * min(1.0, (1 - step / settings.steps) / 0.5)
+        optimizer.param_groups[0]["lr"] = settings.lr * rate
+        starts = rng.integers(0, len(tokens) - settings.frames, settings.batch)
+        clips = np.stack([tokens[first : first + settings.frames] for first in starts])
+        loss = model.nats(torch.from_numpy(clips.astype(np.int64))).sum() / count
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        recent += float(loss.detach()) / np.log(2)
+        if (step + 1) % 50 == 0:
+            logger.info("seed %d step %d: %.3f bits per frame", seed, step + 1, recent / 50)
+            recent = 0.0
+    return model.eval()
+
+
+@torch.no_grad()
+def bits_per_frame(model: TokenModel, clips: Sequence[Indices]) -> list[float]:
+    """Of each pair, mean over all frames of some clips."""
+    total = sum(model.nats(torch.from_numpy(clip.astype(np.int64))[None]) for clip in clips)
+    frames = sum(map(len, clips))
+    return [float(nats) / frames / np.log(2) for nats in torch.as_tensor(total)]
+
+
+@torch.no_grad()
+def continued(
+    model: TokenModel, prompt: Indices, frames: int, seed: int, temperature: float = 0.9
+) -> Indices:
+    """The prompt and ``frames`` more."""
+    torch.manual_seed(seed)
+    pairs, known = len(model.sizes), len(prompt)
+    late = delayed(torch.from_numpy(prompt.astype(np.int64))[None], model.sizes)
+    grown = torch.cat([late, late.new_zeros(1, frames, pairs)], 1)
+    logits, state = model(grown[:, :known])
+    for step in range(known, known + frames + pairs - 1):
+        # what stands at step + 1 is told by all up to step
+        logits, state = model(grown[:, step : step + 1], state)
+        for pair in range(pairs):
+            if step - pair >= known:
+                chances = torch.softmax(logits[pair][0, -1] / temperature, -1)
+                grown[0, step + 1, pair] = int(torch.multinomial(chances, 1))
+    whole = [grown[0, pair + 1 : pair + 1 + known + frames, pair] for pair in range(pairs)]
+    return torch.stack(whole, -1).numpy()
+
+
+def _codec_tokens(codec: Codec, pcm: NDArray[np.float32]) -> Indices:
+    encoder = codec.encoder(codec.config.ladder[0])
+    return encoder.push(np.ascontiguousarray(pcm[: len(pcm) // HOP * HOP])).astype(np.int64)
+
+
+def _speech_tokens(codec: Codec, args: argparse.Namespace) -> Indices:
+    """What the codec sends of the first minutes of every source; kept in the cache."""
+    path = args.cache / f"tokens-{codec.model_id}.npy"
+    if not path.exists():
+        parts = []
+        for source in open_corpus(args.data, args.cache).sources:
+            pcm = source.pcm[: int(_MINUTES * 60 * SAMPLE_RATE)].astype(np.float32) / 32767.0
+            parts.append(_codec_tokens(codec, pcm))
+            logger.info("encoded %s", source.name)
+        np.save(path, np.concatenate(parts).astype(np.uint8))
+    return np.load(path)[:, :_PAIRS].astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _study_codec(args: argparse.Namespace, settings: Settings, seed: int) -> dict[str, Any]:
+    codec = load_codec()
+    sizes = codec.lattice.codes[:_PAIRS]
+    begun = time.process_time()
+    model = train(_speech_tokens(codec, args), sizes, settings, seed)
+    clips = [_codec_tokens(codec, clip.pcm) for clip in load_clips(args.eval)]
+    found = bits_per_frame(model, clips)
+    path = args.cache / f"token-model-{seed}.pt"
+    torch.save(model.state_dict(), path)
+    told = _told(model, found, np.concatenate(clips), time.process_time() - begun)
+    if codec.coder is not None:
+        speech = [clip.astype(np.uint8) for clip in clips]
+        cost = run_cost(codec, codec.coder, speech, 0, _BLOCK_FRAMES)
+        told |= {"tables_bits": cost.coded}
+    return told | {"model_id": codec.model_id}
+
+
+def _study_arm(runs: Runs, arm: str, settings: Settings, seed: int) -> dict[str, Any]:
+    codec = runs.codec(arm, seed)
+    speech = runs.speech()
+    pieces = speech[: len(speech) // 600 * 600].reshape(-1, 600, speech.shape[1])
+    some = pieces[:: max(1, len(speech) // _FRAMES)].reshape(-1, speech.shape[1])
+    begun = time.process_time()
+    sizes = codec.quantizer.sizes[:_PAIRS]
+    model = train(indices(codec, some)[:, :_PAIRS], sizes, settings, seed)
+    held_out = indices(codec, runs.test_speech())[:, :_PAIRS]
+    clips = [held_out[first : first + 600] for first in range(0, len(held_out), 600)]
+    found = bits_per_frame(model, clips)
+    return _told(model, found, held_out, time.process_time() - begun)
+
+
+def _told(model: TokenModel, bits: list[float], tokens: Indices, seconds: float) -> dict[str, Any]:
+    shares = [
+        np.bincount(tokens[:, i], minlength=n) / len(tokens) for i, n in enumerate(model.sizes)
+    ]
+    alone = [float(-(s[s > 0] * np.log2(s[s > 0])).sum()) for s in shares]
+    return {
+        "sent_bits": float(np.log2(model.sizes).sum()),
+        "alone_bits": sum(alone),
+        "bits": bits,
+        "seconds": seconds,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """Bits per frame, as Markdown."""
+    lines = [
+        "| tokens | sent | each by itself | entropy tables | language model | of sent |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in (_CODEC, *_ARMS):
+        mine = [r for r in records if r["tokens"] == name]
+        if mine:
+            found = [sum(r["bits"]) for r in mine]
+            tables = [r["tables_bits"] for r in mine if "tables_bits" in r]
+            lines.append(
+                f"| {name} | {mine[0]['sent_bits']:.1f} | "
+                f"{spread([r['alone_bits'] for r in mine], 2)} | "
+                f"{f'{tables[0]:.2f}' if tables else ''} | {spread(found, 2)} | "
+                f"{np.mean(found) / mine[0]['sent_bits']:.0%} |"
+            )
+    return "\n".join(lines)
+
+
+def write_samples(args: argparse.Namespace, settings: Settings) -> None:
+    """Two seconds of some clips, and three that the model adds, as decoded."""
+    codec = load_codec()
+    model = TokenModel(codec.lattice.codes[:_PAIRS], settings.dim)
+    model.load_state_dict(torch.load(args.cache / "token-model-0.pt", weights_only=True))
+    model.eval()
+    args.samples.mkdir(parents=True, exist_ok=True)
+    for clip in load_clips(args.eval, args.clips):
+        prompt = _codec_tokens(codec, clip.pcm)[:150]
+        said = continued(model, prompt, 225, seed=0)
+        pcm = codec.decoder().push(said.astype(np.uint8))
+        soundfile.write(args.samples / f"{clip.name}.continued.ogg", pcm, SAMPLE_RATE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table; write what the model says."""
+    parser = argparse.ArgumentParser(
+        prog="research.experiments.tokens",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.add_argument("--samples", type=Path, help="folder for continuations")
+    parser.add_argument("--clips", type=int, default=4, help="how many continuations")
+    return run_command("tokens", partial(_run, parser.parse_args(argv)))
+
+
+def _run(args: argparse.Namespace) -> int:
+    runs, settings = start(args), Settings()
+    results = Results.of("tokens", args.results)
+    records = []
+    for seed in range(args.seeds):
+        for name in (_CODEC, *_ARMS):
+            key = {"tokens": name, "seed": seed, "settings": asdict(settings)}
+            work = (
+                partial(_study_codec, args, settings, seed)
+                if name == _CODEC
+                else partial(_study_arm, runs, name, settings, seed)
+            )
+            records.append(results.measure(key, work))
+    print(table(records))
+    if args.samples is not None:
+        write_samples(args, settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
