@@ -119,6 +119,45 @@ def test_a_secret_in_a_file_that_others_can_read_is_refused(tmp_path: Path) -> N
         _load(tmp_path, 'peer = "a:1"\nsecret = "correct horse battery"')
 
 
+LINK = "https://relay.example/#k=EBESExQVFhcYGRobHB0eHw"
+
+
+def test_a_service_sits_in_a_room(tmp_path: Path) -> None:
+    (tmp_path / "q2d2.toml").touch(0o600)
+    assert _load(tmp_path, f'room = "{LINK}"').peer == LINK
+    link = tmp_path / "link"
+    link.write_text(f"{LINK}\n")
+    link.chmod(0o600)
+    config = _load(tmp_path, f'room_file = "{link}"\nname = "Door"')
+    assert (config.peer, config.name) == (LINK, "Door")
+    # the link is the key: --check does not print it
+    assert config.to_arguments() == ["--peer=https://relay.example/#k=...", "--name=Door"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f'room = "{LINK}"\npeer = "a"', "room and peer are given, expected one of them"),
+        ('room = "https://relay.example"', "22 characters"),
+        ('peer = "7-guitar-orbit@relay.example"', "holds for ten minutes"),
+        (f'room = "{LINK}"', "chmod 600"),
+        (f'peer = "{LINK}"', "chmod 600"),
+    ],
+)
+def test_a_room_that_cannot_be_is_a_sentence(text: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "q2d2.toml").touch(0o644 if "chmod" in expected else 0o600)
+    with pytest.raises(InputError, match=expected):
+        _load(tmp_path, text)
+
+
+def test_a_link_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.write_text(LINK)
+    link.chmod(0o644)
+    with pytest.raises(InputError, match="chmod 600"):
+        _load(tmp_path, f'room_file = "{link}"')
+
+
 def test_a_caller_does_not_listen_on(tmp_path: Path) -> None:
     assert _load(tmp_path, 'peer = "far:9000"').to_arguments() == ["--peer=far:9000"]
 
@@ -198,5 +237,6 @@ def test_the_shipped_file_is_valid_but_for_the_secret(tmp_path: Path) -> None:
     lines = [line.removeprefix("#") for line in text.splitlines() if "=" in line]
     keys = {line.partition("=")[0].strip() for line in lines}
     assert keys < set(ServiceConfig.__dataclass_fields__)
-    commented = "\n".join(line for line in lines if not line.startswith(("peer", "secret_file")))
+    others = ("peer", "room_file", "secret_file")
+    commented = "\n".join(line for line in lines if not line.startswith(others))
     assert _load(tmp_path, commented).engine in ("onnx", "tflite", "auto")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -13,9 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import soundfile
 
+from q2d2_stream.audio import NullSink
+from q2d2_stream.call import CallOptions, RoomCall
 from q2d2_stream.doctor import Verdict
 from q2d2_stream.doctor.network import check_peer
+from q2d2_stream.files.file_source import FileSource
+from q2d2_stream.rooms import RoomLink
+from tests.labs.call import codec, run_in_real_time, speech_file, until
+from tests.labs.relay import relay
 
 pytestmark = [
     pytest.mark.net,
@@ -63,3 +71,44 @@ def test_a_listening_service(tmp_path: Path) -> None:
         finally:
             service.kill()
             service.communicate()
+
+
+def test_a_service_that_sits_in_a_room(tmp_path: Path) -> None:
+    codec()
+
+    async def main() -> None:
+        async with relay() as it:
+            link = RoomLink.new(f"http://127.0.0.1:{it.port}")
+            (tmp_path / "link").write_text(str(link))
+            (tmp_path / "link").chmod(0o600)
+            config = tmp_path / "q2d2.toml"
+            config.write_text(
+                f'room_file = "{tmp_path}/link"\nname = "Door"\ninput = "silence"\n'
+                f'output = "{tmp_path}/heard.wav"\n'
+            )
+            service = subprocess.Popen(
+                [sys.executable, "-m", "q2d2_stream", "serve", "--config", str(config)],
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            try:
+                await until(lambda: it.people == 1, "the service")
+                speech_file(tmp_path / "said.wav", 2.0)
+                caller = RoomCall(
+                    codec(), link, FileSource(tmp_path / "said.wav"), NullSink(),
+                    CallOptions(hangup_at_end=True), name="Ann",
+                )  # fmt: skip
+                call = asyncio.create_task(caller.run())
+                await until(lambda: "Door" in caller.members.values(), "the name")
+                await call
+                await until(lambda: it.people == 1, "Ann's leaving")
+                assert service.poll() is None  # it stays
+                service.send_signal(signal.SIGTERM)
+                _, said = await asyncio.to_thread(service.communicate, timeout=_PATIENCE_S)
+                assert service.returncode == 0
+                assert "Ann is in the room" in said
+                assert "#k=" not in said
+            finally:
+                service.kill()
+        assert soundfile.read(tmp_path / "heard.wav")[0].std() > 0.01
+
+    run_in_real_time(main())
