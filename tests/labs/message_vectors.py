@@ -21,8 +21,9 @@ from q2d2_stream.protocol.key_exchange import Method
 from q2d2_stream.protocol.kinds import Capability, Kind
 from q2d2_stream.protocol.messages import Echo, Ping, Pong
 from q2d2_stream.rooms import RoomLink, messages
+from q2d2_stream.rooms.code_messages import CodeAnswer, CodeGrant
 from q2d2_stream.rooms.intro import INTRO_KIND, Intro
-from q2d2_stream.rooms.messages import RoomKind, RoomReason
+from q2d2_stream.rooms.kinds import RoomKind, RoomReason
 from tests.labs.codec_vectors import FOLDER
 from tests.labs.scripts import Vector, plain
 
@@ -35,7 +36,20 @@ _OFFERS = (
 )
 # What a browser has nothing to do with reads as unknown there.
 _NOT_IN_BROWSERS = (Kind.PATH_PROBE, Kind.PATH_ANSWER)
-_NOT_TO_MEMBERS = (RoomKind.JOIN, RoomKind.ROSTER, RoomKind.PING)
+_TO_MEMBERS = (
+    RoomKind.CHALLENGE,
+    RoomKind.WELCOME,
+    RoomKind.REFUSED,
+    RoomKind.JOINED,
+    RoomKind.LEFT,
+    RoomKind.MOVED,
+    RoomKind.PONG,
+    RoomKind.CODE_ANSWER,
+    RoomKind.CODE_GRANT,
+    RoomKind.AUDIO,
+    RoomKind.VOICE,
+    RoomKind.CONTROL,
+)
 
 
 def _control() -> list[bytes]:
@@ -75,6 +89,9 @@ def _relayed() -> list[bytes]:
         messages.Left(2**32 - 1),
         messages.Moved(),
         messages.Pong(2**63),
+        CodeAnswer(7, bytes(33)),
+        CodeGrant(8, b"sealed"),
+        CodeGrant(9, b""),
     ]
     number = (7).to_bytes(4, "little")
     sent = [bytes([kind]) + number + bytes(20) for kind in (48, 49, 50)]
@@ -170,7 +187,7 @@ def _read_control(data: bytes) -> Any:
 
 
 def _read_relayed(data: bytes) -> Any:
-    if data[:1] and data[0] in _NOT_TO_MEMBERS:
+    if data[:1] and data[0] not in _TO_MEMBERS:
         return "unknown"
     message = messages.decode(data)
     if isinstance(message, messages.Unknown):

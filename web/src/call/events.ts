@@ -67,6 +67,8 @@ export type CallEvent =
   | { readonly type: "left"; readonly member: number }
   | { readonly type: "audio"; readonly member: number; readonly frames: AudioFrames }
   | { readonly type: "mute"; readonly member: number; readonly muted: boolean }
+  /** Somebody in the room keeps what is said, or does so no more: to be shown to everybody. */
+  | { readonly type: "recording"; readonly member: number; readonly on: boolean }
   | { readonly type: "text"; readonly member: number; readonly text: string }
   /** What the peer hears of this side; never in a room. */
   | { readonly type: "report"; readonly report: ReceiverReport }

@@ -19,6 +19,7 @@ const PROBLEMS: Record<RoomReason, Problem> = {
   [RoomReason.LIMIT]: "limit",
   [RoomReason.AGAIN]: "lost",
   [RoomReason.PROTOCOL]: "other",
+  [RoomReason.CODE]: "other",
 };
 
 export class RoomChannel implements Channel {

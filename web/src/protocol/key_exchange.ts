@@ -47,8 +47,7 @@ const BLINDING = {
   [Role.SERVER]: Point.fromHex("f04f2e7eb734b2a8f8b472eaf9c3c632576ac64aea650b496a8a20ff00e583c3"),
 };
 const SIDE = { [Role.CLIENT]: "A".charCodeAt(0), [Role.SERVER]: "B".charCodeAt(0) };
-const ID_CLIENT = bytesOfText("q2d2-stream client");
-const ID_SERVER = bytesOfText("q2d2-stream server");
+const IDS = ["q2d2-stream client", "q2d2-stream server"] as const;
 const ENTROPY_BYTES = 64;
 const PASSWORD_SCALAR_BYTES = 48;
 
@@ -65,13 +64,21 @@ export class Spake2Exchange implements KeyExchange {
   readonly #password: Uint8Array;
   readonly #passwordScalar: bigint;
   readonly #scalar: bigint;
+  readonly #ids: readonly [string, string];
 
   /**
    * @param secret what both sides hold
    * @param role this side's
    * @param entropy 64 bytes in place of random ones, for tests
+   * @param ids what the two sides are called, which goes into the key
    */
-  constructor(secret: Secret, role: Role, entropy: Uint8Array = randomBytes(ENTROPY_BYTES)) {
+  constructor(
+    secret: Secret,
+    role: Role,
+    entropy: Uint8Array = randomBytes(ENTROPY_BYTES),
+    ids: readonly [string, string] = IDS,
+  ) {
+    this.#ids = ids;
     const info = bytesOfText("SPAKE2 pw");
     this.#role = role;
     this.#password = secret.password;
@@ -103,7 +110,7 @@ export class Spake2Exchange implements KeyExchange {
     const secret = element.subtract(blinding).multiply(this.#scalar).toBytes();
     const own = this.share.subarray(1);
     const [x, y] = this.#role === Role.CLIENT ? [own, message] : [message, own];
-    const hashes = [this.#password, ID_CLIENT, ID_SERVER].map((part) => sha256(part));
+    const hashes = [this.#password, ...this.#ids.map(bytesOfText)].map((part) => sha256(part));
     return sha256(concatBytes(...hashes, x, y, secret));
   }
 }

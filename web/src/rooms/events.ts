@@ -26,6 +26,8 @@ export type RoomEvent =
   /** Frames of somebody who was named. */
   | { readonly type: "audio"; readonly member: number; readonly frames: AudioFrames }
   | { readonly type: "mute"; readonly member: number; readonly muted: boolean }
+  /** Somebody keeps what is said, or does so no more. */
+  | { readonly type: "recording"; readonly member: number; readonly on: boolean }
   /** A note of one line. */
   | { readonly type: "text"; readonly member: number; readonly text: string }
   /** The relay is about to stop: connect again. */

@@ -3,6 +3,8 @@
  * and clocks (docs/reference/rooms.md).
  */
 
+export { RoomCode } from "./code";
+export { CodeJoiner } from "./code_joiner";
 export { type MemberNamed, type RoomClosed, type RoomEvent, mayRetryRoom } from "./events";
 export { RoomKeys } from "./keys";
 export { RoomLink } from "./link";

@@ -1,10 +1,12 @@
-/** What members tell each other under the seal: who they are and what they send. */
+/** What members tell each other under the seal: who they are, what they send, that they record. */
 
 import { InputError, WireError } from "../errors";
 import { Reader, Writer, checkRange, printable } from "../protocol/fields";
 import { MAX_MODELS, type ModelOffer, putOffer, takeOffer } from "../protocol/hello";
 
 export const INTRO_KIND = 64;
+/** The sender keeps what is said in the room, or does so no more; said again to who comes. */
+export const RECORDING_KIND = 65;
 const MAX_NAME_BYTES = 60;
 
 /** A member introduces itself, again whenever somebody comes in. */
@@ -42,4 +44,11 @@ export function decodeIntro(data: Uint8Array): Intro {
       throw new WireError(`an introduction is malformed: ${error.message}`, { cause: error });
     throw error;
   }
+}
+
+/** Whether the sender of a message of {@link RECORDING_KIND} records; WireError for a short one. */
+export function decodeRecording(data: Uint8Array): boolean {
+  const reader = new Reader(data, "a message about a recording");
+  reader.u8();
+  return reader.u8() !== 0;
 }

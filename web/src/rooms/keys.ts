@@ -45,12 +45,12 @@ export class RoomKeys {
 
   /** `secret`: 16 bytes of a {@link RoomLink}. */
   constructor(secret: Uint8Array) {
-    this.#admission = derive(secret, bytesOfText(`${LABEL}admission`), 32);
-    this.#media = derive(secret, bytesOfText(`${LABEL}media`), 32);
+    this.#admission = derive(secret, "admission", 32);
+    this.#media = derive(secret, "media", 32);
     this.publicKey = ed25519.getPublicKey(this.#admission);
     const id = concatBytes(bytesOfText(`${LABEL}id`), this.publicKey);
     this.roomId = sha256(id).slice(0, ROOM_ID_BYTES);
-    const digits = derive(secret, bytesOfText(`${LABEL}fingerprint`), 8);
+    const digits = derive(secret, "fingerprint", 8);
     const number = new DataView(digits.buffer).getBigUint64(0) % 100_000_000n;
     const text = number.toString().padStart(8, "0");
     this.fingerprint = `${text.slice(0, 4)} ${text.slice(4)}`;
@@ -64,14 +64,18 @@ export class RoomKeys {
 
   /** The keys of what the member with `nonce` sends. */
   memberKeys(nonce: Uint8Array): DirectionKeys {
-    const expand = (stream: string): Uint8Array => {
-      const info = concatBytes(bytesOfText(`${LABEL}member ${stream} `), nonce);
-      return derive(this.#media, info, BASE_KEY_BYTES);
-    };
+    const expand = (stream: string): Uint8Array =>
+      derive(this.#media, `member ${stream} `, BASE_KEY_BYTES, nonce);
     return { audio: expand("audio"), control: expand("control") };
   }
 }
 
-function derive(secret: Uint8Array, info: Uint8Array, size: number): Uint8Array {
-  return hkdf(sha256, secret, undefined, info, size);
+/** HKDF-SHA256 with an empty salt; `name`, and bytes after it, tell the uses of a secret apart. */
+export function derive(
+  secret: Uint8Array,
+  name: string,
+  size: number,
+  more: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  return hkdf(sha256, secret, undefined, concatBytes(bytesOfText(LABEL + name), more), size);
 }

@@ -23,6 +23,8 @@ export interface MemberFrames {
 
 /** Opens and reads what one member sends. */
 export class Member {
+  /** Whether it has said that it records. */
+  isRecording = false;
   /** What bounds its notes and mutes. */
   readonly notes: TokenBucket;
   readonly #keys: DirectionKeys;

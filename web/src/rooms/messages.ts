@@ -21,6 +21,8 @@ export const CHALLENGE_BYTES = 32;
 export const MAX_MEMBERS = 64;
 const MAGIC = bytesOfText("Q2RM");
 const MAX_TEXT_BYTES = 300;
+const CODE_SHARE_BYTES = 33;
+const MAX_SEALED_LINK_BYTES = 1024;
 
 /** First byte of a message. */
 export const RoomKind = {
@@ -33,11 +35,15 @@ export const RoomKind = {
   MOVED: 38,
   PING: 40,
   PONG: 41,
+  CODE_ASK: 45,
+  CODE_ANSWER: 47,
   /** Of somebody who is not talking. */
   AUDIO: 48,
   /** Of somebody who is. */
   VOICE: 49,
   CONTROL: 50,
+  CODE_CONFIRM: 51,
+  CODE_GRANT: 52,
 } as const;
 export type RoomKind = (typeof RoomKind)[keyof typeof RoomKind];
 
@@ -51,6 +57,8 @@ export const RoomReason = {
   /** The nonce's number is taken: draw another and come again. */
   AGAIN: 5,
   PROTOCOL: 6,
+  /** Nobody shows a code of that number. */
+  CODE: 7,
 } as const;
 export type RoomReason = (typeof RoomReason)[keyof typeof RoomReason];
 
@@ -69,6 +77,10 @@ export type RelayMessage =
   /** It is about to stop: connect again, best to another one. */
   | { readonly kind: typeof RoomKind.MOVED }
   | { readonly kind: typeof RoomKind.PONG; readonly timeUs: bigint }
+  /** The share of the member who shows a code. */
+  | { readonly kind: typeof RoomKind.CODE_ANSWER; readonly guess: number; readonly data: Uint8Array }
+  /** The link, sealed; nothing where the code was wrong, or is shown no longer. */
+  | { readonly kind: typeof RoomKind.CODE_GRANT; readonly guess: number; readonly data: Uint8Array }
   /** Sealed audio of a member, by its number. */
   | {
       readonly kind: typeof RoomKind.AUDIO | typeof RoomKind.VOICE;
@@ -113,6 +125,17 @@ export function decodeRelay(data: Uint8Array): RelayMessage {
       return { kind: code };
     case RoomKind.PONG:
       return { kind: code, timeUs: reader.u64() };
+    case RoomKind.CODE_ANSWER:
+      return { kind: code, guess: reader.u32(), data: reader.bytes(CODE_SHARE_BYTES) };
+    case RoomKind.CODE_GRANT: {
+      const guess = reader.u32();
+      const sealed = reader.rest();
+      if (sealed.length > MAX_SEALED_LINK_BYTES)
+        throw new WireError(
+          `a sealed link has ${sealed.length} bytes, expected at most ${MAX_SEALED_LINK_BYTES}`,
+        );
+      return { kind: code, guess, data: sealed };
+    }
     case RoomKind.AUDIO:
     case RoomKind.VOICE:
       return { kind: code, member: reader.u32(), sealed: reader.rest() };
@@ -138,6 +161,17 @@ export function encodeJoin(
 ): Uint8Array {
   const start = new Writer().u8(RoomKind.JOIN).bytes(MAGIC).u8(ROOM_VERSION);
   return start.bytes(roomId).bytes(publicKey).bytes(signature).bytes(nonce).done();
+}
+
+/** Somebody guesses at the code of that number, in place of asking to be let in. */
+export function encodeCodeAsk(number: number, share: Uint8Array): Uint8Array {
+  const start = new Writer().u8(RoomKind.CODE_ASK).bytes(MAGIC).u8(ROOM_VERSION);
+  return start.u16(number).bytes(share).done();
+}
+
+/** Who guesses shows that it has the same key; the relay knows which guess that is. */
+export function encodeCodeConfirm(confirmation: Uint8Array): Uint8Array {
+  return new Writer().u8(RoomKind.CODE_CONFIRM).u32(0).bytes(confirmation).done();
 }
 
 /** Asks for a pong with the same time. */

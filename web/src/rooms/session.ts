@@ -16,7 +16,7 @@ import { Sealer } from "../protocol/sealing";
 import { add } from "../protocol/sequence";
 import { nominalBits } from "../protocol/session";
 import type { RoomClosed, RoomEvent } from "./events";
-import { INTRO_KIND, decodeIntro, encodeIntro } from "./intro";
+import { INTRO_KIND, RECORDING_KIND, decodeIntro, decodeRecording, encodeIntro } from "./intro";
 import { type RoomKeys, memberId, newNonce } from "./keys";
 import { Member } from "./member";
 import {
@@ -323,6 +323,12 @@ export class RoomSession {
       member.introduce(intro);
       this.#writer = new AudioWriter(this.direction);
       return [{ type: "named", member: number, name: intro.name, model: member.model }];
+    }
+    if (body[0] === RECORDING_KIND) {
+      const on = decodeRecording(body);
+      if (on === member.isRecording) return []; // it is said again whenever somebody comes
+      member.isRecording = on;
+      return [{ type: "recording", member: number, on }];
     }
     const message = decode(body);
     if (message.kind !== Kind.MUTE && message.kind !== Kind.TEXT) {
