@@ -23,7 +23,7 @@ SAID = {  # from when on, in seconds: the last two talk at once for a while
 }
 
 
-def start(name: str, link: str) -> subprocess.Popen[bytes]:
+def start(name: str, link: str) -> subprocess.Popen[str]:
     """One person's q2d2 call."""
     begin_s, clip = SAID[name]
     said = np.zeros(24_000 * SECONDS, np.float32)
@@ -35,23 +35,28 @@ def start(name: str, link: str) -> subprocess.Popen[bytes]:
     options = [f"--{option}={OUT / name}_{end}" for option, end in files.items()]
     with (OUT / f"{name}_report.txt").open("w") as report:
         command = [*COMMAND, "call", link, "--name", name, *options]
-        return subprocess.Popen(command, stdout=report, stderr=report)
+        return subprocess.Popen(command, stdout=report, stderr=report, text=True)
 
 
 def main() -> None:
     """Hold the room and show what came of it."""
     OUT.mkdir(exist_ok=True)
     command = [*COMMAND, "relay", "--listen", "127.0.0.1:0"]
-    relay = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    running = [relay := subprocess.Popen(command, stderr=subprocess.PIPE, text=True)]
     assert relay.stderr is not None
-    url = f"http://127.0.0.1:{relay.stderr.readline().split()[-1]}"  # "relaying on ... port N"
-    link = subprocess.check_output([*COMMAND, "call", "--new-room", url, "--print-link"], text=True)
-    print(f"four people in a room on 127.0.0.1, for {SECONDS} seconds ...", flush=True)
-    sides = [start(name, link.strip()) for name in SAID]
-    failures = [side.wait(120) for side in sides]
-    relay.terminate()
-    if any(failures) or relay.wait(20):
-        sys.exit(f"it failed, see the reports in {OUT}/")
+    try:
+        url = f"http://127.0.0.1:{relay.stderr.readline().split()[-1]}"  # "relaying on ... port N"
+        make = [*COMMAND, "call", "--new-room", url, "--print-link"]
+        link = subprocess.check_output(make, text=True).strip()
+        print(f"four people in a room on 127.0.0.1, for {SECONDS} seconds ...", flush=True)
+        running += (sides := [start(name, link) for name in SAID])
+        failures = [side.wait(120) for side in sides]
+        relay.terminate()
+        if any(failures) or relay.wait(20):
+            sys.exit(f"it failed, see the reports in {OUT}/")
+    finally:  # nobody is left behind, whatever went wrong
+        for process in running:
+            process.kill()
     sounds = {}
     for name in SAID:
         stats = json.loads((OUT / f"{name}_stats.jsonl").read_text().splitlines()[-1])

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import soundfile
 
 from tests.labs.call import codec
 from tests.labs.paths import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.net]
 
 
 def test_the_demo_holds_a_call_and_shows_it(tmp_path: Path) -> None:
