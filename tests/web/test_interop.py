@@ -17,11 +17,20 @@ from numpy.typing import NDArray
 
 import q2d2_stream
 from q2d2_stream.call.live_room import LiveRoom
-from q2d2_stream.rooms import RoomKeys, RoomLink
+from q2d2_stream.rooms import (
+    CodeShown,
+    MemberLeft,
+    MemberNamed,
+    Recording,
+    RoomKeys,
+    RoomLink,
+)
 from tests.labs.call import TcpProxy, codec, free_port, speech_file, start_command, until
 from tests.labs.call import run_in_real_time as run
 from tests.labs.node_client import NodeClient, node_client
 from tests.labs.npm import install
+from tests.labs.relay import Guest
+from tests.labs.relay import relay as server
 
 pytestmark = [pytest.mark.slow, pytest.mark.net]
 
@@ -205,3 +214,32 @@ def test_nobody_there_and_a_link_of_another_room() -> None:
             assert client.of("trouble")
 
     run(try_them())
+
+
+def test_a_code_leads_into_a_room_where_somebody_records() -> None:
+    async def main() -> None:
+        async with server() as it:
+            link = RoomLink.new(f"http://127.0.0.1:{it.port}")
+            ann = await Guest(link, "Ann").enter(it.port)
+            ann.session.show_code(link)
+            ann.session.send(Recording(True))
+            await ann.flush()
+            await until(lambda: any(isinstance(e, CodeShown) for e in ann.events), "a code")
+            (shown,) = [e.code for e in ann.events if isinstance(e, CodeShown)]
+            number, _, host = shown.partition("-")[0], *shown.partition("@")[1:]
+            async with node_client(code=f"{number}-wrong-words@{host}") as stranger:
+                assert (await stranger.wait_for("ended"))["problem"] == "secret"
+            async with node_client(code=shown.replace("-", " "), name="Bob") as client:
+                await client.wait_for("opened", fingerprint=ann.keys.fingerprint)
+                await client.wait_for("named", name="Ann", isHeard=False)  # of another model
+                await client.wait_for("recording", on=True)
+                await until(
+                    lambda: any(isinstance(e, MemberNamed) and e.name == "Bob" for e in ann.events),
+                    "Bob",
+                )
+                client.tell("hang up")
+                await client.wait_for("ended")
+                await until(lambda: any(isinstance(e, MemberLeft) for e in ann.events), "a bye")
+            await ann.leave()
+
+    run(main())

@@ -6,17 +6,19 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
+import { CodeError, linkOfCode } from "../../src/call/code_client";
 import { Connection, type Socket, type Target } from "../../src/call/connection";
 import type { CallEvent } from "../../src/call/events";
 import { CodecConfig } from "../../src/config";
 import { IndexCoder } from "../../src/entropy/indices";
 import { Tables } from "../../src/entropy/tables";
 import { Secret } from "../../src/protocol";
-import { RoomLink } from "../../src/rooms";
+import { RoomCode, RoomLink } from "../../src/rooms";
 
 interface Settings {
   readonly url?: string;
   readonly link?: string;
+  readonly code?: string;
   readonly name?: string;
   readonly secret?: string;
   readonly config: string;
@@ -49,14 +51,15 @@ async function main(settings: Settings): Promise<void> {
     rates: config.ladder.map((rate) => rate.index),
     coder: new IndexCoder(config, tables),
   };
+  const connect = (url: string): Socket => new WebSocket(url, { perMessageDeflate: false }) as never;
+  const link = await roomLink(settings, connect);
   const target: Target =
-    settings.link === undefined
+    link === null
       ? { kind: "peer", url: settings.url! }
-      : { kind: "room", link: RoomLink.parse(settings.link), name: settings.name ?? "" };
+      : { kind: "room", link, name: settings.name ?? "" };
   const secret = settings.secret === undefined ? null : new Secret(settings.secret);
   const endpoint = { models: [model], framesPerMessage: 3, dtx: false, secret };
   const { rate, waitS, returnS } = settings;
-  const connect = (url: string): Socket => new WebSocket(url, { perMessageDeflate: false }) as never;
   const connection = new Connection(target, { endpoint, rate, waitS, returnS, connect }, onEvent);
   let heard = 0;
 
@@ -96,6 +99,22 @@ async function main(settings: Settings): Promise<void> {
     }
   });
   connection.start();
+}
+
+/** The room's link, of a code where that was given; null for a call with one peer. */
+async function roomLink(
+  { link, code }: Settings,
+  connect: (url: string) => Socket,
+): Promise<RoomLink | null> {
+  if (link !== undefined) return RoomLink.parse(link);
+  if (code === undefined) return null;
+  try {
+    return await linkOfCode(RoomCode.parse(code), connect);
+  } catch (error) {
+    if (!(error instanceof CodeError)) throw error;
+    say({ type: "ended", problem: error.problem, text: error.message, byPeer: true });
+    return process.exit(0);
+  }
 }
 
 void main(JSON.parse(process.argv[2]!) as Settings);
