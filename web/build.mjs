@@ -1,6 +1,6 @@
 /**
- * Bundles the pages into q2d2_stream/web/page/, flat, with a .gz and a .br beside every file that
- * gets smaller. Entry points are found, not listed:
+ * Bundles the pages into q2d2_stream/web/page/, with a .gz and a .br beside what gets
+ * smaller. Entry points are found, not listed:
  *
  *     src/pages/NAME/main.ts    -> NAME.js, and NAME.css where it imports styles
  *     src/pages/NAME/index.html -> NAME.html
@@ -9,9 +9,12 @@
  *     static/...               -> as they are
  *     LiteRT's wasm and glue    -> beside the workers, where it looks for them
  *
+ * All but the pages goes into assets/HASH/.
+ *
  * What the folder held before stays until the new one is whole.
  */
 import { build, transform } from "esbuild";
+import { createHash } from "node:crypto";
 import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -27,6 +30,8 @@ const LITERT = join(HERE, "node_modules", "@litertjs", "core", "wasm");
 const LITERT_NAMES = ["litert_wasm_internal", "litert_wasm_compat_internal"];
 // 11 takes half a minute for the wasm file and saves 4 %.
 const BROTLI_QUALITY = 9;
+// Of files as long as this the server makes the .gz when it is asked: a wheel is smaller for it.
+const SERVER_ZIPS = 1_000_000;
 
 /** All files below a folder, relative to it. */
 async function filesBelow(folder) {
@@ -72,9 +77,34 @@ async function compress(file) {
     promisify(gzip)(data, { level: 9 }),
     promisify(brotliCompress)(data, { params }),
   ]);
-  if (zipped.length < data.length) await writeFile(`${file}.gz`, zipped);
+  if (zipped.length < data.length && data.length < SERVER_ZIPS) await writeFile(`${file}.gz`, zipped);
   if (brotli.length < data.length) await writeFile(`${file}.br`, brotli);
   return { name: basename(file), raw: data.length, gzip: zipped.length, brotli: brotli.length };
+}
+
+/**
+ * Puts every file into assets/HASH/, where HASH names the contents of all of them: browsers may keep
+ * what they have for ever, and scripts find each other beside themselves. Returns the folder and the
+ * files' names.
+ */
+async function moveIntoAssets(folder) {
+  const hash = createHash("sha256");
+  const files = (await filesBelow(folder)).sort();
+  for (const file of files) hash.update(file.slice(folder.length)).update(await readFile(file));
+  const path = `assets/${hash.digest("hex").slice(0, 12)}`;
+  for (const file of files) {
+    const target = join(folder, path, file.slice(folder.length + 1));
+    await mkdir(dirname(target), { recursive: true });
+    await rename(file, target);
+  }
+  return { path, names: files.map((file) => file.slice(folder.length + 1)) };
+}
+
+/** A page whose links to what lies beside it lead to where it was moved. */
+function withAssets(html, { path, names }) {
+  return html.replace(/\b(href|src)="([^"]+)"/g, (whole, attribute, target) =>
+    names.includes(target) ? `${attribute}="/${path}/${target}"` : whole,
+  );
 }
 
 const fresh = `${PAGE}.new`;
@@ -85,8 +115,6 @@ const sources = await filesBelow(SOURCES);
 await bundle(entriesOf(sources, /^pages\/([^/]+)\/main\.ts$/), "esm", fresh);
 await bundle(entriesOf(sources, /([^/]+_worker)\.ts$/), "iife", fresh);
 await bundle(entriesOf(sources, /([^/]+_worklet)\.ts$/), "esm", fresh);
-const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
-for (const [name, file] of Object.entries(pages)) await cp(file, join(fresh, `${name}.html`));
 for (const name of LITERT_NAMES) {
   const glue = await readFile(join(LITERT, `${name}.js`), "utf8");
   const { code } = await transform(glue, { minify: true, legalComments: "none" });
@@ -94,6 +122,10 @@ for (const name of LITERT_NAMES) {
   await writeFile(join(fresh, `${name}.wasm`), await readFile(join(LITERT, `${name}.wasm`)));
 }
 if (existsSync(join(HERE, "static"))) await cp(join(HERE, "static"), fresh, { recursive: true });
+const assets = await moveIntoAssets(fresh);
+const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
+for (const [name, file] of Object.entries(pages))
+  await writeFile(join(fresh, `${name}.html`), withAssets(await readFile(file, "utf8"), assets));
 
 const sizes = [];
 for (const file of await filesBelow(fresh)) sizes.push(await compress(file));
