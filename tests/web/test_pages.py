@@ -1,0 +1,199 @@
+"""The pages in a real browser: what each state shows, and that everybody can use it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from q2d2_stream.rooms import RoomLink
+from tests.labs.browser import CallTab, Command, launch, require_page
+from tests.labs.call import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Playwright
+
+pytestmark = [pytest.mark.slow, pytest.mark.net]
+
+
+@pytest.fixture(scope="module", name="relay")
+def make_relay() -> Iterator[str]:
+    """A relay's address; two people fill a room of it."""
+    require_page()
+    with Command("relay", "--listen", "127.0.0.1:0", "--members", "2") as relay:
+        yield f"http://127.0.0.1:{relay.port()}"
+
+
+def assert_clean(tab: CallTab) -> None:
+    """No complaint, no request to anybody else, no barrier."""
+    assert tab.complaints == []
+    origin = urlsplit(tab.page.url).netloc
+    assert {urlsplit(url).netloc for url in tab.requested} <= {origin, ""}
+    assert tab.violations() == []
+
+
+def test_a_room_from_the_first_click_to_the_last(relay: str, context: BrowserContext) -> None:
+    ann = CallTab(context, relay)
+    assert_clean(ann)
+    ann.shot("start")
+    ann.page.fill("#link", "https://relay.example/")
+    ann.page.click("#paste button")
+    assert ann.page.is_visible("#link-error")
+    ann.page.click("#new-room")
+    assert_clean(ann)
+    ann.shot("lobby")
+    ann.join("Ann")
+    ann.wait_for_state("state_waiting")
+    assert_clean(ann)
+    ann.shot("waiting")
+    with Command("call", ann.page.url, "--name", "Bob", "--input", "silence", "--output", "null"):
+        ann.wait_for_state("state_talking")
+        ann.page.wait_for_selector("text=Bob is here")
+        ann.page.fill("#note", "12 Mill Lane <b>")
+        ann.page.keyboard.press("Enter")
+        ann.page.wait_for_selector("text=You: 12 Mill Lane <b>")
+        assert_clean(ann)
+        ann.shot("talking")
+        # a third finds it full
+        full = CallTab(context.browser.new_context(), ann.page.url)  # type: ignore[union-attr]
+        full.page.click("#join")
+        full.wait_for_trouble("full")
+        assert_clean(full)
+        full.shot("full")
+        full.page.context.close()
+    ann.page.click("#leave")
+    ann.wait_for_trouble("left")
+    assert_clean(ann)
+    ann.shot("left")
+    assert ann.complaints == []
+
+
+def test_the_microphones_button_and_keys(relay: str, context: BrowserContext) -> None:
+    tab = CallTab(context, relay)
+    tab.page.click("#new-room")
+    tab.join("Ann")
+    tab.wait_for_state("state_waiting")
+    button = tab.page.locator("#mute")
+    assert "live" in (button.get_attribute("class") or "")
+    tab.page.focus("body")
+    tab.page.evaluate("document.activeElement.blur()")
+    tab.page.keyboard.press("Space")
+    assert button.inner_text() == "Unmute"
+    tab.page.keyboard.press("m")
+    assert button.inner_text() == "Mute"
+    button.click()
+    assert button.inner_text() == "Unmute"
+    tab.shot("muted")
+    assert_clean(tab)
+    tab.page.check("#ptt")
+    tab.page.evaluate("document.activeElement.blur()")
+    assert button.inner_text() == "Hold to talk"
+    tab.page.keyboard.down("Space")
+    assert "live" in (button.get_attribute("class") or "")
+    tab.page.keyboard.up("Space")
+    assert "live" not in (button.get_attribute("class") or "")
+    tab.page.fill("#note", "")
+    tab.page.focus("#note")
+    tab.page.keyboard.type("a m")
+    assert tab.page.input_value("#note") == "a m"
+    tab.shot("push_to_talk")
+    assert_clean(tab)
+
+
+@pytest.mark.parametrize(
+    ("language", "dark", "word"), [("de-DE", True, "Beitreten"), ("es-MX", False, "Entrar")]
+)
+def test_small_dark_and_in_other_languages(
+    relay: str, browser: Browser, language: str, dark: bool, word: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740},
+        locale=language,
+        color_scheme="dark" if dark else "light",
+    )
+    tab = CallTab(context, str(RoomLink(secrets.token_bytes(16), (relay,))))
+    assert tab.page.inner_text("#join") == word
+    tab.join("Ann")
+    tab.wait_for_state("state_waiting")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert tab.page.get_attribute("html", "lang") == language[:2]
+    assert_clean(tab)
+    tab.shot(f"waiting_{language[:2]}_360")
+    context.close()
+
+
+def test_a_microphone_that_is_blocked(relay: str, driver: Playwright) -> None:
+    """Another browser: without a hand that allows, and without a microphone."""
+    link = str(RoomLink(secrets.token_bytes(16), (relay,)))
+    with launch(driver, None) as browser:
+        tab = CallTab(browser.new_context(permissions=[]), link)
+        tab.page.click("#join")
+        tab.page.wait_for_selector("#problem:visible")
+        assert tab.page.get_attribute("#problem", "data-trouble") in ("denied", "none")
+        tab.shot("no_microphone")
+        assert_clean(tab)
+        tab.page.click("#problem-listen")
+        tab.wait_for_state("state_waiting")
+        assert tab.page.is_disabled("#mute")
+        tab.shot("listening")
+        assert_clean(tab)
+
+
+def test_an_address_that_is_not_secure(relay: str, context: BrowserContext) -> None:
+    address = relay.replace("127.0.0.1", "voice.test")
+    tab = CallTab(context, f"{address}/#k=Zm9yIGV2ZXJ5Ym9keSBoZQ")
+    tab.wait_for_trouble("insecure")
+    assert "voice.test" in tab.page.inner_text("#problem-text")
+    assert "Zm9y" not in tab.page.inner_text("body")
+    tab.shot("insecure")
+    assert_clean(tab)
+
+
+def test_a_second_tab(relay: str, context: BrowserContext) -> None:
+    link = str(RoomLink(secrets.token_bytes(16), (relay,)))
+    first = CallTab(context, link)
+    first.join("Ann")
+    first.wait_for_state("state_waiting")
+    second = CallTab(context, link)
+    second.page.click("#join")
+    second.wait_for_trouble("tab")
+    second.shot("other_tab")
+    assert_clean(second)
+    second.page.click("#problem-again")
+    second.wait_for_state("state_waiting")
+    first.wait_for_trouble("taken_over")
+
+
+def test_a_relay_that_goes_and_comes_back(context: BrowserContext) -> None:
+    port = free_port()
+    listen = ("relay", "--listen", f"127.0.0.1:{port}")
+    with Command(*listen) as relay:
+        relay.line("relaying")
+        tab = CallTab(
+            context, str(RoomLink(secrets.token_bytes(16), (f"http://127.0.0.1:{port}",)))
+        )
+        tab.join("Ann")
+        tab.wait_for_state("state_waiting")
+    tab.wait_for_state("state_reconnecting")
+    tab.shot("reconnecting")
+    with Command(*listen) as relay:
+        relay.line("relaying")
+        tab.wait_for_state("state_waiting")
+        assert tab.numbers()["sentKbps"] >= 0
+
+
+def test_nobody_answers(context: BrowserContext) -> None:
+    with Command("relay", "--listen", "127.0.0.1:0") as gone:
+        address = f"http://127.0.0.1:{gone.port()}"
+        tab = CallTab(context, str(RoomLink(secrets.token_bytes(16), (address,))))
+        tab.join()
+        tab.wait_for_state("state_waiting")
+        tab.page.click("#leave")
+        tab.wait_for_trouble("left")
+    tab.page.click("#problem-again")
+    tab.wait_for_trouble("gone")
+    tab.shot("gone")
+    assert tab.violations() == []
