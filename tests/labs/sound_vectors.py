@@ -24,7 +24,7 @@ from tests.labs.codec_vectors import FOLDER
 from tests.labs.playout import ClipDecoder, number
 from tests.labs.playout_vectors import clip, project
 
-__all__ = ["MAKERS"]
+__all__ = ["MAKERS", "low_pass"]
 
 _RATES = (48_000, 44_100, 32_000, 16_000, 8_000, 96_000)
 _CROSSINGS, _ROLL_OFF, _BETA = 32, 0.92, 9.0
@@ -32,13 +32,13 @@ _CROSSINGS, _ROLL_OFF, _BETA = 32, 0.92, 9.0
 Pcm = NDArray[np.float32]
 
 
-def _filter(up: int, down: int) -> NDArray[np.float64]:
-    """The low pass of web/src/audio/resample.ts, at the common multiple of both rates."""
+def low_pass(up: int, down: int) -> NDArray[np.float64]:
+    """The filter of web/src/audio/resample.ts, at the common multiple of both rates."""
     reach = _CROSSINGS * max(up, down)
     at = np.arange(-reach, reach + 1)
     cutoff = _ROLL_OFF / max(up, down)
-    low_pass: NDArray[np.float64] = cutoff * np.sinc(cutoff * at) * np.kaiser(len(at), _BETA)
-    return low_pass
+    taps: NDArray[np.float64] = cutoff * np.sinc(cutoff * at) * np.kaiser(len(at), _BETA)
+    return taps
 
 
 def resample() -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def resample() -> list[dict[str, Any]]:
     for rate in _RATES:
         for in_rate, out_rate in ((rate, 24_000), (24_000, rate)):
             up, down = (each // gcd(in_rate, out_rate) for each in (out_rate, in_rate))
-            out = scipy.signal.resample_poly(pcm, up, down, window=_filter(up, down))
+            out = scipy.signal.resample_poly(pcm, up, down, window=low_pass(up, down))
             # All that is known when the last input has come.
             held = ceil(_CROSSINGS * max(1.0, in_rate / out_rate))
             known = ceil((len(pcm) - held) * up / down)
