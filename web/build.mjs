@@ -63,7 +63,7 @@ async function bundle(entryPoints, format, out) {
     target: ["chrome110", "firefox115", "safari16.4"],
     legalComments: "none",
     logLevel: "warning",
-    loader: { ".svg": "text" },
+    loader: { ".svg": "text", ".wasm": "binary" },
     // Branches of LiteRT for node, never taken in a browser.
     external: ["node:*"],
   });

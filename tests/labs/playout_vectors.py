@@ -29,7 +29,7 @@ from q2d2_stream.sending.dtx import Dtx, DtxOptions
 from tests.labs.codec_vectors import FOLDER
 from tests.labs.playout import ClipDecoder, number, speech
 
-__all__ = ["CLIP", "MAKERS", "project"]
+__all__ = ["CLIP", "MAKERS", "Normals", "clip", "project"]
 
 CLIP = FOLDER / "speech.wav"
 """Four seconds of speech, 16 bits at 24 kHz; written once, as resamplers differ in the last bit."""

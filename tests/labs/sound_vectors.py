@@ -1,6 +1,6 @@
 """What the browser client does with sound before and after the codec, as Python or SciPy does it.
 
-python -m tests.labs.sound_vectors     writes tests/web/vectors/{resample,meters,mixer}.json
+python -m tests.labs.sound_vectors     writes tests/web/vectors/{resample,meters,voice,mixer}.json
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from q2d2_stream.audio import LevelMeter, Mute
-from q2d2_stream.audio.voice_detector import LevelDetector
+from q2d2_stream.audio.voice_detector import LevelDetector, WebRtcVoiceDetector
 from q2d2_stream.call.mixer import Mixer
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.playout import PlayoutOptions
 from tests.labs.codec_vectors import FOLDER
 from tests.labs.playout import ClipDecoder, number
-from tests.labs.playout_vectors import clip, project
+from tests.labs.playout_vectors import Normals, clip, project
 
 __all__ = ["MAKERS", "low_pass"]
 
@@ -71,6 +71,18 @@ def meters() -> dict[str, Any]:
     return {"levels": levels, "voice": "".join(map(str, voice)), "muted": faded}
 
 
+def voice() -> list[dict[str, Any]]:
+    """Frames that hold voice for the detector of calls, in white noise, by mode."""
+    pcm, random, made = clip(), Normals(3), []
+    for mode, noise in ((0, 0.0), (3, 0.0), (2, 0.002), (3, 0.01)):
+        detector = WebRtcVoiceDetector(mode)
+        heard = (pcm + noise * random.standard_normal(pcm.shape)).astype(np.float32)
+        votes = [detector.is_voice(frame) for frame in heard.reshape(-1, 320)]
+        voiced = "".join("1" if vote else "0" for vote in votes)
+        made.append({"mode": mode, "noise": noise, "voice": voiced})
+    return made
+
+
 def _gated(pcm: Pcm) -> Pcm:
     """``pcm`` with silence where it is quiet and every now and then: so is comfort noise then."""
     frames = pcm[: len(pcm) // 320 * 320].reshape(-1, 320).copy()
@@ -111,7 +123,12 @@ def mixer() -> dict[str, Any]:
     return {"looks": looks, "stats": asdict(mix.stats(network_ms=20.0, device_ms=10.0))}
 
 
-MAKERS: dict[str, Callable[[], Any]] = {"resample": resample, "meters": meters, "mixer": mixer}
+MAKERS: dict[str, Callable[[], Any]] = {
+    "resample": resample,
+    "meters": meters,
+    "voice": voice,
+    "mixer": mixer,
+}
 """Every file's name without its ending, and what makes its content."""
 
 
