@@ -7,7 +7,6 @@ what was said, sample by sample.
 from __future__ import annotations
 
 import base64
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -23,13 +22,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from tests.labs.browser import chromium, launch
 from tests.labs.npm import WEB, install, npm
 from tests.labs.playout import speech
 from tests.labs.sound_vectors import low_pass
 
 pytestmark = [pytest.mark.slow, pytest.mark.net]
 
-CHROMIUM = shutil.which("chromium")
 SECONDS = 20
 STEADY = {"minimumDelayMs": 200, "maximumDelayMs": 200, "stretch": False, "skipMs": 1e6}
 
@@ -44,7 +43,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the built page."""
-    if CHROMIUM is None:
+    if chromium() is None:
         pytest.skip("needs chromium (Debian: chromium)")
     pytest.importorskip("playwright", reason="needs the package playwright")
     install()
@@ -83,23 +82,10 @@ def _run(page: str, folder: Path, options: dict[str, Any], rate: int) -> dict[st
     said = soxr.resample(np.concatenate([clips, clips[::-1]]), 24_000, 48_000)
     soundfile.write(microphone, said, 48_000, subtype="PCM_16")
     wishes = {"seconds": SECONDS, "options": options, "rate": rate}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            chromium_sandbox=False,
-            args=[
-                "--disable-gpu",
-                "--disable-quic",
-                "--disable-background-networking",
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={microphone}",
-            ],
-        )
+    with sync_playwright() as driver, launch(driver, microphone) as browser:
         tab = browser.new_page()
         tab.goto(page)
         result: dict[str, Any] = tab.evaluate("(wishes) => run(wishes)", wishes)
-        browser.close()
     for name in ("captured", "played", "said", "heard"):
         result[name] = np.frombuffer(base64.b64decode(result[name]), np.float32)
     return result
@@ -110,7 +96,8 @@ def _resampled(pcm: Pcm, in_rate: int, out_rate: int) -> Pcm:
     if up == down:
         return pcm
     double = pcm.astype(np.float64)
-    return scipy.signal.resample_poly(double, up, down, window=low_pass(up, down)).astype("f4")
+    out: Pcm = scipy.signal.resample_poly(double, up, down, window=low_pass(up, down)).astype("f4")
+    return out
 
 
 def _match(heard: Pcm, expected: Pcm, rate: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
  * The worker of a call: joins codec, connection and playout. The page talks to it by messages, the
  * sound goes past the page, by ports of the two worklets.
  */
-import { LevelDetector } from "../audio/voice_detector";
+import { VoiceDetector } from "../audio/voice_detector";
 import { Codec } from "../engine/codec";
 import { ServedFiles } from "../engine/files";
 import type { StreamEncoder } from "../engine/stream_encoder";
@@ -38,7 +38,7 @@ class RunningCall {
   readonly #connection: Connection;
   readonly #mixer: Mixer;
   readonly #player: Player;
-  readonly #detector = new LevelDetector();
+  readonly #detector = new VoiceDetector();
   readonly #encodings = new Durations();
   readonly #decodings = new Durations();
   readonly #losses = new LossWindow();
