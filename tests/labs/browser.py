@@ -176,12 +176,14 @@ class CallTab:
         """The latest numbers that the worker has told."""
         return dict(self.page.evaluate("() => window.q2d2?.numbers ?? {}"))
 
-    def until(self, condition: str, what: str, limit_s: float = 60.0) -> dict[str, Any]:
-        """Wait until an expression of Python over the numbers holds."""
+    def until(
+        self, condition: str, what: str, limit_s: float = 60.0, **names: float
+    ) -> dict[str, Any]:
+        """Wait until an expression of Python over the numbers, and ``names``, holds."""
         end = time.monotonic() + limit_s
         while True:
             numbers = self.numbers()
-            if numbers and eval(condition, {}, numbers):
+            if numbers and eval(condition, {}, {**numbers, **names}):
                 return numbers
             assert time.monotonic() < end, f"waited {limit_s:g} s for {what}: {numbers}"
             self.page.wait_for_timeout(50)
