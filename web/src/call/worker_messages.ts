@@ -103,6 +103,8 @@ export type FromWorker =
     }
   | { readonly type: "left"; readonly member: number }
   | { readonly type: "mute"; readonly member: number; readonly muted: boolean }
+  /** Somebody keeps what is said, or does no longer. */
+  | { readonly type: "recording"; readonly member: number; readonly on: boolean }
   | { readonly type: "text"; readonly member: number; readonly text: string }
   | { readonly type: "text_sent"; readonly text: string; readonly isSent: boolean }
   | { readonly type: "numbers"; readonly numbers: Numbers }

@@ -44,6 +44,7 @@ export const de: Texts = {
   other_side: "Die Gegenseite",
   talking: "spricht",
   muted: "stumm",
+  recording: "nimmt auf",
   muted_by_system: "Das System hat dein Mikrofon abgeschaltet: sieh nach einem Schalter am Headset, einer Taste oder in den Einstellungen.",
   microphone_lost: "Dein Mikrofon ist weg. Stecke es wieder an, oder wähle unten ein anderes.",
   silent_microphone: "Von deinem Mikrofon kommt nur Stille. Ist es das richtige, und ist es an?",
@@ -90,6 +91,8 @@ export const de: Texts = {
   event_left: "{name} ist gegangen",
   event_muted: "{name} ist stumm",
   event_unmuted: "{name} ist wieder zu hören",
+  event_recording: "{name} nimmt auf, was gesagt wird",
+  event_recording_over: "{name} nimmt nicht mehr auf",
 
   problem_denied: "Das Mikrofon ist gesperrt",
   problem_denied_text: "Diese Seite darf das Mikrofon nicht benutzen. Klicke auf das Zeichen neben der Adresse, erlaube das Mikrofon und versuche es noch einmal. Auf einem Telefon kann es auch in den Einstellungen des Systems liegen.",

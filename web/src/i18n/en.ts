@@ -43,6 +43,7 @@ export const en = {
   other_side: "The other side",
   talking: "talking",
   muted: "muted",
+  recording: "records",
   muted_by_system: "The system has switched your microphone off: look for a switch on the headset, a key, or the settings.",
   microphone_lost: "Your microphone is gone. Plug it in again, or choose another one below.",
   silent_microphone: "Your microphone gives nothing but silence. Is it the right one, and switched on?",
@@ -89,6 +90,8 @@ export const en = {
   event_left: "{name} has left",
   event_muted: "{name} has muted",
   event_unmuted: "{name} has unmuted",
+  event_recording: "{name} records what is said",
+  event_recording_over: "{name} records no longer",
 
   problem_denied: "The microphone is blocked",
   problem_denied_text: "This page may not use the microphone. Click the sign beside the address, allow the microphone, and try again. On a phone it may be in the system's settings, too.",

@@ -44,6 +44,7 @@ export const es: Texts = {
   other_side: "El otro lado",
   talking: "habla",
   muted: "en silencio",
+  recording: "graba",
   muted_by_system: "El sistema ha apagado tu micrófono: busca un interruptor en los auriculares, una tecla o los ajustes.",
   microphone_lost: "Tu micrófono ya no está. Conéctalo otra vez o elige otro abajo.",
   silent_microphone: "De tu micrófono solo llega silencio. ¿Es el correcto y está encendido?",
@@ -90,6 +91,8 @@ export const es: Texts = {
   event_left: "{name} se ha ido",
   event_muted: "{name} está en silencio",
   event_unmuted: "{name} se oye de nuevo",
+  event_recording: "{name} graba lo que se dice",
+  event_recording_over: "{name} ya no graba",
 
   problem_denied: "El micrófono está bloqueado",
   problem_denied_text: "Esta página no puede usar el micrófono. Haz clic en el signo junto a la dirección, permite el micrófono e inténtalo de nuevo. En un teléfono puede estar también en los ajustes del sistema.",

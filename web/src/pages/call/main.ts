@@ -303,6 +303,14 @@ class CallPage {
       case "mute":
         this.#people.setMuted(message.member, message.muted);
         break;
+      case "recording":
+        this.#people.setRecording(message.member, message.on);
+        this.#notes.addEvent(
+          this.#translate(message.on ? "event_recording" : "event_recording_over", {
+            name: this.#people.nameOf(message.member),
+          }),
+        );
+        break;
       case "text":
         this.#notes.add(this.#people.nameOf(message.member), message.text);
         break;

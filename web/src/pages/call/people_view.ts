@@ -1,5 +1,5 @@
 /** Who is here: names, who talks, how loud each is heard. */
-import type { Translate } from "../../i18n";
+import type { TextKey, Translate } from "../../i18n";
 import { byId, create, setText } from "../dom";
 
 interface Person {
@@ -11,6 +11,7 @@ interface Person {
   isNamed: boolean;
   isHeard: boolean;
   hasMuted: boolean;
+  isRecording: boolean;
   isTalking: boolean;
   isSilenced: boolean;
 }
@@ -55,7 +56,8 @@ export class PeopleView {
     if (this.hasControls) item.append(controls);
     const person: Person = {
       item, name, what, volume, button,
-      isNamed: false, isHeard: true, hasMuted: false, isTalking: false, isSilenced: false,
+      isNamed: false, isHeard: true, hasMuted: false, isRecording: false, isTalking: false,
+      isSilenced: false,
     }; // prettier-ignore
     volume.oninput = () => this.#apply(member, person);
     button.onclick = () => {
@@ -86,6 +88,14 @@ export class PeopleView {
     this.#show(person);
   }
 
+  /** Somebody keeps what is said. */
+  setRecording(member: number, isRecording: boolean): void {
+    const person = this.#people.get(member);
+    if (person === undefined) return;
+    person.isRecording = isRecording;
+    this.#show(person);
+  }
+
   /** Who is heard now. */
   setTalking(talking: readonly number[]): void {
     for (const [member, person] of this.#people) {
@@ -113,11 +123,11 @@ export class PeopleView {
   #show(person: Person): void {
     const name = person.name.textContent ?? "";
     person.item.classList.toggle("talking", person.isTalking);
-    let what = "";
-    if (!person.isHeard) what = this.#translate("unheard");
-    else if (person.hasMuted) what = this.#translate("muted");
-    else if (person.isTalking) what = this.#translate("talking");
-    setText(person.what, what);
+    const what: TextKey[] = person.isRecording ? ["recording"] : [];
+    if (!person.isHeard) what.push("unheard");
+    else if (person.hasMuted) what.push("muted");
+    else if (person.isTalking) what.push("talking");
+    setText(person.what, what.map((key) => this.#translate(key)).join(", "));
     person.volume.disabled = person.isSilenced;
     person.volume.setAttribute("aria-label", this.#translate("volume_of", { name }));
     setText(person.button, this.#translate(person.isSilenced ? "unmute" : "mute"));
