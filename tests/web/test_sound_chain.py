@@ -178,8 +178,7 @@ def test_every_sample_arrives(page: str, tmp_path: Path, rate: int) -> None:
     assert playback["droppedMs"] == 0
     expected = _resampled(played, 24_000, rate)
     matched, pauses = _match(heard, expected, rate)
-    assert matched > 0.9 * len(heard)
-    print(
-        f"{rate} Hz: {pauses} pauses of {playback}, worker held up {len(result['holdsMs'])} times"
-    )
+    print(f"{rate} Hz: {pauses} pauses, {playback}, worker held up {len(result['holdsMs'])} times")
+    assert matched > 0.5 * len(heard), "sound is lost or changed"
+    assert pauses <= playback["underruns"] + 1, "sound is changed where nothing was missing"
     assert playback["underruns"] <= len(result["holdsMs"]), "it ran dry with nothing in the way"
