@@ -26,7 +26,7 @@ from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder
-from q2d2_stream.protocol import Call, Echo, ReceiverReport
+from q2d2_stream.protocol import Call, Direction, Echo, ReceiverReport
 from q2d2_stream.protocol import Mute as MuteMessage
 from q2d2_stream.sending import (
     Dtx,
@@ -106,6 +106,7 @@ class Sender:
         self._dtx = Dtx(dtx_options)
         self._call: Call | None = None
         self._queue: SendQueue | None = None
+        self._coding: tuple[tuple[int, ...], bool] | None = None  # rates, whether entropy coded
         self._connection: AudioConnection | None = None
         # One for each way that audio goes by: what is known of a link is kept.
         self._rate_controls: dict[Link, RateController] = {}
@@ -150,14 +151,11 @@ class Sender:
         sending = connection.sending
         codec = codec_of_direction(self._codecs, sending)
         if codec is not self._codec:
-            self._codec, self._queue = codec, None  # what waits is of the other model
+            self._codec, self._coding = codec, None  # what waits is of the other model
             self._encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
-        is_coded = sending.coder is not None
-        if self._encoder.coded_refinement != is_coded:
-            self._encoder.coded_refinement, self._queue = is_coded, None  # what waits is not
-        if self._queue is None or self._call is not call:
-            packets = PacketCoder(codec.config, sending.coder)
-            self._call, self._queue = call, SendQueue(call, packets)
+        if self._call is not call:
+            self._call, self._coding = call, None
+        self._follow(sending, call)
         self._wanted = rate_like(self._options.rate, self._codecs[0], codec)
         self._rate_controls.clear()
         self._link = None
@@ -172,6 +170,17 @@ class Sender:
         if self.mute.on and not self._options.push_to_talk:
             connection.send(MuteMessage(True))
         self._begun.set()
+
+    def _follow(self, sending: Direction, call: Call) -> None:
+        """Code what is sent as all who hear it can read it: in a room that changes with who comes
+        and goes. What waits is dropped, as it is not so."""
+        coding = sending.rates, sending.coder is not None
+        if coding == self._coding:
+            return
+        self._coding = coding
+        self._encoder.coded_refinement = sending.coder is not None
+        self._queue = SendQueue(call, PacketCoder(self._codec.config, sending.coder))
+        self._rate_controls.clear()
 
     def on_echo(self, echo: Echo, now: float) -> None:
         """The peer has what was sent."""
@@ -230,7 +239,8 @@ class Sender:
         self.has_ended = True
 
     async def _step(self, pcm: Pcm, *, last: bool) -> None:
-        queue, plan = self._queue, self._plan()
+        plan = self._plan()
+        queue = self._queue
         messages = await self._thread.run(self._work, pcm, queue, plan, last)
         self._send(messages, queue, plan)
 
@@ -279,9 +289,12 @@ class Sender:
 
     def _plan(self) -> SendPlan | None:
         """What the link allows now; None where there is none."""
-        connection, queue = self._connection, self._queue
-        if connection is None or queue is None:
+        connection, call = self._connection, self._call
+        if connection is None or call is None:
             return None
+        self._follow(connection.sending, call)
+        queue = self._queue
+        assert queue is not None
         control = self._rate_control = self._control_of(connection)
         state = SendState(
             unsent_frames=len(queue),

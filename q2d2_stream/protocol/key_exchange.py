@@ -89,7 +89,7 @@ class Spake2Exchange(KeyExchange):
         try:
             key: bytes = self._spake2.finish(peer_share)
         except (SPAKEError, NotOnCurve, ValueError) as error:
-            raise HandshakeError(f"the key share is not valid ({error})") from error
+            raise HandshakeError("the key share is not valid") from error
         return key
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from q2d2_stream.files.file_sink import FileSink
 from q2d2_stream.files.file_source import FileSource
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.files.room_recorder import RoomRecorder
-from q2d2_stream.protocol import Closed, Reason
+from q2d2_stream.protocol import Closed, Endpoint, Reason
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
 from q2d2_stream.rooms import RoomCode, RoomLink
 from tests.labs.call import EXACT, codec, run, speech_file, until
-from tests.labs.relay import relay
+from tests.labs.relay import Guest, relay
 
 
 def stay(
@@ -105,6 +106,35 @@ def test_everybody_hears_one_voice_bit_for_bit(tmp_path: Path) -> None:
         heard = soundfile.read(tmp_path / f"{name}.wav", dtype="int16")[0]
         at = int(np.flatnonzero(heard)[0]) - int(np.flatnonzero(wanted)[0])
         np.testing.assert_array_equal(heard[at : at + len(wanted)], wanted)
+
+
+def test_who_comes_without_entropy_tables_hears_too(tmp_path: Path) -> None:
+    """Whoever talks goes over to packets that all can read, in the middle of a word."""
+    speech_file(tmp_path / "said.wav", 8.0)
+
+    async def main() -> None:
+        async with relay() as it:
+            link = RoomLink.new(f"http://127.0.0.1:{it.port}")
+            ann = stay(link, "Ann", tmp_path / "said.wav")
+            with_tables = Guest(link, "Bob", Endpoint.of(codec()))
+            own = Endpoint.of(codec()).models[0]
+            without = Guest(link, "Eve", Endpoint((replace(own, coder=None),)))
+            async with running(ann):
+                await with_tables.enter(it.port)
+                await until(lambda: heard(with_tables) > 30, "Ann's words")
+                await without.enter(it.port)
+                await until(lambda: heard(without) > 30, "the same for Eve")
+                before = heard(with_tables)
+                await until(lambda: heard(with_tables) > before + 30, "more of them")
+                assert not without.session.counters.malformed
+                assert not with_tables.session.counters.malformed
+                for guest in (with_tables, without):
+                    await guest.leave()
+
+    def heard(guest: Guest) -> int:
+        return guest.session.counters.received_frames
+
+    run(main())
 
 
 def test_two_who_talk_at_once_are_both_heard(tmp_path: Path) -> None:

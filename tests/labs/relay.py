@@ -13,6 +13,7 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from q2d2_stream.protocol import Endpoint
 from q2d2_stream.relay import Bus, Relay, RelayLimits
 from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomKeys, RoomLink, RoomSession
 from q2d2_stream.transport import parse_address
@@ -43,9 +44,9 @@ async def until(true: object, what: str, limit_s: float = 30.0) -> None:
 class Guest:
     """A member over a websocket of its own."""
 
-    def __init__(self, link: RoomLink, name: str = "") -> None:
+    def __init__(self, link: RoomLink, name: str = "", own: Endpoint | None = None) -> None:
         self.keys = RoomKeys(link.secret)
-        self.session = RoomSession(self.keys, endpoint(), name, time.monotonic())
+        self.session = RoomSession(self.keys, own or endpoint(), name, time.monotonic())
         self.events: list[RoomEvent] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.websocket: ClientConnection | None = None

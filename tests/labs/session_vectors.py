@@ -155,6 +155,7 @@ def ask_calls() -> Iterator[Vector]:
     yield _hostile_call(30)
     for silence in ("hello", "auth"):
         yield _late_call(silence)
+    yield from _odd_handshakes()
 
 
 def _long_call(seed: int, setup: Vector) -> Vector:
@@ -180,6 +181,10 @@ def _long_call(seed: int, setup: Vector) -> Vector:
     call.sequence += 50
     call.caller.now += 1.0
     call.connect()  # the call goes on
+    call.talk(0)
+    call.do({"do": "lost"})
+    call.registry = CallRegistry()
+    call.connect()  # with a listener that was started again, and knows nothing of it
     call.talk(0)
     call.server.close(call.caller.now, "see you")
     call.do({"do": "tick"})
@@ -243,6 +248,53 @@ def _hostile_call(seed: int) -> Vector:
         if n == 30:
             call.caller.now += 2.0
     return call.vector()
+
+
+def _odd_handshakes() -> Iterator[Vector]:
+    """What a listener must not say before its auth."""
+    setup = setup_of()
+    registry = CallRegistry()
+    connect = {"do": "connect", "nonce": "31" * 16, "sequence": 0, "entropy": "17" * 64}
+
+    def hello_to(caller: Caller) -> bytes:
+        server = Session(endpoint_of(setup), Role.SERVER, 0.0, registry=registry)
+        server.receive_data(caller.sent[0], 0.0)
+        (hello,) = server.data_to_send()
+        return hello
+
+    def changed(hello: bytes, at: int, data: bytes) -> bytes:
+        return hello[:at] + data + hello[at + len(data) :]
+
+    def answers(caller: Caller) -> Iterator[list[bytes]]:
+        hello, own = hello_to(caller), caller.sent[0]
+        yield [own]  # reflected
+        yield [changed(own, 6, b"\x01")]  # and its role changed
+        yield [changed(hello, 15, bytes(16))]  # of another call
+        yield [changed(hello, 5, b"\x03")]  # of another version
+        yield [changed(hello, 48, own[48:81])]  # our own share
+        yield [changed(hello, 49, b"\x01" + bytes(31))]  # a share that is zero
+        yield [changed(hello, 49, b"\xff" * 32)]  # or no point
+        yield [hello + b"what a later version says", b"\x02" + bytes(16)]
+        yield [hello, hello]
+        yield [b"\x02" + bytes(16)]
+        yield [b"\x14\x01"]
+        yield [bytes(769)]
+        yield [b"\x7f"] * 9
+        yield [hello, b"\xc0\x00" + bytes(12)]
+        yield [b"\x03\x63\x02\x00no"]
+
+    count = len(list(answers(_greeting(setup, connect))))
+    for n in range(count):
+        caller = _greeting(setup, connect)
+        for data in list(answers(caller))[n]:
+            caller.do({"do": "receive", "data": data.hex()})
+        yield {"setup": setup, "steps": caller.steps}
+
+
+def _greeting(setup: Vector, connect: Vector) -> Caller:
+    caller = Caller(setup)
+    caller.do(connect)
+    return caller
 
 
 def _late_call(silence: str) -> Vector:

@@ -50,6 +50,7 @@ const SIDE = { [Role.CLIENT]: "A".charCodeAt(0), [Role.SERVER]: "B".charCodeAt(0
 const IDS = ["q2d2-stream client", "q2d2-stream server"] as const;
 const ENTROPY_BYTES = 64;
 const PASSWORD_SCALAR_BYTES = 48;
+const INVALID = "the key share is not valid";
 
 /**
  * SPAKE2 on Ed25519, as the package `spake2` of Python and magic-wormhole do it.
@@ -94,18 +95,16 @@ export class Spake2Exchange implements KeyExchange {
     checkLength(peerShare, this.method);
     const other = this.#role === Role.CLIENT ? Role.SERVER : Role.CLIENT;
     if (peerShare[0] !== SIDE[other])
-      throw new HandshakeError("the key share is not valid (it is of the wrong side)");
+      throw new HandshakeError(INVALID);
     const message = peerShare.subarray(1);
     let element: typeof Point.BASE;
     try {
       element = Point.fromBytes(message);
     } catch (error) {
-      throw new HandshakeError("the key share is not valid (no point of the curve)", {
-        cause: error,
-      });
+      throw new HandshakeError(INVALID, { cause: error });
     }
     if (element.is0() || !element.isTorsionFree())
-      throw new HandshakeError("the key share is not valid (a point of the wrong group)");
+      throw new HandshakeError(INVALID);
     const blinding = BLINDING[other].multiply(this.#passwordScalar);
     const secret = element.subtract(blinding).multiply(this.#scalar).toBytes();
     const own = this.share.subarray(1);
@@ -135,7 +134,7 @@ export class X25519Exchange implements KeyExchange {
       return x25519.getSharedSecret(this.#private, peerShare);
     } catch (error) {
       // a point of small order
-      throw new HandshakeError("the key share is not valid", { cause: error });
+      throw new HandshakeError(INVALID, { cause: error });
     }
   }
 }

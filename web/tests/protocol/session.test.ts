@@ -1,7 +1,7 @@
 /** Calls as Python's caller has lived through them, step by step. */
 import { hexToBytes } from "@noble/hashes/utils.js";
 import { expect, test } from "vitest";
-import { Call, type Event, Role, Session } from "../../src/protocol";
+import { Call, type Event, Reason, Role, Session } from "../../src/protocol";
 import { Spake2Exchange, X25519Exchange } from "../../src/protocol/key_exchange";
 import { type Script, act, answerOf, endpointOf, plain, plainFrames, reportOf } from "../scripts";
 import { readJson } from "../vectors";
@@ -54,4 +54,17 @@ test.each(CALLS.map((script, at) => ({ at, script })))("call $at", async ({ scri
     expect({ events, ...answerOf(session!) }, `step ${at}: ${step.do}`).toEqual(answers[at]);
   });
   expect({ ...session!.counters }).toEqual(script.counters);
+});
+
+test("a hello that is cut ends it, and so does a message without any bytes", async () => {
+  for (const data of [new Uint8Array(0), hexToBytes("015132443202"), "text"]) {
+    const session = new Session(await endpointOf(CALLS[0]!.setup), new Call(), 0);
+    session.dataToSend();
+    const [closed] = session.receiveData(data, 0);
+    expect(closed).toMatchObject({ type: "closed", reason: Reason.PROTOCOL, byPeer: false });
+    expect(session.counters.malformed).toBe(1);
+    expect(session.dataToSend()[0]!.slice(0, 2)).toEqual(Uint8Array.of(3, Reason.PROTOCOL));
+    expect(session.receiveData(data, 0)).toEqual([]);
+    expect(session.deadline).toBeNull();
+  }
 });
