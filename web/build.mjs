@@ -7,6 +7,7 @@
  *     src/.../NAME_worker.ts    -> NAME_worker.js, a classic script (LiteRT's glue needs one)
  *     src/.../NAME_worklet.ts   -> NAME_worklet.js, a module
  *     static/...               -> as they are
+ *     apps/speech               -> example.flac
  *     LiteRT's wasm and glue    -> beside the workers, where it looks for them
  *
  * All but the pages goes into assets/HASH/.
@@ -28,6 +29,8 @@ const PAGE = join(HERE, "..", "q2d2_stream", "web", "page");
 const LITERT = join(HERE, "node_modules", "@litertjs", "core", "wasm");
 // With relaxed SIMD, and for browsers without it (Safari); src/engine/litert_module.ts chooses.
 const LITERT_NAMES = ["litert_wasm_internal", "litert_wasm_compat_internal"];
+// Speech for the page "hear yourself", CC0.
+const EXAMPLE = join(HERE, "..", "apps", "speech", "kathleen_en_0.flac");
 // 11 takes half a minute for the wasm file and saves 4 %.
 const BROTLI_QUALITY = 9;
 // Of files as long as this the server makes the .gz when it is asked: a wheel is smaller for it.
@@ -67,6 +70,19 @@ async function bundle(entryPoints, format, out) {
     // Branches of LiteRT for node, never taken in a browser.
     external: ["node:*"],
   });
+}
+
+/** The licences of what is bundled, as they ask for. */
+async function licences() {
+  const { dependencies } = JSON.parse(await readFile(join(HERE, "package.json"), "utf8"));
+  const parts = Object.keys(dependencies).map(async (name) => {
+    const folder = join(HERE, "node_modules", name);
+    const { version, license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+    const file = join(folder, "LICENSE");
+    const text = existsSync(file) ? await readFile(file, "utf8") : "";
+    return `${name} ${version}: ${license}\n\n${text}`;
+  });
+  return (await Promise.all(parts)).join("\n\n");
 }
 
 async function compress(file) {
@@ -121,11 +137,14 @@ for (const name of LITERT_NAMES) {
   await writeFile(join(fresh, `${name}.js`), code);
   await writeFile(join(fresh, `${name}.wasm`), await readFile(join(LITERT, `${name}.wasm`)));
 }
+await cp(EXAMPLE, join(fresh, "example.flac"));
 if (existsSync(join(HERE, "static"))) await cp(join(HERE, "static"), fresh, { recursive: true });
 const assets = await moveIntoAssets(fresh);
 const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
 for (const [name, file] of Object.entries(pages))
   await writeFile(join(fresh, `${name}.html`), withAssets(await readFile(file, "utf8"), assets));
+
+await writeFile(join(fresh, "licenses.txt"), await licences());
 
 const sizes = [];
 for (const file of await filesBelow(fresh)) sizes.push(await compress(file));

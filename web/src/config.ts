@@ -1,6 +1,6 @@
 /**
- * What both ends of a link must agree on: sample rate, hop, lattice and ladder of bit rates. The twin
- * of `q2d2_stream/config.py`.
+ * What both ends of a link must agree on: sample rate, hop, lattice and ladder of bit rates. The
+ * twin of `q2d2_stream/config.py`.
  */
 import { InputError } from "./errors";
 import { KINDS, type LatticeKind } from "./lattice";
@@ -263,8 +263,7 @@ export class CodecConfig {
    */
   indexToRate(index: number): Rate {
     const rate = this.ladder[index];
-    if (!rate)
-      throw new InputError(`rate is ${index}, expected 0 to ${this.ladder.length - 1}`);
+    if (!rate) throw new InputError(`rate is ${index}, expected 0 to ${this.ladder.length - 1}`);
     return rate;
   }
 

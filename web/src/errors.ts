@@ -1,6 +1,6 @@
 /**
- * Every error that this package throws on purpose, as in Python's `q2d2_stream.errors`: one sentence
- * that says what was wrong, what was expected and what to do.
+ * Every error that this package throws on purpose, as in Python's `q2d2_stream.errors`: one
+ * sentence that says what was wrong, what was expected and what to do.
  */
 
 /** Base of every deliberate error. */

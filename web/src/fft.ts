@@ -7,9 +7,9 @@ export interface Spectrum {
 }
 
 /**
- * The real transform by a complex one of half the size: even samples are the real part, odd ones the
- * imaginary (Press et al., Numerical Recipes, 12.3). Not normalised forward, by 1 / size backward, as
- * NumPy's `rfft` and `irfft`.
+ * The real transform by a complex one of half the size: even samples are the real part, odd ones
+ * the imaginary (Press et al., Numerical Recipes, 12.3). Not normalised forward, by 1 / size
+ * backward, as NumPy's `rfft` and `irfft`.
  */
 export class RealFft {
   readonly size: number;
@@ -18,7 +18,8 @@ export class RealFft {
   readonly #sin: Float64Array;
 
   constructor(size: number) {
-    if (size < 2 || size % 2) throw new RangeError(`the window has ${size} samples, expected an even number`);
+    if (size < 2 || size % 2)
+      throw new RangeError(`the window has ${size} samples, expected an even number`);
     this.size = size;
     this.#half = new ComplexFft(size / 2);
     const angles = Float64Array.from({ length: size / 2 + 1 }, (_, k) => (-2 * Math.PI * k) / size);

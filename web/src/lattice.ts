@@ -65,9 +65,9 @@ function check(kind: LatticeKind, levels: readonly number[]): void {
 }
 
 /**
- * The boxes of points of all pairs. With D dimensions and P = D / 2 pairs, coset after coset: `origin`,
- * `pitch`, `last` (highest step number) and `stride` (of the index, per step) are D numbers each,
- * `base` (index of the lowest point) P.
+ * The boxes of points of all pairs. With D dimensions and P = D / 2 pairs, coset after coset:
+ * `origin`, `pitch`, `last` (highest step number) and `stride` (of the index, per step) are D
+ * numbers each, `base` (index of the lowest point) P.
  */
 export interface Coset {
   readonly origin: Float64Array;
@@ -175,9 +175,7 @@ export class Lattice {
       }
     }
     if (nearest === Infinity)
-      throw new InputError(
-        "the latent holds NaN, infinite or huge numbers, expected finite ones",
-      );
+      throw new InputError("the latent holds NaN, infinite or huge numbers, expected finite ones");
     return best;
   }
 

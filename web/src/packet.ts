@@ -54,12 +54,13 @@ export class Toc {
    */
   static fromPacket(packet: Uint8Array): Toc {
     const toc = packet[0];
-    if (toc === undefined) throw new FormatError("the packet is empty, expected at least its TOC byte");
+    if (toc === undefined)
+      throw new FormatError("the packet is empty, expected at least its TOC byte");
     const rate = (toc >> 4) & 7;
     if (rate > MAX_RATE)
       throw new FormatError(
-        `the packet has the reserved rate ${rate}: it was made by a later version of q2d2-stream, ` +
-          "or is damaged",
+        `the packet has the reserved rate ${rate}: it was made by a later version of ` +
+          "q2d2-stream, or is damaged",
       );
     return new Toc(rate, (toc & 15) + 1, (toc & CODED) !== 0);
   }

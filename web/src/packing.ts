@@ -10,7 +10,9 @@ export const MAX_FRAMES = 1024;
 
 function checkFrames(frames: number): void {
   if (!Number.isInteger(frames) || frames < 0 || frames > MAX_FRAMES)
-    throw new InputError(`${frames} frames cannot be packed, expected 0 to ${MAX_FRAMES} in a call`);
+    throw new InputError(
+      `${frames} frames cannot be packed, expected 0 to ${MAX_FRAMES} in a call`,
+    );
 }
 
 /**

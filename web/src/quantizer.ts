@@ -9,8 +9,8 @@ import type { Lattice } from "./lattice";
 export const LAGS = 2;
 
 /**
- * Latents to indices, frame by frame, with a memory of the last errors. Sums are of float32 products,
- * exact in float64, so that every machine finds the same indices.
+ * Latents to indices, frame by frame, with a memory of the last errors. Sums are of float32
+ * products, exact in float64, so that every machine finds the same indices.
  */
 export class NoiseShaper {
   readonly #lattice: Lattice;

@@ -68,6 +68,4 @@ test.each([
   [{ rates: [4, 3] }, /ascending/],
   [{ rates: [0, 3] }, /from 1 to 12/],
   [{ rates: [13] }, /from 1 to 12/],
-])("%j is refused", (fields, sentence) =>
-  expect(() => new CodecConfig(fields)).toThrow(sentence),
-);
+])("%j is refused", (fields, sentence) => expect(() => new CodecConfig(fields)).toThrow(sentence));

@@ -28,7 +28,11 @@ function joined(frames: readonly Float32Array[]): Float32Array {
 function levelError(got: Float32Array, wanted: Float32Array, bands = 40): number {
   const meter = new Bands(24_000, FRAME_SAMPLES);
   const misses: number[] = [];
-  for (let at = 0; at + 2 * FRAME_SAMPLES <= Math.min(got.length, wanted.length); at += FRAME_SAMPLES) {
+  for (
+    let at = 0;
+    at + 2 * FRAME_SAMPLES <= Math.min(got.length, wanted.length);
+    at += FRAME_SAMPLES
+  ) {
     const [a, b] = [got, wanted].map((pcm) =>
       meter.levels(meter.spectrum(pcm.subarray(at, at + 2 * FRAME_SAMPLES))),
     ) as [Float64Array, Float64Array];
@@ -110,7 +114,8 @@ describe("the shipped models", () => {
     const decoder = codec.decoder();
     expect(decoder.decode(null)).toEqual(new Float32Array(FRAME_SAMPLES));
     const energy = (pcm: Float32Array): number => pcm.reduce((sum, each) => sum + each * each, 0);
-    for (let at = 60; at < 90; at += 3) decoder.decode(encoder.encode(joined(frames.slice(at, at + 3))));
+    for (let at = 60; at < 90; at += 3)
+      decoder.decode(encoder.encode(joined(frames.slice(at, at + 3))));
     const heard = energy(decoder.decode(encoder.encode(joined(frames.slice(90, 93)))));
     const held = decoder.decode(null);
     expect(held).toHaveLength(3 * FRAME_SAMPLES);
@@ -123,7 +128,11 @@ describe("the shipped models", () => {
     const [encoder, twin] = [codec.encoder(), codec.encoder()];
     const [decoder, other] = [codec.decoder(), codec.decoder()];
     for (const frame of frames.slice(50, 60)) {
-      const refused = [new Float32Array(7), new Float32Array(FRAME_SAMPLES).fill(NaN), frame.map((s) => s * 1e5 + 9)];
+      const refused = [
+        new Float32Array(7),
+        new Float32Array(FRAME_SAMPLES).fill(NaN),
+        frame.map((s) => s * 1e5 + 9),
+      ];
       for (const pcm of refused) expect(() => encoder.push(pcm)).toThrow(InputError);
       expect(() => encoder.encode(new Float32Array(17 * FRAME_SAMPLES))).toThrow(/1 to 16/);
       const row = encoder.push(frame);
@@ -156,9 +165,21 @@ describe("files", () => {
   }
 
   test.each([
-    ["missing", (name: string, data: Uint8Array) => (name.startsWith("enc") ? null : data), /no encoder/],
-    ["cut", (name: string, data: Uint8Array) => (name.startsWith("dec") ? data.subarray(0, 9999) : data), /not a q2d2/],
-    ["damaged", (_: string, data: Uint8Array) => data.map((byte, n) => (n === 9999 ? byte ^ 1 : byte)), /damaged|not a q2d2/],
+    [
+      "missing",
+      (name: string, data: Uint8Array) => (name.startsWith("enc") ? null : data),
+      /no encoder/,
+    ],
+    [
+      "cut",
+      (name: string, data: Uint8Array) => (name.startsWith("dec") ? data.subarray(0, 9999) : data),
+      /not a q2d2/,
+    ],
+    [
+      "damaged",
+      (_: string, data: Uint8Array) => data.map((byte, n) => (n === 9999 ? byte ^ 1 : byte)),
+      /damaged|not a q2d2/,
+    ],
     ["no metadata", () => new Uint8Array(100), /not a q2d2/],
     [
       "of two models",
@@ -177,6 +198,12 @@ describe("files", () => {
       (name: string, data: Uint8Array) =>
         name.endsWith("tflite") ? withMetadata(name, data, { "q2d2.probe": "[1, 2, 3]" }) : data,
       /wrongly/,
+    ],
+    [
+      "of feedback that is none",
+      (name: string, data: Uint8Array) =>
+        name.endsWith("tflite") ? withMetadata(name, data, { "q2d2.feedback": "[1, 2]" }) : data,
+      /feedback is no matrix/,
     ],
     [
       "too loud",
@@ -217,7 +244,10 @@ describe.each([true, false])("with refinement, entropy coded: %s", (withTables) 
   });
 
   /** What is heard of packets of three frames at rates that `rateOf` says. */
-  function heardOf(rateOf: (n: number) => number, late = false): { pcm: Float32Array; delay: number } {
+  function heardOf(
+    rateOf: (n: number) => number,
+    late = false,
+  ): { pcm: Float32Array; delay: number } {
     const encoder = codec.encoder();
     const decoder = codec.decoder(late);
     const pcm: Float32Array[] = [];
@@ -274,7 +304,9 @@ describe.each([true, false])("with refinement, entropy coded: %s", (withTables) 
     });
     expect(joined(heard).every((sample) => Math.abs(sample) <= 1)).toBe(true);
     const row = encoder.push(frames[60]!);
-    expect(() => decoder.push(row.map((each, n) => (n < codec.rates[2]!.pairs ? each : 255)))).toThrow(InputError);
+    expect(() =>
+      decoder.push(row.map((each, n) => (n < codec.rates[2]!.pairs ? each : 255))),
+    ).toThrow(InputError);
   });
 
   test("a link of a constant rate gets frames of at most so many bits", () => {

@@ -31,8 +31,16 @@ test("a latent that is not finite counts for nothing", () => {
   expect(Array.from(shaper.quantize(Float32Array.from(latents[1]!)))).toEqual(indices[1]);
 });
 
-test.each([[[]], [[[0, 0]]], [[[0, 0], [0]]], [[[0, NaN], [0, 0]]]])(
-  "feedback %j is refused",
-  (feedback) =>
-    expect(() => new NoiseShaper(new Lattice("rhombic", [9, 9]), feedback)).toThrow(ModelError),
+test.each([
+  [[]],
+  [[[0, 0]]],
+  [[[0, 0], [0]]],
+  [
+    [
+      [0, NaN],
+      [0, 0],
+    ],
+  ],
+])("feedback %j is refused", (feedback) =>
+  expect(() => new NoiseShaper(new Lattice("rhombic", [9, 9]), feedback)).toThrow(ModelError),
 );

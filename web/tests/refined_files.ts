@@ -13,8 +13,9 @@ const HALF_ZERO = "\0\0";
 const HALF_HALF = "\0\x38";
 
 /**
- * The shipped graphs as a model with refinement: their metadata says that the highest rate is the one
- * before it, refined, by statistics that are as plain as can be. No weights of such a model are needed.
+ * The shipped graphs as a model with refinement: their metadata says that the highest rate is the
+ * one before it, refined, by statistics that are as plain as can be. No weights of such a model are
+ * needed.
  */
 export class RefinedFiles extends DiskFiles {
   readonly #vector = readJson<Vector[]>("tests/web/vectors/packets.json").at(-1)!;
@@ -22,7 +23,6 @@ export class RefinedFiles extends DiskFiles {
   constructor(private readonly withTables = true) {
     super();
   }
-
 
   override async model(name: string): Promise<Uint8Array | null> {
     if (!name.endsWith(".tflite"))
@@ -47,7 +47,9 @@ export class RefinedFiles extends DiskFiles {
   }
 }
 
-/** The same model with other metadata: a ZIP archive of one stored file, as the exporter writes it. */
+/**
+ * The same model with other metadata: a ZIP archive of one stored file, as the exporter writes it.
+ */
 export function withMetadata(
   name: string,
   data: Uint8Array,

@@ -57,7 +57,7 @@ export class Codec {
     this.modelId = field(metadata, "q2d2.model_id");
     this.modelHash = hashOf(metadata);
     this.lattice = new Lattice(config.lattice, config.levels);
-    this.#feedback = JSON.parse(metadata["q2d2.feedback"] ?? "null") as number[][] | null;
+    this.#feedback = feedbackOf(metadata["q2d2.feedback"]);
     this.#gainsDb = gainsOf(metadata["q2d2.gain_db"], config.ladder.length);
     this.refinementCode = config.refined
       ? RefinementCode.fromJson(metadata["q2d2.refinement"] ?? "")
@@ -87,7 +87,9 @@ export class Codec {
     const encoder = await loadGraph(module, "encoder", models[0]!);
     const [id, other] = [decoder, encoder].map(({ metadata }) => field(metadata, "q2d2.model_id"));
     if (id !== other)
-      throw new ModelError(`the encoder is of model ${other}, the decoder of ${id}: reload the page`);
+      throw new ModelError(
+        `the encoder is of model ${other}, the decoder of ${id}: reload the page`,
+      );
     const config = CodecConfig.fromJson(field(decoder.metadata, "q2d2.codec"));
     const coder = tables && (await coderOf(tables, config, hashOf(decoder.metadata)));
     return new Codec(encoder, decoder, config, coder);
@@ -96,8 +98,8 @@ export class Codec {
   /**
    * A new encoder.
    *
-   * @param bitrate the name of a rate ("3"), a number of kbps, or one of {@link rates}; null for the
-   *     one nearest to 3 kbps
+   * @param bitrate the name of a rate ("3"), a number of kbps, or one of {@link rates}; null for
+   *     the one nearest to 3 kbps
    * @throws InputError: the model has no such rate
    */
   encoder(bitrate: Rate | string | number | null = null): StreamEncoder {
@@ -137,11 +139,16 @@ export class Codec {
 async function fetchModel(files: CodecFiles, role: string): Promise<Uint8Array> {
   const name = nameOf(role);
   const data = await files.model(name);
-  if (!data) throw new ModelError(`there is no ${name} on this server: its installation lacks models`);
+  if (!data)
+    throw new ModelError(`there is no ${name} on this server: its installation lacks models`);
   return data;
 }
 
-async function loadGraph(module: LiteRtModule, role: string, data: Uint8Array): Promise<ModelRunner> {
+async function loadGraph(
+  module: LiteRtModule,
+  role: string,
+  data: Uint8Array,
+): Promise<ModelRunner> {
   const graph = await LitertRunner.load(module, nameOf(role), data);
   const { "q2d2.format": format, "q2d2.role": found } = graph.metadata;
   if (format !== MODEL_FORMAT || found !== role)
@@ -174,6 +181,15 @@ async function coderOf(
   return null;
 }
 
+/** What is no JSON is refused with everything else that a field cannot be. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function field(metadata: Metadata, name: string): string {
   const value = metadata[name];
   if (value === undefined)
@@ -186,9 +202,17 @@ function hashOf(metadata: Metadata): Uint8Array {
   return Uint8Array.from(digits, (pair) => Number.parseInt(pair, 16));
 }
 
+function feedbackOf(text: string | undefined): number[][] | null {
+  const feedback: unknown = parsed(text ?? "null");
+  const isMatrix = Array.isArray(feedback) && feedback.every(Array.isArray);
+  if (feedback !== null && !isMatrix)
+    throw new ModelError("the model's feedback is no matrix: export it again with this version");
+  return feedback as number[][] | null;
+}
+
 function gainsOf(text: string | undefined, rates: number): number[] {
   if (text === undefined) return Array<number>(rates).fill(UNMEASURED_GAIN_DB);
-  const gains: unknown = JSON.parse(text);
+  const gains = parsed(text);
   const isSane = (gain: unknown): boolean =>
     typeof gain === "number" && Math.abs(gain) <= LARGEST_GAIN_DB;
   if (!Array.isArray(gains) || gains.length !== rates || !gains.every(isSane))

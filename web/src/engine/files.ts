@@ -47,7 +47,9 @@ export class ServedFiles implements CodecFiles {
       response = await fetch(new URL(name, this.#models));
       if (response.ok) return new Uint8Array(await response.arrayBuffer());
     } catch (error) {
-      throw new ModelError(`${name} did not arrive (${String(error)}): check the network and reload`);
+      throw new ModelError(
+        `${name} did not arrive (${String(error)}): check the network and reload`,
+      );
     }
     if (response.status === 404) return null;
     throw new ModelError(`${name} did not arrive (status ${response.status}): reload the page`);

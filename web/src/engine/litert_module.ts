@@ -1,7 +1,7 @@
 /**
  * LiteRT as WebAssembly, without the wrapper of `@litertjs/core`, whose `loadLiteRt` asks for a GPU
- * and whose `run` is asynchronous: on the processor a frame is computed within the call. The version
- * is pinned, since these bindings are what that wrapper itself is built on.
+ * and whose `run` is asynchronous: on the processor a frame is computed within the call. The
+ * version is pinned, since these bindings are what that wrapper itself is built on.
  */
 import type { LiteRt } from "@litertjs/core";
 
@@ -25,7 +25,9 @@ const RELAXED_SIMD = Uint8Array.of(
 
 /** The name of the script for this machine, without its ending; that of the wasm file too. */
 export function liteRtName(): string {
-  return WebAssembly.validate(RELAXED_SIMD) ? "litert_wasm_internal" : "litert_wasm_compat_internal";
+  return WebAssembly.validate(RELAXED_SIMD)
+    ? "litert_wasm_internal"
+    : "litert_wasm_compat_internal";
 }
 
 /** Start LiteRT; `locate` says where a file of its folder is. */

@@ -22,9 +22,9 @@ interface Input {
 }
 
 /**
- * A `.tflite` file whose inputs named `state.*` become the outputs named `next.*`. Between frames all
- * tensors are plain arrays, so that streams are cheap, and nothing outside of a step has to be freed;
- * copying them takes 5 % of a step.
+ * A `.tflite` file whose inputs named `state.*` become the outputs named `next.*`. Between frames
+ * all tensors are plain arrays, so that streams are cheap, and nothing outside of a step has to be
+ * freed; copying them takes 5 % of a step.
  */
 export class LitertRunner implements ModelRunner {
   readonly metadata: Metadata;
@@ -35,7 +35,13 @@ export class LitertRunner implements ModelRunner {
   readonly #outputs: readonly string[];
   readonly #zeros: Tensors;
 
-  private constructor(module: LiteRtModule, compiled: Compiled, inputs: Input[], outputs: string[], metadata: Metadata) {
+  private constructor(
+    module: LiteRtModule,
+    compiled: Compiled,
+    inputs: Input[],
+    outputs: string[],
+    metadata: Metadata,
+  ) {
     this.metadata = metadata;
     this.#module = module;
     this.#compiled = compiled;
@@ -51,8 +57,8 @@ export class LitertRunner implements ModelRunner {
   /**
    * Load and try.
    *
-   * @throws ModelError: the file is damaged or not laid out this way, or the engine computes something
-   *     else than the exporter did
+   * @throws ModelError: the file is damaged or not laid out this way, or the engine computes
+   *     something else than the exporter did
    */
   static async load(module: LiteRtModule, name: string, data: Uint8Array): Promise<LitertRunner> {
     const metadata = readMetadata(name, data);
@@ -63,14 +69,24 @@ export class LitertRunner implements ModelRunner {
     let runner: LitertRunner;
     try {
       const model = module.loadModel(environment, address, data.length);
-      const options = { accelerator: "wasm", cpuOptions: { numThreads: 1 }, gpuOptions: {}, webNNOptions: {} };
+      const options = {
+        accelerator: "wasm",
+        cpuOptions: { numThreads: 1 },
+        gpuOptions: {},
+        webNNOptions: {},
+      };
       const compiled = await module.compileModel(environment, model, options as Options);
       const signature = model.getSignature(0);
       const inputs = namesOf(signature.inputNames()).map((each, at) => {
         const type = model.getInputTensorType(0, at);
         const bytes = type.bytes();
         const { HOST_MEMORY } = module.LiteRtTensorBufferType;
-        const buffer = module.LiteRtTensorBuffer.createManaged(environment, HOST_MEMORY, type, bytes);
+        const buffer = module.LiteRtTensorBuffer.createManaged(
+          environment,
+          HOST_MEMORY,
+          type,
+          bytes,
+        );
         type.delete();
         return { name: each, length: bytes / Float32Array.BYTES_PER_ELEMENT, buffer };
       });

@@ -1,6 +1,6 @@
 /**
- * A `.tflite` file of ours: the model, then a ZIP archive with its metadata, which LiteRT ignores. As
- * `check_file` of `q2d2_stream/engine/litert_runner.py`.
+ * A `.tflite` file of ours: the model, then a ZIP archive with its metadata, which LiteRT ignores.
+ * As `check_file` of `q2d2_stream/engine/litert_runner.py`.
  */
 import { crc32 } from "../crc32";
 import { ModelError } from "../errors";
@@ -52,7 +52,8 @@ function textOf(view: DataView, local: number): string {
   const method = view.getUint16(local + 8, true);
   if (method !== 0) throw new RangeError(`its metadata is compressed by method ${method}`);
   const bytes = view.getUint32(local + 18, true);
-  const start = local + LOCAL.bytes + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
+  const start =
+    local + LOCAL.bytes + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
   return latin1(view, start, bytes);
 }
 

@@ -23,7 +23,9 @@ export class DecoderInputs {
     this.lost = config.ladder.length;
     this.#lattice = lattice;
     const flags = config.ladder.length + 1;
-    this.#flags = Array.from({ length: flags }, (_, flag) => new Float32Array(flags).fill(1, flag, flag + 1));
+    this.#flags = Array.from({ length: flags }, (_, flag) =>
+      new Float32Array(flags).fill(1, flag, flag + 1),
+    );
     const noise = graph.initialState()["noise"];
     this.#generators = noise ? new NoiseGenerators(noise.length) : null;
   }
@@ -61,7 +63,8 @@ export class DecoderInputs {
    */
   primed(graph: ModelRunner, rate: number): Tensors {
     let state = graph.initialState();
-    for (let n = 0; n < PRIMING_FRAMES; n++) ({ state } = this.step(graph, this.nothing, rate, state));
+    for (let n = 0; n < PRIMING_FRAMES; n++)
+      ({ state } = this.step(graph, this.nothing, rate, state));
     return state;
   }
 }

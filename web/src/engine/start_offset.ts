@@ -1,11 +1,13 @@
 /** The constant offset that cheap sound cards and old recordings have, at the start of a stream. */
 
-const HARMLESS = 0.05; // an offset that the codec begins with in silence; speech has less in a frame
+// An offset that the codec begins with in silence; speech has less in a frame.
+const HARMLESS = 0.05;
 const DECAY_S = 0.2;
 
 /**
- * Lets an offset come in slowly: as a step it would be a bang. What is subtracted is the first frame's
- * mean beyond .05 of full scale, and it decays; streams without an offset are left exactly as they are.
+ * Lets an offset come in slowly: as a step it would be a bang. What is subtracted is the first
+ * frame's mean beyond .05 of full scale, and it decays; streams without an offset are left exactly
+ * as they are.
  */
 export class StartOffset {
   readonly #decay: number;

@@ -79,8 +79,8 @@ export class StreamDecoder {
   }
 
   /**
-   * Say which frame of the stream comes next, counted from 0: frames that are lost count, also those
-   * for which nobody calls.
+   * Say which frame of the stream comes next, counted from 0: frames that are lost count, also
+   * those for which nobody calls.
    */
   seek(number: number): void {
     this.#number = number;
@@ -106,8 +106,8 @@ export class StreamDecoder {
    *
    * @param row what the encoder's push returned; null for a lost frame
    * @returns 320 samples, -1 to 1
-   * @throws InputError: a number of numbers that is no rate, or one out of range; the stream is as it
-   *     was before
+   * @throws InputError: a number of numbers that is no rate, or one out of range; the stream is as
+   *     it was before
    */
   push(row: Uint8Array | null): Float32Array {
     if (!row) return this.#conceal();

@@ -18,8 +18,8 @@ export interface SenderRefinement {
 /** One per direction of a call. */
 export class StreamEncoder {
   /**
-   * Most bits that the coded refinement of a frame takes, 20 to 110; what would be longer is told in
-   * larger steps. For links of a constant rate.
+   * Most bits that the coded refinement of a frame takes, 20 to 110; what would be longer is told
+   * in larger steps. For links of a constant rate.
    */
   refinementLimitBits = REFINEMENT_LIMIT_BITS;
 
@@ -96,9 +96,12 @@ export class StreamEncoder {
     const frames = pcm.length / hop;
     if (frames > MAX_PACKET_FRAMES)
       throw new InputError(
-        `pcm has ${frames} frames, expected 1 to ${MAX_PACKET_FRAMES} in a packet: encode it in several`,
+        `pcm has ${frames} frames, expected 1 to ${MAX_PACKET_FRAMES} in a packet: ` +
+          "encode it in several",
       );
-    const rows = Array.from({ length: frames }, (_, n) => this.push(pcm.subarray(n * hop, (n + 1) * hop)));
+    const rows = Array.from({ length: frames }, (_, n) =>
+      this.push(pcm.subarray(n * hop, (n + 1) * hop)),
+    );
     return this.packets.encode(rows);
   }
 
@@ -106,8 +109,8 @@ export class StreamEncoder {
    * Encode one frame.
    *
    * @param frame 320 samples, 24 kHz mono, nominally -1 to 1
-   * @returns the indices of as many pairs as the rate sends; at the rate with refinement followed by
-   *     its numbers
+   * @returns the indices of as many pairs as the rate sends; at the rate with refinement followed
+   *     by its numbers
    * @throws InputError: another length or range; the stream is as it was before
    */
   push(frame: Float32Array): Uint8Array {
@@ -126,8 +129,8 @@ export class StreamEncoder {
   }
 
   /**
-   * Indices and, behind them, the error: coded with the smallest step that keeps to the limit, or of
-   * fixed size.
+   * Indices and, behind them, the error: coded with the smallest step that keeps to the limit, or
+   * of fixed size.
    */
   #refined(pairs: Uint8Array, error: Float32Array): Uint8Array {
     const { code } = this.refinement!;

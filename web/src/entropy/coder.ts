@@ -1,6 +1,7 @@
 /**
- * An integer range coder with carry, written byte by byte. The twin of `q2d2_stream/entropy/coder.py`,
- * which explains it. All numbers stay below 2**34, exact in a float64.
+ * An integer range coder with carry, written byte by byte. The twin of
+ * `q2d2_stream/entropy/coder.py`, which explains it. All numbers stay below 2**34, exact in a
+ * float64.
  */
 import { InputError } from "../errors";
 

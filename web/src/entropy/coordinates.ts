@@ -12,7 +12,9 @@ export class Coordinates {
   readonly pairs: number;
   /** The highest value of every coordinate, from 0; two to a pair. */
   readonly highest: readonly number[];
-  /** Sizes of the alphabets that a point is told in: values of x, then steps of y in every coset. */
+  /**
+   * Sizes of the alphabets that a point is told in: values of x, then steps of y in every coset.
+   */
   readonly symbols: readonly (readonly number[])[];
   /** `index[pair][x][step of y]`, the point's index. */
   readonly index: readonly (readonly Uint8Array[])[];
@@ -43,7 +45,9 @@ export class Coordinates {
     this.#table = this.index.map((rows) => {
       const table = new Uint16Array(2 * 256);
       rows.forEach((row, x) =>
-        row.forEach((index, y) => table.set([x, cosets.length * y + (x % cosets.length)], 2 * index)),
+        row.forEach((index, y) =>
+          table.set([x, cosets.length * y + (x % cosets.length)], 2 * index),
+        ),
       );
       return table;
     });

@@ -156,7 +156,9 @@ class Predictor {
     }
   }
 
-  /** The next frame: its indices into `row`, and its coordinates, after frames of those of `last`. */
+  /**
+   * The next frame: its indices into `row`, and its coordinates, after frames of those of `last`.
+   */
   take(decoder: Decoder, last: readonly number[][], row: Uint8Array, pairs: number): number[] {
     const { cosets, index } = this.#coordinates;
     const point: number[] = [];
@@ -173,8 +175,8 @@ class Predictor {
   }
 
   /**
-   * The table of coordinate `k`; of `point` only the coordinates before it are used, and of `last` as
-   * many as this rate sends.
+   * The table of coordinate `k`; of `point` only the coordinates before it are used, and of `last`
+   * as many as this rate sends.
    */
   #cdf(
     alphabet: number,

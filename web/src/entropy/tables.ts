@@ -100,9 +100,7 @@ export class Tables {
     if (this.refinement) rows.push(this.refinement.steps, ...this.refinement.sizes.flat());
     for (const row of rows)
       if (row.some((size) => size < 1) || row.reduce((sum, size) => sum + size, 0) !== TOTAL)
-        throw new ModelError(
-          `the entropy tables make no sense: a row does not sum to ${TOTAL}`,
-        );
+        throw new ModelError(`the entropy tables make no sense: a row does not sum to ${TOTAL}`);
     for (const { bias, within } of this.modes) {
       if (bias.some((value) => Math.abs(value) > 2 ** 30))
         throw new ModelError("the entropy tables make no sense: a bias is beyond 2**30");
@@ -131,7 +129,11 @@ class Layout {
     const reader = new Reader(content);
     const modes: Mode[] = [];
     let refinement: RefinementTables | null = null;
-    this.#walk(reader, (mode) => modes.push(mode), (tables) => (refinement = tables));
+    this.#walk(
+      reader,
+      (mode) => modes.push(mode),
+      (tables) => (refinement = tables),
+    );
     return { modes, refinement };
   }
 

@@ -73,7 +73,8 @@ export class Bands {
   /** Log levels of a spectrum, 40, in nepers. */
   levels({ re, im }: Spectrum): Float64Array {
     const powers = Float64Array.from(this.#floor);
-    for (let bin = 0; bin < re.length; bin++) this.#addTo(powers, bin, re[bin]! ** 2 + im[bin]! ** 2);
+    for (let bin = 0; bin < re.length; bin++)
+      this.#addTo(powers, bin, re[bin]! ** 2 + im[bin]! ** 2);
     return powers.map((power) => 0.5 * Math.log(power));
   }
 

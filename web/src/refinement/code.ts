@@ -26,7 +26,9 @@ export class RefinementCode {
   private constructor(
     /** Of the errors, 40, nepers. */
     private readonly mean: Float32Array,
-    /** Their Karhunen-Loeve transform, orthonormal columns in falling order of variance, row by row. */
+    /**
+     * Their Karhunen-Loeve transform, orthonormal columns in falling order of variance, row by row.
+     */
     private readonly basis: Float32Array,
     /** Of the coded form, nepers. */
     private readonly step: number,
