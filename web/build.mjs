@@ -10,7 +10,8 @@
  *     apps/speech               -> example.flac
  *     LiteRT's wasm and glue    -> beside the workers, where it looks for them
  *
- * All but the pages goes into assets/HASH/.
+ * All but the pages goes into assets/HASH/; a service worker stays beside the pages, since it may
+ * only serve what lies below itself.
  *
  * What the folder held before stays until the new one is whole.
  */
@@ -129,7 +130,7 @@ await mkdir(fresh, { recursive: true });
 
 const sources = await filesBelow(SOURCES);
 await bundle(entriesOf(sources, /^pages\/([^/]+)\/main\.ts$/), "esm", fresh);
-await bundle(entriesOf(sources, /([^/]+_worker)\.ts$/), "iife", fresh);
+await bundle(entriesOf(sources, /(?:^|\/)((?!service_)[^/]+_worker)\.ts$/), "iife", fresh);
 await bundle(entriesOf(sources, /([^/]+_worklet)\.ts$/), "esm", fresh);
 for (const name of LITERT_NAMES) {
   const glue = await readFile(join(LITERT, `${name}.js`), "utf8");
@@ -140,6 +141,7 @@ for (const name of LITERT_NAMES) {
 await cp(EXAMPLE, join(fresh, "example.flac"));
 if (existsSync(join(HERE, "static"))) await cp(join(HERE, "static"), fresh, { recursive: true });
 const assets = await moveIntoAssets(fresh);
+await bundle(entriesOf(sources, /(?:^|\/)(service_worker)\.ts$/), "iife", fresh);
 const pages = entriesOf(sources, /^pages\/([^/]+)\/index\.html$/);
 for (const [name, file] of Object.entries(pages))
   await writeFile(join(fresh, `${name}.html`), withAssets(await readFile(file, "utf8"), assets));
