@@ -48,7 +48,7 @@ from q2d2_stream.rooms.messages import (
     encode,
 )
 
-__all__ = ["main"]
+__all__ = ["UPGRADE", "Member", "Process", "frame", "main", "running"]
 
 _PEOPLE_MAX, _SECONDS_MAX = 4000, 60.0
 _MESSAGE_S = 0.04
@@ -58,7 +58,7 @@ _SAMPLE = 8  # of so many messages one is timed
 _SETTLE_S = 1.0
 _FORWARDED = 4
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_UPGRADE = (
+UPGRADE = (
     "GET /room HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
@@ -93,9 +93,9 @@ class Member:
         plain = socket.create_connection(address, 10.0, (source, 0))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = context.wrap_socket(plain, server_hostname="localhost") if context else plain
-        self.socket.sendall(_UPGRADE.encode())
+        self.socket.sendall(UPGRADE.encode())
         while b"\r\n\r\n" not in self._data:
-            self._data += self.socket.recv(4096)
+            self._read()
         del self._data[: self._data.index(b"\r\n\r\n") + 4]
         challenge = decode(self._next())
         assert isinstance(challenge, Challenge)
@@ -143,8 +143,14 @@ class Member:
 
     def _next(self) -> bytes:
         while (found := self._take()) is None:
-            self._data += self.socket.recv(4096)
+            self._read()
         return found[1]
+
+    def _read(self) -> None:
+        data = self.socket.recv(4096)
+        if not data:
+            raise ConnectionError("the relay has cut a member off")
+        self._data += data
 
     def _take(self) -> tuple[int, bytes] | None:
         data = self._data
@@ -195,6 +201,11 @@ class Process:
         """Processor time so far."""
         fields = self._stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+    @property
+    def files(self) -> int:
+        """Open files."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
 
     @property
     def rss(self) -> int:

@@ -20,6 +20,7 @@ from q2d2_stream.call.stats import CallState, CallStats, MemberStats
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
+from q2d2_stream.protocol.limits import TokenBucket
 from q2d2_stream.rooms import (
     CodeGranted,
     CodeShown,
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 _VOICED_DB = -48.0  # of the microphone: louder is taken for voice where no detector runs
 _WATCH_S = 0.25
+_COMINGS_PER_S, _COMINGS_BURST = 1.0, 64.0  # told of who comes and goes
 _FULL = (RoomReason.FULL, RoomReason.LIMIT)
 
 
@@ -99,6 +101,7 @@ class RoomCall(SoundCall):
             sink, self._thread, self._options, processor, recorder
         )
         self._recorder = recorder
+        self._comings = TokenBucket(_COMINGS_PER_S, _COMINGS_BURST, time.monotonic())
         self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._link = link
         self._shows_code = False
@@ -285,11 +288,11 @@ class RoomCall(SoundCall):
         elif isinstance(event, MemberJoined):
             self._names.setdefault(event.member, "somebody")
         elif isinstance(event, MemberNamed):
-            self._on_name(event)
+            self._on_name(event, now)
         elif isinstance(event, MemberLeft):
             name = self._names.pop(event.member, None)
             self._forget(event.member)
-            if name is not None:
+            if name is not None and self._comings.take(1, now):
                 self._notify(f"{name} has left")
         elif isinstance(event, MemberMuted):
             (self._muted.add if event.muted else self._muted.discard)(event.member)
@@ -313,7 +316,7 @@ class RoomCall(SoundCall):
         else:
             self._notices.say("somebody comes by the code", now)
 
-    def _on_name(self, event: MemberNamed) -> None:
+    def _on_name(self, event: MemberNamed, now: float) -> None:
         name = event.name or f"guest {event.member % 1000:03d}"
         if self._names.get(event.member) == name:
             return
@@ -322,6 +325,8 @@ class RoomCall(SoundCall):
             self._receiver.set_gain(event.member, gain)
         if self._recorder is not None:
             self._recorder.name(event.member, name)
+        if not self._comings.take(1, now):
+            return
         self._notify(
             f"{name} is in the room"
             if event.model is not None

@@ -20,6 +20,7 @@ from typing import TypeAlias
 from q2d2_stream.errors import HandshakeError, WireError
 from q2d2_stream.protocol.limits import TokenBucket
 from q2d2_stream.relay.bus import Bus
+from q2d2_stream.relay.rates import RateByAddress
 from q2d2_stream.relay.room import Outlet
 from q2d2_stream.rooms.code import MAX_CODE_NUMBER
 from q2d2_stream.rooms.code_messages import (
@@ -45,7 +46,6 @@ _PENDING = 8
 _GUESSES_PER_S, _GUESSES_BURST = 1.0, 5.0
 # Of one address: who mistypes is let try again, who tries words is not.
 _ASKS_PER_S, _ASKS_BURST = 0.1, 5.0
-_MOST_ADDRESSES = 4096
 _QUEUE = 4
 
 Reply: TypeAlias = Callable[[bytes], None]
@@ -114,7 +114,7 @@ class CodeDesk:
         self._bus, self._relay = bus, relay
         self._slots: dict[int, _Slot] = {}
         self._opening: set[Outlet] = set()
-        self._asks: dict[str, TokenBucket] = {}
+        self._asks = RateByAddress(_ASKS_PER_S, _ASKS_BURST)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -142,11 +142,7 @@ class CodeDesk:
 
     def may_ask(self, host: str, now: float) -> bool:
         """Whether somebody at an address may guess now."""
-        if host not in self._asks:
-            while len(self._asks) >= _MOST_ADDRESSES:
-                del self._asks[next(iter(self._asks))]
-            self._asks[host] = TokenBucket(_ASKS_PER_S, _ASKS_BURST, now)
-        return self._asks[host].take(1, now)
+        return self._asks.take(host, now)
 
     @asynccontextmanager
     async def line(self, number: int) -> AsyncIterator[CodeLine]:

@@ -18,6 +18,7 @@ class RelayLimits:
     Attributes:
         strangers: connections that were not let into a room yet.
         people: members at once, in all rooms.
+        joins_per_s, joins_burst: who comes in from one address; all others are told of each.
         people_per_address: members from one address: all who sit behind one router.
         behind_proxy: an address is that which a proxy before this relay puts last in
             ``X-Forwarded-For``. Without a proxy anybody could invent one.
@@ -38,6 +39,8 @@ class RelayLimits:
 
     strangers: ConnectionLimits = field(default_factory=lambda: ConnectionLimits(strangers=256))
     people: int = 4096
+    joins_per_s: float = 2.0
+    joins_burst: float = 64.0
     people_per_address: int = 64
     behind_proxy: bool = False
     rooms: int = 1024

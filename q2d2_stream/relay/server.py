@@ -20,6 +20,7 @@ from q2d2_stream.relay.bus import Bus, MemoryBus
 from q2d2_stream.relay.codes import CodeDesk
 from q2d2_stream.relay.limits import RelayLimits
 from q2d2_stream.relay.member import MemberConnection
+from q2d2_stream.relay.rates import RateByAddress
 from q2d2_stream.relay.room import ROSTER_S, Room, RoomCounts
 from q2d2_stream.rooms.code_messages import (
     CodeAnswer,
@@ -104,6 +105,7 @@ class Relay:
         self._members: dict[LimitedConnection, MemberConnection] = {}
         self._rooms_from: Counter[tuple[str, bytes]] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
+        self._joins = RateByAddress(limits.joins_per_s, limits.joins_burst)
         self._codes = CodeDesk(self.bus, self.id)
         self._of_codes: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -234,7 +236,7 @@ class Relay:
                 ) from error
             await websocket.send(encode(answer))
             async with asyncio.timeout(self._limits.join_s):
-                confirm = decode(_binary(await websocket.recv()))
+                confirm = _decoded(await websocket.recv())
                 if isinstance(confirm, CodeConfirm) and isinstance(answer, CodeAnswer):
                     line.send(confirm)
                     await websocket.send(encode(await line.receive()))
@@ -250,6 +252,10 @@ class Relay:
     def _find_room(self, join: Join, challenge: bytes, host: str) -> Room:
         """The room, made where it is the first of this relay; _NotAdmittedError otherwise."""
         limits = self._limits
+        if not self._joins.take(host, time.monotonic()):
+            raise _NotAdmittedError(
+                RoomReason.LIMIT, "people come in from your address too fast: wait a second"
+            )
         if not verify_admission(
             join.public_key, join.signature, challenge, join.room_id, join.nonce
         ):
@@ -362,6 +368,14 @@ class _NotAdmittedError(Exception):
     def __init__(self, reason: RoomReason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+def _decoded(data: bytes | str) -> object:
+    """What a joiner says; None for what is malformed."""
+    try:
+        return decode(_binary(data))
+    except (WireError, HandshakeError):
+        return None
 
 
 def _binary(data: bytes | str) -> bytes:

@@ -12,7 +12,7 @@ from q2d2_stream.packet import Toc
 from q2d2_stream.protocol.audio import AudioWriter
 from q2d2_stream.protocol.counters import Counters
 from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
-from q2d2_stream.protocol.limits import Limits
+from q2d2_stream.protocol.limits import Limits, TokenBucket
 from q2d2_stream.protocol.messages import Echo, Mute, Text
 from q2d2_stream.protocol.messages import Pong as PeerPong
 from q2d2_stream.protocol.messages import decode as decode_control
@@ -62,6 +62,9 @@ __all__ = ["RoomSession", "RoomState"]
 
 # Somebody who comes in is introduced to at once; many who come at the same time, together.
 _INTRO_PAUSE_S = 0.2
+# Who comes and goes all the time is not worth a flood of introductions.
+_INTRO_SLOW_S = 2.0
+_INTROS_PER_S, _INTROS_BURST = 0.5, 8.0
 _ECHO_S = 0.1
 _ECHO_MARK = 1 << 62  # in a ping: the rest is the sequence number of the audio before it
 
@@ -114,6 +117,7 @@ class RoomSession:
         self._started = self._last_heard = self._next_ping = now
         self._intro_at: float | None = None
         self._last_intro = float("-inf")
+        self._intros = TokenBucket(_INTROS_PER_S, _INTROS_BURST, now)
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
         self._next_echo = now
@@ -312,7 +316,9 @@ class RoomSession:
         if not self._add(message.nonce, now):
             self.counters.rate_limited += 1
             return []
-        self._intro_at = max(now, self._last_intro + _INTRO_PAUSE_S)
+        if self._intro_at is None:
+            pause_s = _INTRO_PAUSE_S if self._intros.take(1, now) else _INTRO_SLOW_S
+            self._intro_at = max(now, self._last_intro + pause_s)
         return [MemberJoined(message.member), *self.tick(now)]
 
     def _say(self, said: tuple[list[CodeMessage], list[CodeEvent]]) -> list[RoomEvent]:
@@ -353,7 +359,12 @@ class RoomSession:
             return []
         body = member.open_control(message.counter, message.sealed).body
         if body[:1] == bytes([INTRO_KIND]):
-            member.introduce(Intro.from_body(body[1:]))
+            intro = Intro.from_body(body[1:])
+            is_new = member.intro is not None and member.intro.name != intro.name
+            if is_new and not member.notes.take(1, now):
+                self.counters.rate_limited += 1
+                return []
+            member.introduce(intro)
             assert member.intro is not None
             self._writer = AudioWriter(self.direction)
             return [MemberNamed(number, member.intro.name, member.model)]

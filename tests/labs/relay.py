@@ -76,9 +76,13 @@ class Guest:
 
     async def flush(self) -> None:
         """Send what waits."""
-        assert self.websocket is not None
         for data in self.session.data_to_send():
-            await self.websocket.send(data)
+            await self.send(data)
+
+    async def send(self, data: bytes) -> None:
+        """Send anything, whether it is of the protocol or not."""
+        assert self.websocket is not None
+        await self.websocket.send(data)
 
     async def _read(self) -> None:
         assert self.websocket is not None
