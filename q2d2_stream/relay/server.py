@@ -49,7 +49,7 @@ from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.limiter import network_of
 from q2d2_stream.transport.websocket_server import WebSocketServer
 from q2d2_stream.web import Site
-from q2d2_stream.web.serving import may_connect, serve_file
+from q2d2_stream.web.serving import serve_file
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -73,7 +73,7 @@ class Relay:
         bus: to other relays; None for a relay alone.
         ssl_context: for ``wss://``; without one a proxy in front ends TLS.
         limits: what members and strangers may do.
-        site: the page that browsers get here; None for none. Other sites' pages may not connect.
+        site: the page that browsers get here; None for none.
     """
 
     def __init__(
@@ -174,8 +174,8 @@ class Relay:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             if self._stopping:
                 return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "about to stop\n")
-            if not may_connect(request, self._site is not None):
-                return connection.respond(HTTPStatus.FORBIDDEN, "other pages may not come here\n")
+            # Pages of other sites may come, too: another relay of the room may have served them,
+            # and who enters is proven by the room's key and by nothing that a browser adds.
             return None
         if request.path == "/healthz":
             return connection.respond(HTTPStatus.OK, "alive\n")

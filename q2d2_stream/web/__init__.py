@@ -20,6 +20,9 @@ __all__ = [
     "relay_site",
 ]
 
+# Those that a link may name: with TLS, or on this machine.
+_RELAYS = ("wss:", "ws://127.0.0.1:*", "ws://localhost:*")
+
 
 def call_site(*, needs_secret: bool) -> Site:
     """The page of a listener for calls; raises InputError where it was not built."""
@@ -27,5 +30,9 @@ def call_site(*, needs_secret: bool) -> Site:
 
 
 def relay_site() -> Site:
-    """The page of a relay; raises InputError where it was not built."""
-    return Site(built_files(), {"serves": "rooms"})
+    """The page of a relay; raises InputError where it was not built.
+
+    It may connect to any relay, as a room's link may name others, to which its people go when this
+    one stops.
+    """
+    return Site(built_files(), {"serves": "rooms"}, _RELAYS)

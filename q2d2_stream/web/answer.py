@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from q2d2_stream.web.files import WebFile
 
-__all__ = ["SECURITY_HEADERS", "Answer", "Site"]
+__all__ = ["Answer", "Site"]
 
 _POLICY = {
     "default-src": "'none'",
@@ -26,8 +26,7 @@ _POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in _POLICY.items()),
+_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -58,10 +57,21 @@ class Site:
     Args:
         files: by address, see :func:`q2d2_stream.web.files.built_files`.
         about: what the page asks for at ``/about.json``: what it was served by.
+        connects_to: where the page may connect beside this site, as a content security policy has
+            it.
     """
 
-    def __init__(self, files: Mapping[str, WebFile], about: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, WebFile],
+        about: Mapping[str, object],
+        connects_to: Sequence[str] = (),
+    ) -> None:
         self._files = files
+        connect = " ".join((_POLICY["connect-src"], *connects_to))
+        policy = {**_POLICY, "connect-src": connect}
+        lines = "; ".join(f"{name} {value}" for name, value in policy.items())
+        self._headers = {"Content-Security-Policy": lines, **_HEADERS}
         self._about = json.dumps(about).encode()
 
     def answer(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
@@ -73,21 +83,22 @@ class Site:
             headers: of the request, found by any case.
         """
         if method not in ("GET", "HEAD"):
-            return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD", {"Allow": "GET, HEAD"})
+            allow = {"Allow": "GET, HEAD"}
+            return self._text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD", allow)
         address = unquote(target.partition("?")[0].partition("#")[0])
         if address == "/about.json":
             about = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-            return Answer(HTTPStatus.OK, {**about, **SECURITY_HEADERS}, lambda: self._about)
+            return Answer(HTTPStatus.OK, {**about, **self._headers}, lambda: self._about)
         file = self._files.get(address)
         if file is None:
-            return _text(HTTPStatus.NOT_FOUND, "there is no such page here")
+            return self._text(HTTPStatus.NOT_FOUND, "there is no such page here")
         coding = choose_coding(headers.get("Accept-Encoding", ""), file.codings)
         tag = f'"{file.digest}-{coding}"'
         answered = {
             "ETag": tag,
             "Cache-Control": _ONE_YEAR if file.is_immutable else "no-cache",
             "Vary": "Accept-Encoding",
-            **SECURITY_HEADERS,
+            **self._headers,
         }
         if _matches(headers.get("If-None-Match", ""), tag):
             return Answer(HTTPStatus.NOT_MODIFIED, answered)
@@ -95,6 +106,14 @@ class Site:
         if coding != "identity":
             answered["Content-Encoding"] = coding
         return Answer(HTTPStatus.OK, answered, lambda: file.open(coding))
+
+    def _text(
+        self, status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        about = {"Content-Type": _PLAIN, "Cache-Control": "no-store"}
+        return Answer(
+            status, {**about, **self._headers, **(headers or {})}, lambda: f"{text}\n".encode()
+        )
 
 
 def choose_coding(accepted: str, offered: tuple[str, ...]) -> str:
@@ -116,16 +135,3 @@ def choose_coding(accepted: str, offered: tuple[str, ...]) -> str:
 def _matches(condition: str, tag: str) -> bool:
     tags = [item.strip().removeprefix("W/") for item in condition.split(",")]
     return tag in tags or "*" in tags
-
-
-def _text(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(
-        status,
-        {
-            "Content-Type": _PLAIN,
-            "Cache-Control": "no-store",
-            **SECURITY_HEADERS,
-            **(headers or {}),
-        },
-        lambda: f"{text}\n".encode(),
-    )

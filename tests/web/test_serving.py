@@ -118,9 +118,9 @@ def test_a_relay_hands_out_the_page(site: Site) -> None:
             try:
                 assert (await fetch(relay.port, "/healthz"))[2] == b"alive\n"
                 assert (await fetch(relay.port, "/"))[0] == (200 if has_site else 404)
-                own = await status_of(relay.port, "/room", f"http://127.0.0.1:{relay.port}")
-                assert own == (101 if has_site else 403)
-                assert await status_of(relay.port, "/room", "https://evil.example") == 403
+                # Another relay of a room's link may have served the page.
+                for origin in (f"http://127.0.0.1:{relay.port}", "https://other.example"):
+                    assert await status_of(relay.port, "/room", origin) == 101
             finally:
                 await relay.close()
 

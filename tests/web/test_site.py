@@ -80,6 +80,14 @@ def test_headers(site: Site) -> None:
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
+def test_a_page_may_connect_to_other_relays_where_rooms_have_them(site: Site) -> None:
+    def policy(of: Site) -> str:
+        return of.answer("GET", "/about.json", {}).headers["Content-Security-Policy"]
+
+    assert "connect-src 'self';" in policy(site)
+    assert "connect-src 'self' wss:;" in policy(Site({}, {}, ("wss:",)))
+
+
 def test_what_a_browser_has_is_not_sent_again(site: Site) -> None:
     tag = site.answer("GET", "/", {}).headers["ETag"]
     for condition in (tag, f'"other", W/{tag}', "*"):

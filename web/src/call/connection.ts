@@ -257,7 +257,7 @@ export class Connection {
       });
     } catch (error) {
       // An address that is none, or one that the page's security policy does not allow.
-      this.#end({ problem: "unreachable", text: String(error), byPeer: false });
+      this.#onFailed({ problem: "unreachable", text: String(error), byPeer: false });
     }
   }
 
@@ -319,15 +319,20 @@ export class Connection {
       this.#onEvent({ type: "trouble", problem, text });
       this.#reconnect(now);
     } else {
-      this.#drop();
-      const waitS = this.#dialer.failed(now);
-      if (waitS === null) {
-        this.#end(closed);
-        return;
-      }
-      this.#onEvent({ type: "trouble", problem, text });
-      this.#retryTimer = setTimeout(() => this.#dial(), 1000 * waitS);
+      this.#onFailed(closed);
     }
+  }
+
+  /** A try has come to nothing. */
+  #onFailed(why: Pick<ChannelClosed, "problem" | "text" | "byPeer">): void {
+    this.#drop();
+    const waitS = this.#dialer.failed(this.#options.clock());
+    if (waitS === null) {
+      this.#end(why);
+      return;
+    }
+    this.#onEvent({ type: "trouble", problem: why.problem, text: why.text });
+    this.#retryTimer = setTimeout(() => this.#dial(), 1000 * waitS);
   }
 
   /** A connection is gone, and another one is tried at once. */

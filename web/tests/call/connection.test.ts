@@ -261,12 +261,16 @@ test("where the websocket is full nothing is put behind it", () => {
   expect(it.stats()).toMatchObject({ queuedFrames: 0 });
 });
 
-test("an address that is none ends it in a sentence", () => {
-  const connect = (): Socket => {
-    throw new SyntaxError("not an address");
+test("an address that is none, or not allowed, is one that cannot be reached", () => {
+  const connect = (url: string): Socket => {
+    if (url.includes(":1/")) throw new SyntaxError("not an address");
+    return new FakeSocket(url, "lets in");
   };
-  connection({ connect }).start();
-  expect(events.at(-1)).toMatchObject({ type: "ended", problem: "unreachable" });
+  const it = connection({ connect });
+  it.start();
+  vi.advanceTimersByTime(10);
+  expect(events[1]).toMatchObject({ type: "trouble", problem: "unreachable" });
+  expect(it.state).toBe("on");
 });
 
 test("a cap must be one", () => {
