@@ -255,7 +255,8 @@ def write_samples(args: argparse.Namespace, settings: Settings) -> None:
         prompt = _codec_tokens(codec, clip.pcm)[:150]
         said = continued(model, prompt, 225, seed=0)
         pcm = codec.decoder().push(said.astype(np.uint8))
-        soundfile.write(args.samples / f"{clip.name}.continued.ogg", pcm, SAMPLE_RATE)
+        path = args.samples / f"{clip.name}.continued.ogg"
+        soundfile.write(path, pcm, SAMPLE_RATE, subtype="OPUS")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
