@@ -51,8 +51,8 @@ Indices = NDArray[np.int64]  # (frames, pairs)
 _CODEC = "codec"
 _ARMS = ("rhombic", "VQ 2-D", "VQ 8-D")
 _PAIRS = 3
-_FRAMES = 430_000
-_MINUTES = 5.0  # of every source
+_FRAMES = 200_000
+_MINUTES = 2.0  # of every source
 _BLOCK_FRAMES = 75
 
 
@@ -60,9 +60,9 @@ _BLOCK_FRAMES = 75
 class Settings:
     """Size and length of a run."""
 
-    steps: int = 200
+    steps: int = 150
     batch: int = 32
-    frames: int = 96
+    frames: int = 64
     lr: float = 6e-3
     dim: int = 128
 
