@@ -276,8 +276,8 @@ def _run(args: argparse.Namespace) -> int:
     runs, settings = start(args), Settings()
     results = Results.of("tokens", args.results)
     records = []
-    for seed in range(args.seeds):
-        for name in (_CODEC, *_ARMS):
+    for name in (_CODEC, *_ARMS):
+        for seed in range(args.seeds):
             key = {"tokens": name, "seed": seed, "settings": asdict(settings)}
             work = (
                 partial(_study_codec, args, settings, seed)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    records = start(args).records([*LATTICES, *EDGES[1:]])
+    records = start(args).records([*LATTICES, *EDGES[1:]], new_layers=False)
     print(comparison_table(records, LATTICES), comparison_table(records, EDGES), sep="\n\n")
     save(draw_rates(records, LATTICES), "trained_lattices", args.pictures)
     return 0

@@ -86,7 +86,9 @@ class Runs:
     def trunk(self, seed: int) -> SmallCodec:
         """Where all codecs of a seed begin."""
         shared = self.settings
-        path = self._weights({"trunk": asdict(replace(shared, steps=0)), "seed": seed})
+        size = asdict(replace(shared, steps=0))
+        del size["new_layers"]  # does not concern it
+        path = self._weights({"trunk": size, "seed": seed})
         if not path.exists():
             logging.info("training the trunk of seed %d", seed)
             _save(train_trunk(self.speech(), shared, seed), path)

@@ -36,6 +36,9 @@ class Settings:
     Attributes:
         trunk_steps: of the network without any quantizer, once for each seed.
         steps: of each quantizer's own copy of it, with new layers at the latents.
+        new_layers: the layers at the latents begin with numbers of their own. Without, they begin
+            with those that the trunk began with, which fits it better: to compare lattices in the
+            trunk's 24 dimensions behind a tanh, and nothing else.
         lowest_bits, highest_bits: every clip is sent at bits per frame between these, uniform in
             their logarithm.
     """
@@ -49,6 +52,7 @@ class Settings:
     blocks: int = 2
     lowest_bits: float = 18.0
     highest_bits: float = 78.0
+    new_layers: bool = True
 
 
 def train_trunk(speech: Frames, settings: Settings, seed: int) -> SmallCodec:
@@ -63,8 +67,9 @@ def train(
     quantizer: GroupQuantizer, trunk: SmallCodec, speech: Frames, settings: Settings, seed: int
 ) -> tuple[SmallCodec, dict[str, Any]]:
     """A trained codec, and what is to be told of the training. It begins with the trunk's blocks
-    and new layers at the latents; seeds give equal clips and equal bits."""
-    codec = SmallCodec(quantizer, settings.dim, settings.blocks, seed)
+    and layers of its own at the latents; seeds give equal clips and equal bits."""
+    own_seed = seed + 1000 if settings.new_layers else seed
+    codec = SmallCodec(quantizer, settings.dim, settings.blocks, own_seed)
     for part in ("encoder_in", "encoder", "decoder", "decoder_out"):
         getattr(codec, part).load_state_dict(getattr(trunk, part).state_dict())
     begun = time.process_time()
