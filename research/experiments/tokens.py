@@ -275,7 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     runs, settings = start(args), Settings()
     results = Results.of("tokens", args.results)
-    records = []
+    records: list[dict[str, Any]] = []
     for name in (_CODEC, *_ARMS):
         for seed in range(args.seeds):
             key = {"tokens": name, "seed": seed, "settings": asdict(settings)}
@@ -284,7 +284,7 @@ def _run(args: argparse.Namespace) -> int:
                 if name == _CODEC
                 else partial(_study_arm, runs, name, settings, seed)
             )
-            records.append(results.measure(key, work))
+            records += [results.measure(key, work)] if args.data else results.read(**key)
     print(table(records))
     if args.samples is not None:
         write_samples(args, settings)

@@ -30,7 +30,6 @@ ARMS: dict[str, Callable[[], GroupQuantizer]] = {
     # more dimensions; "rectangular" is FSQ, too: scalars rounded behind a tanh
     "rectangular": _box("rectangular", *[9] * 12),
     "bcc": _box("bcc", *[8] * 8),
-    "fcc": _box("fcc", *[6] * 5, *[7] * 3),
     "d4": _box("d4", *[6] * 6),
     "e8": _box("e8", *[7] * 3),
     # learned codebooks
@@ -42,10 +41,7 @@ ARMS: dict[str, Callable[[], GroupQuantizer]] = {
     "SimVQ 2-D": _book(2, 85, 12, shared=True),
     "VQ 8-D": _book(8, 85, 12),
     "VQ 8-D, cosine": _book(8, 85, 12, cosine=True),
-    "VQ 8-D, rotation": _book(8, 85, 12, rotation=True),
-    "SimVQ 8-D": _book(8, 85, 12, shared=True),
     # edges: the outermost points drawn inwards from the border of the tanh's range
-    "rhombic x .92": _box("rhombic", *[7] * 12, stretch=0.92),
     "rhombic x .86": _box("rhombic", *[7] * 12, stretch=6 / 7),
     "rhombic x .8": _box("rhombic", *[7] * 12, stretch=0.8),
     # levels

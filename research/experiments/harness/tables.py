@@ -23,25 +23,28 @@ def of_arm(records: Sequence[Record], arm: str) -> list[Record]:
     return [record for record in records if record["arm"] == arm]
 
 
-def comparison_table(records: Sequence[Record], arms: Sequence[str]) -> str:
+def comparison_table(records: Sequence[Record], arms: Sequence[str], base: str = BASELINE) -> str:
     """Losses of every arm less those of the baseline at equal bits, and how its codes are used."""
     targets = " | ".join(f"{bits:g} bits" for bits in TARGET_BITS)
     lines = [
-        f"| quantizer | parameters | {targets} | codes used | entropy of log2 |",
-        "|---|---|" + "---|" * len(TARGET_BITS) + "---|---|",
+        f"| quantizer | seeds | parameters | {targets} | codes used | entropy of log2 |",
+        "|---|---|---|" + "---|" * len(TARGET_BITS) + "---|---|",
     ]
     for arm in arms:
         mine = of_arm(records, arm)
         if not mine:
             continue
-        if arm == BASELINE:
+        if arm == base:
             losses = [[nearest_point(r, bits)["loss"] for r in mine] for bits in TARGET_BITS]
             cells = [spread(each, 4) for each in losses]
         else:
-            cells = [spread(difference(records, arm, b), 4, sign=True) for b in TARGET_BITS]
+            cells = [
+                spread(difference(records, arm, b, base=base), 4, sign=True) for b in TARGET_BITS
+            ]
         cells += [_percent([r["usage"]["used"] for r in mine])]
         cells += [_percent([entropy_share(r) for r in mine])]
-        lines.append(f"| {arm} | {mine[0]['parameters']} | {' | '.join(cells)} |")
+        head = f"{arm} | {len(mine)} | {mine[0]['parameters']}"
+        lines.append(f"| {head} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -69,6 +72,7 @@ def draw_rates(records: Sequence[Record], arms: Sequence[str], name: str = "mel_
         if not mine:
             continue
         bits = [point["bits"] for point in mine[0]["curve"]]
+        mine = [r for r in mine if r["seed"] in reference]
         each = np.array([[point[name] for point in r["curve"]] for r in mine])
         left.plot(bits, each.mean(0), marker=".", label=arm)
         base = []
