@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["SHOTS", "CallTab", "Command", "chromium", "launch", "microphone_file", "require_page"]
 
 SHOTS = ROOT / "build" / "browser"
-CLIP = "kathleen_en_0"
-LEAD_S = 1.5
+CLIPS = ("kathleen_en_0", "kathleen_en_1")
+LEAD_S = 1.0
 
 _ALWAYS = (
     "--disable-gpu",
@@ -94,19 +94,22 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def microphone_file(folder: Path, seconds: float, clip: str = CLIP) -> NDArray[np.float32]:
-    """A microphone's file, ``microphone.wav``: silence, then speech; what it says at 24 kHz."""
-    pcm, rate = soundfile.read(SPEECH / f"{clip}.flac", dtype="float32")
-    assert rate == 24_000
-    said = np.zeros(round(seconds * rate), np.float32)
-    at = round(LEAD_S * rate)
-    while at < len(said):
-        piece = pcm[: len(said) - at]
-        said[at : at + len(piece)] = piece
-        at += len(pcm) + rate // 2
-    path = folder / "microphone.wav"
-    soundfile.write(path, soxr.resample(said, rate, 48_000), 48_000, subtype="PCM_16")
-    soundfile.write(folder / "said.wav", said, rate, subtype="PCM_16")
+def microphone_file(folder: Path, seconds: float) -> NDArray[np.float32]:
+    """A microphone's file, ``microphone.wav``: silence, speech, silence; what it says at 24 kHz.
+
+    The same is in ``said.wav``, for a command. A browser says it over and over again.
+    """
+    said = np.zeros(round(seconds * 24_000), np.float32)
+    at = round(LEAD_S * 24_000)
+    for clip in CLIPS:
+        pcm, rate = soundfile.read(SPEECH / f"{clip}.flac", dtype="float32")
+        assert rate == 24_000
+        said[at : at + len(pcm)] = pcm[: max(0, len(said) - at)]
+        at += len(pcm)
+    soundfile.write(
+        folder / "microphone.wav", soxr.resample(said, 24_000, 48_000), 48_000, subtype="PCM_16"
+    )
+    soundfile.write(folder / "said.wav", said, 24_000, subtype="PCM_16")
     return said
 
 

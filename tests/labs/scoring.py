@@ -26,6 +26,8 @@ class Score:
 def score(said: NDArray[np.float32], heard: NDArray[np.float32]) -> Score:
     """Align ``heard`` with the speech in ``said`` and score it; both mono at 24 kHz.
 
+    Silence scores nothing.
+
     The envelopes are aligned, not the samples: a codec that makes speech anew keeps no phases.
     """
     from pesq import pesq
@@ -34,18 +36,23 @@ def score(said: NDArray[np.float32], heard: NDArray[np.float32]) -> Score:
     begin, end = _speech(said)
     part = said[begin:end]
     at = _find(part, heard)
-    found = heard[at : at + len(part)]
-    found = np.pad(found, (0, len(part) - len(found)))
-    shift = _fine(part, found)
-    at = max(0, at + shift)
-    found = heard[at : at + len(part)]
-    found = np.pad(found, (0, len(part) - len(found)))
+    at += _fine(part, _cut(heard, at, len(part)))
+    found = _cut(heard, at, len(part))
+    if not found.any():
+        return Score(pesq=1.0, stoi=0.0, offset_s=0.0)
     narrow = [soxr.resample(pcm, _RATE, 16_000) for pcm in (part, found)]
     return Score(
         pesq=float(pesq(16_000, narrow[0], narrow[1], "wb")),
         stoi=float(stoi(part, found, _RATE)),
         offset_s=(at - begin) / _RATE,
     )
+
+
+def _cut(pcm: NDArray[np.float32], at: int, samples: int) -> NDArray[np.float32]:
+    """``samples`` of it from ``at`` on, silence where there is nothing."""
+    before = max(0, -at)
+    found = pcm[max(0, at) : max(0, at + samples)]
+    return np.pad(found, (before, samples - before - len(found)))
 
 
 def _envelope(pcm: NDArray[np.float32], hop: int = _HOP) -> NDArray[np.float64]:
@@ -63,9 +70,9 @@ def _find(part: NDArray[np.float32], heard: NDArray[np.float32]) -> int:
     """Where in ``heard`` the envelope of ``part`` is most alike."""
     wanted, there = _envelope(part), _envelope(heard)
     wanted = wanted - wanted.mean()
-    there = np.pad(there - there.mean(), (0, len(wanted)))
+    there = np.pad(there - there.mean(), len(wanted) // 2)
     likeness = np.correlate(there, wanted, "valid")
-    return int(np.argmax(likeness)) * _HOP
+    return (int(np.argmax(likeness)) - len(wanted) // 2) * _HOP
 
 
 def _fine(part: NDArray[np.float32], found: NDArray[np.float32]) -> int:

@@ -15,7 +15,7 @@ from tests.labs.browser import launch, microphone_file, require_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright
 
-CLIP_S = 8.0
+CLIP_S = 7.0
 
 
 # Of a module each: while a driver is there, asyncio.run() does not work in this thread.

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -53,9 +53,16 @@ def score_of_commands(folder: Path, said: NDArray[np.float32], relay: str) -> Sc
         Command("call", link, "--no-ns", "--input", str(folder / "said.wav"), "--output", "null"),
     ):
         ear.line("is in the room")
-        time.sleep(CLIP_S + 2)
+        time.sleep(CLIP_S + 1.5)
         ear.interrupt()
     return score(said, read(heard))
+
+
+def listen(tab: CallTab) -> dict[str, Any]:
+    """Hear the other side's clip to its end, and what was held back of it."""
+    tab.until("firstSoundMs is not None", "sound")
+    tab.page.wait_for_timeout(1000 * (CLIP_S + 1.5))
+    return tab.numbers()
 
 
 def assert_as_good(ear: str, found: Score, between_commands: Score) -> None:
@@ -64,7 +71,7 @@ def assert_as_good(ear: str, found: Score, between_commands: Score) -> None:
     How close they are is measured when nothing else runs: docs/topics/performance.md.
     """
     print(f"{ear}: {found}, between commands {between_commands}")
-    if between_commands.stoi > 0.7:
+    if between_commands.stoi > 0.8:
         assert found.stoi > 0.5, ear
 
 
@@ -85,13 +92,12 @@ def test_a_room_of_a_browser_and_a_command(
     ) as bob:  # fmt: skip
         bob.line("Ann is in the room")
         tab.wait_for_state("state_talking")
-        numbers = tab.until("received > 75 * (clip_s - 1)", "the clip", clip_s=CLIP_S)
-        tab.page.wait_for_timeout(2000)  # what is held back is heard, and the ear's buffer is full
+        numbers = listen(tab)
         in_browser = tab.heard()
         bob.interrupt()
     tab.page.wait_for_selector("text=Bob has left")
-    assert numbers["receivedKbps"] > numbers["receivedCodecKbps"] > 0.5
-    assert numbers["firstSoundMs"] > 0
+    assert numbers["received"] > 0
+    assert numbers["receivedKbps"] > numbers["receivedCodecKbps"]
     assert tab.complaints == []
     print(numbers)
     assert_as_good("browser", score(said, in_browser), between_commands)
@@ -120,8 +126,7 @@ def test_a_browser_calls_a_command_directly(
         tab.wait_for_state("state_talking")
         tab.shot("direct")
         assert tab.violations() == []
-        tab.until("received > 75 * (clip_s - 1)", "the clip", clip_s=CLIP_S)
-        tab.page.wait_for_timeout(2000)
+        listen(tab)
         in_browser = tab.heard()
         tab.page.click("#leave")
         tab.wait_for_trouble("left")
@@ -142,18 +147,20 @@ def test_two_browsers_through_silence_and_absence(
     bob.join("Bob")
     for tab in (ann, bob):
         tab.wait_for_state("state_talking")
-    bob.until("received > 75 * clip_s", "Ann's clip", clip_s=CLIP_S)
+    listen(bob)
+    bob.page.wait_for_timeout(1000 * CLIP_S)  # one clip is whole, wherever it began
     assert_as_good("browser", score(said, bob.heard()), between_commands)
     ann.page.click("#mute")
     bob.page.wait_for_selector(".person .what:text('muted')")
     # five seconds without a network
     contexts[0].set_offline(True)
     bob.page.wait_for_timeout(5000)
+    ann.wait_for_state("state_silent")
+    ann.shot("silent")
     contexts[0].set_offline(False)
     ann.wait_for_state("state_talking")
     ann.page.click("#mute")
-    before = bob.numbers()["received"]
-    bob.until(f"received > {before} + 75", "Ann again")
+    bob.until("received > before + 75", "Ann again", before=bob.numbers()["received"])
     # another tab in front
     other = contexts[1].new_page()
     other.goto("about:blank")

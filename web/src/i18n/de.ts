@@ -34,7 +34,7 @@ export const de: Texts = {
   state_waiting: "Du bist drin. Noch ist niemand da: schicke den anderen den Link.",
   state_talking: "Verbunden, Ende-zu-Ende-verschlüsselt",
   state_reconnecting: "Die Verbindung ist abgebrochen. Neuer Versuch …",
-  state_silent: "Seit einigen Sekunden kommt nichts von der Gegenseite.",
+  state_silent: "Seit einigen Sekunden kommt nichts durch.",
   state_interrupted: "Das System hat den Ton weggenommen. Tippe hier, um weiterzusprechen.",
   state_ended: "Das Gespräch ist zu Ende",
 

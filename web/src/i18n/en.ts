@@ -33,7 +33,7 @@ export const en = {
   state_waiting: "You are in. Nobody else is here yet: send them the link.",
   state_talking: "Connected, encrypted end to end",
   state_reconnecting: "The connection broke. Trying again …",
-  state_silent: "Nothing has come from the other side for some seconds.",
+  state_silent: "Nothing has come through for some seconds.",
   state_interrupted: "The system has taken the sound away. Tap here to go on.",
   state_ended: "The call is over",
 
