@@ -8,7 +8,7 @@ import {
   type SetMuted,
 } from "./messages";
 import type { Level } from "./meters";
-import { openMicrophone } from "./microphone";
+import { MicrophoneError, openMicrophone } from "./microphone";
 
 // A context that has no loudspeaker never says that it runs.
 const RESUME_LIMIT_MS = 1_000;
@@ -162,7 +162,12 @@ export class Sound {
 
   #use(stream: MediaStream): void {
     const before = this.#microphone;
-    this.#microphone = this.#context.createMediaStreamSource(stream);
+    try {
+      this.#microphone = this.#context.createMediaStreamSource(stream);
+    } catch (error) {
+      stop(stream); // of a context that was opened to listen only, in Firefox
+      throw new MicrophoneError("other", error);
+    }
     this.#microphone.connect(this.#capture);
     before?.disconnect();
     stop(before?.mediaStream ?? null);
@@ -187,15 +192,15 @@ async function openContext(stream: MediaStream | null, folder: string): Promise<
 
 function newContext(stream: MediaStream | null): AudioContext {
   const options: AudioContextOptions = { latencyHint: "interactive" };
-  const context = new AudioContext({ ...options, sampleRate: SAMPLE_RATE });
-  if (stream === null) return context;
+  let context: AudioContext | undefined;
   try {
-    context.createMediaStreamSource(stream).disconnect();
+    context = new AudioContext({ ...options, sampleRate: SAMPLE_RATE });
+    // Firefox joins a microphone only to a context of its own rate.
+    if (stream !== null) context.createMediaStreamSource(stream).disconnect();
     return context;
   } catch {
-    // Firefox joins a microphone only to a context of its own rate; the worklets then resample.
-    void context.close();
-    return new AudioContext(options);
+    void context?.close();
+    return new AudioContext(options); // and the worklets resample
   }
 }
 
