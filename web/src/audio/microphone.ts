@@ -15,7 +15,7 @@ export type MicrophoneProblem =
 
 const SENTENCES: Record<MicrophoneProblem, string> = {
   insecure:
-    "the browser gives no microphone to pages over http, expected https or an address of this machine",
+    "browsers give no microphone to pages over http, expected https or an address of this machine",
   denied: "the microphone is not allowed, expected permission in the browser and in the system",
   missing: "no such microphone is connected, expected one that the browser lists",
   busy: "the microphone cannot be opened, perhaps another program holds it",
@@ -42,8 +42,8 @@ export class MicrophoneError extends Q2D2Error {
 }
 
 /**
- * Asks for a microphone, by its id or "default". The echo of the loudspeaker is cancelled by the
- * browser, where it knows both; the codec wants noise and level as they are. Throws MicrophoneError.
+ * Asks for a microphone, by its id or "default". The browser cancels the echo of the loudspeaker;
+ * the codec wants noise and level as they are. Throws MicrophoneError.
  */
 export async function openMicrophone(deviceId: string): Promise<MediaStream> {
   const devices = navigator.mediaDevices as MediaDevices | undefined;

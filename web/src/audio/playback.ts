@@ -3,7 +3,8 @@ import { FRAME_SAMPLES, SAMPLE_RATE } from "../pcm";
 import { Resampler } from "./resample";
 import { RingBuffer } from "./ring";
 
-const RING_S = 0.5; // a longer stall of the worker loses sound; a longer buffer would keep old sound
+// A longer stall of the worker loses sound; a longer buffer would keep old sound.
+const RING_S = 0.5;
 const LEAST_MARGIN_MS = 10;
 const MOST_MARGIN_MS = 80;
 const GROW_MS = 5;

@@ -24,17 +24,17 @@ export class Resampler {
   #start = 0; // of the next output's inputs, within those held
   #phase = 0;
 
-  /** Throws InputError for rates that are not whole and positive, or whose ratio is no simple one. */
+  /** Throws InputError for rates that are not whole and positive, or of no simple ratio. */
   constructor(inRate: number, outRate: number) {
     if (![inRate, outRate].every((rate) => Number.isInteger(rate) && rate > 0))
-      throw new InputError(`sample rates are ${inRate} and ${outRate}, expected whole, positive ones`);
+      throw new InputError(`rates are ${inRate} and ${outRate} Hz, expected whole, positive ones`);
     this.inRate = inRate;
     this.outRate = outRate;
     const divisor = greatestCommonDivisor(inRate, outRate);
     this.#up = outRate / divisor;
     this.#down = inRate / divisor;
     if (this.#up > 1000)
-      throw new InputError(`${inRate} Hz to ${outRate} Hz is no simple ratio, expected common rates`);
+      throw new InputError(`${inRate} to ${outRate} Hz is no simple ratio, expected common rates`);
     const reach = CROSSINGS * Math.max(1, inRate / outRate);
     this.#half = inRate === outRate ? 0 : Math.ceil(reach);
     this.#phases = filters(this.#up, this.#down, this.#half, reach);
@@ -47,7 +47,7 @@ export class Resampler {
     return (1e3 * this.#half) / this.inRate;
   }
 
-  /** Takes samples; the output that they complete, which is a new array unless the rates are one. */
+  /** Takes samples; the output that they complete: a new array unless the rates are equal. */
   push(pcm: Float32Array): Float32Array {
     if (this.#half === 0) return pcm;
     const held = new Float32Array(this.#held.length + pcm.length);

@@ -26,7 +26,7 @@ export class RingBuffer {
     return taken;
   }
 
-  /** Moves the oldest samples to the beginning of `out`, as many as there are, and says how many. */
+  /** Moves the oldest samples to the beginning of `out`, as many as there are; how many. */
   readInto(out: Float32Array): number {
     const read = Math.min(out.length, this.#length);
     const before = Math.min(read, this.#data.length - this.#first);

@@ -130,7 +130,7 @@ export class Sound {
     this.#capture.port.postMessage({ isMuted } satisfies SetMuted);
   }
 
-  /** Listens to another microphone; the one before goes on when that fails. Throws MicrophoneError. */
+  /** Listens to another microphone. Throws MicrophoneError; the one before then goes on. */
   async setMicrophone(deviceId: string): Promise<void> {
     this.#use(await openMicrophone(deviceId));
   }

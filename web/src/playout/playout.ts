@@ -16,8 +16,8 @@
  *     |   conceal, wait            |       due: base + timestamp + target delay
  *     '----------------------------'
  *
- * An underrun waits, so nothing that TCP merely holds up is lost; the delay grows meanwhile. A small
- * excess is stretched away afterwards. One above `skipMs` is a stall: the oldest frames are
+ * An underrun waits, so nothing that TCP merely holds up is lost; the delay grows meanwhile. A
+ * small excess is stretched away afterwards. One above `skipMs` is a stall: the oldest frames are
  * skipped, as far as the buffer then still holds the target delay.
  */
 import { InputError } from "../errors";

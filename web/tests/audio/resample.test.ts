@@ -14,7 +14,12 @@ const VECTORS = readJson<Vector[]>("tests/web/vectors/resample.json");
 const AT_ONCE = 1 << 20;
 
 /** All output for `pcm` put in by blocks. */
-function resampled(pcm: Float32Array, inRate: number, outRate: number, block: number): Float32Array {
+function resampled(
+  pcm: Float32Array,
+  inRate: number,
+  outRate: number,
+  block: number,
+): Float32Array {
   const resampler = new Resampler(inRate, outRate);
   const pieces: Float32Array[] = [];
   for (let at = 0; at < pcm.length; at += block)
@@ -63,13 +68,14 @@ describe.each(VECTORS)("$in Hz to $out Hz", ({ in: inRate, out: outRate, pcm: ex
     expect(10 * Math.log10(power / 0.5)).toBeLessThan(-85);
   });
 
-  test("loses no sample in ten seconds", () => {
+  test("loses no sample in three seconds", () => {
     const resampler = new Resampler(inRate, outRate);
     const second = new Float32Array(inRate);
     let samples = 0;
-    for (let n = 0; n < 10; n++) samples += resampler.push(second).length;
+    for (let n = 0; n < 3; n++) samples += resampler.push(second).length;
     const held = (resampler.delayMs * outRate) / 1e3;
-    expect(Math.abs(samples - (10 * outRate - held))).toBeLessThanOrEqual(Math.max(1, outRate / inRate));
+    const missing = Math.abs(samples - (3 * outRate - held));
+    expect(missing).toBeLessThanOrEqual(Math.max(1, outRate / inRate));
   });
 });
 

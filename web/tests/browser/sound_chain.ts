@@ -7,7 +7,7 @@ import type { Begin } from "./sound_chain_worker";
 interface Wishes {
   readonly seconds: number;
   readonly options: Partial<PlayoutOptions>;
-  /** Of the sound card; with another than 24 kHz, contexts refuse the microphone as Firefox's do. */
+  /** Of the sound card; a context of another rate refuses the microphone, as Firefox's does. */
   readonly rate: number;
 }
 
@@ -58,9 +58,9 @@ async function run({ seconds, options, rate }: Wishes): Promise<unknown> {
   const { context } = worklets[0]!;
   await context.audioWorklet.addModule("sound_recorder_worklet.js");
   const recorder = new AudioWorkletNode(context, "recorder", { numberOfInputs: 2 });
-  recorder.port.onmessage = ({ data: [input, output] }: MessageEvent<[Float32Array, Float32Array]>) => {
-    said.push(input);
-    heard.push(output);
+  recorder.port.onmessage = ({ data }: MessageEvent<[Float32Array, Float32Array]>) => {
+    said.push(data[0]);
+    heard.push(data[1]);
   };
   sources.at(-1)!.connect(recorder, 0, 0);
   worklets[1]!.connect(recorder, 0, 1);

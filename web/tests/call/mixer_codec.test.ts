@@ -54,7 +54,7 @@ function mix(...members: (readonly Uint8Array[])[]): Float32Array {
   return concatenate(pieces).subarray(stats.leadInSamples!);
 }
 
-test("rates that change, up to refinement and back, and losses sound as the decoder makes them", () => {
+test("rates that change, to refinement and back, and losses sound as the decoder makes them", () => {
   const { rates } = codec;
   const rows = encode(60, (n) => (n < 40 ? rates[1]! : n < 75 ? rates.at(-1)! : rates[0]!));
   expect(new Set(rows.map((row) => row.length)).size).toBe(3);

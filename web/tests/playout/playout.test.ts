@@ -6,12 +6,21 @@ import { renamed } from "../names";
 import { ClipDecoder, indicesOf, numberOf, project, speech } from "../speech";
 import { readJson } from "../vectors";
 
+type Message = [
+  at: number,
+  sequence: number,
+  timestamp: number,
+  frames: number,
+  flags: number,
+  first: number,
+];
+
 interface Call {
   options: Record<string, number | boolean>;
   block: number;
   pulls: number;
   pull_jitter_s: number;
-  messages: [at: number, seq: number, timestamp: number, frames: number, flags: number, n: number][];
+  messages: Message[];
   decoded: number[][];
   sought: number[];
   splices: number[][];
@@ -52,7 +61,7 @@ class LoggingDecoder extends ClipDecoder {
   }
 }
 
-function framesOf([, sequence, timestamp, count, flags, first]: Call["messages"][0]): AudioFrames {
+function framesOf([, sequence, timestamp, count, flags, first]: Message): AudioFrames {
   return {
     sequence,
     timestamp,
