@@ -91,8 +91,8 @@ async def node_client(**settings: Any) -> AsyncIterator[NodeClient]:
         "modelHash": model.model_hash.hex(),
         "tables": str(MODELS / "indices.tables"),
         "rate": 2,
-        "waitS": 20,
-        "returnS": 30,
+        "waitS": 60,
+        "returnS": 60,
     }
     pipe = asyncio.subprocess.PIPE
     program = await asyncio.to_thread(_program)

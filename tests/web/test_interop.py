@@ -44,9 +44,12 @@ def _installed() -> None:
 
 
 @contextmanager
-def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that listens already."""
     process = start_command(*arguments)
     try:
+        assert process.stderr is not None
+        assert any("listening" in line for line in process.stderr)
         yield process
     finally:
         process.kill()
@@ -104,7 +107,7 @@ def test_a_caller_says_again_what_a_listener_said(tmp_path: Path) -> None:
             ended = await client.wait_for("ended")
             assert (ended["problem"], ended["byPeer"]) == ("ended", True)
 
-    with command(
+    with listening(
         "call", "--listen", f"127.0.0.1:{port}", "--secret", CODE, "--rate", "3", *sound, *end
     ) as listener:
         run(call())
@@ -141,7 +144,7 @@ def test_a_call_goes_on_over_another_connection(tmp_path: Path) -> None:
             ended = await client.wait_for("ended")
             assert (ended["problem"], ended["byPeer"]) == ("ended", False)
 
-    with command("call", "--listen", f"127.0.0.1:{port}", *sound) as listener:
+    with listening("call", "--listen", f"127.0.0.1:{port}", *sound) as listener:
         run(call())
         _, errors = listener.communicate(timeout=60)
     assert listener.returncode == 0, errors
@@ -162,7 +165,7 @@ def test_a_member_of_a_room_whose_relays_die(speech: NDArray[np.float32]) -> Non
     async def stay(first: subprocess.Popen[str], second: subprocess.Popen[str]) -> None:
         async with (
             q2d2_stream.join(
-                link, codec=codec(), name="Ann", wait_s=20, notify=said.append,
+                link, codec=codec(), name="Ann", wait_s=60, notify=said.append,
                 on_text=notes.append,
             ) as room,
             node_client(link=str(link), name="Ada\x07") as client,
