@@ -30,8 +30,12 @@ export class RealFft {
   /** `size` samples -> `size / 2 + 1` bins. */
   forward(samples: ArrayLike<number>): Spectrum {
     const half = this.size / 2;
-    const even = Float64Array.from({ length: half }, (_, n) => samples[2 * n]!);
-    const odd = Float64Array.from({ length: half }, (_, n) => samples[2 * n + 1]!);
+    const even = new Float64Array(half);
+    const odd = new Float64Array(half);
+    for (let n = 0; n < half; n++) {
+      even[n] = samples[2 * n]!;
+      odd[n] = samples[2 * n + 1]!;
+    }
     const z = this.#half.transform({ re: even, im: odd });
     const re = new Float64Array(half + 1);
     const im = new Float64Array(half + 1);
@@ -82,12 +86,16 @@ export class RealFft {
 class ComplexFft {
   readonly #size: number;
   readonly #factors: readonly number[];
+  readonly #re: Float64Array; // of one bin of the spectra that are joined
+  readonly #im: Float64Array;
   readonly #cos: Float64Array;
   readonly #sin: Float64Array;
 
   constructor(size: number) {
     this.#size = size;
     this.#factors = factorsOf(size);
+    this.#re = new Float64Array(Math.max(1, ...this.#factors));
+    this.#im = new Float64Array(this.#re.length);
     const angles = Float64Array.from({ length: size }, (_, k) => (-2 * Math.PI * k) / size);
     this.#cos = angles.map(Math.cos);
     this.#sin = angles.map(Math.sin);
@@ -118,8 +126,45 @@ class ComplexFft {
     const part = size / factor;
     for (let q = 0; q < factor; q++)
       this.#step(input, from + q * stride, stride * factor, output, to + q * part, part, depth + 1);
-    const re = new Float64Array(factor);
-    const im = new Float64Array(factor);
+    if (factor === 4) this.#joinFour(output, to, part, stride);
+    else this.#join(output, to, part, stride, factor);
+  }
+
+  /** Four spectra of `part` bins, one after the other, become one of four times as many. */
+  #joinFour({ re, im }: Spectrum, to: number, part: number, stride: number): void {
+    const cos = this.#cos;
+    const sin = this.#sin;
+    for (let k = 0; k < part; k++) {
+      const a = to + k;
+      const b = a + part;
+      const c = b + part;
+      const d = c + part;
+      const turn = k * stride;
+      const bRe = re[b]! * cos[turn]! - im[b]! * sin[turn]!;
+      const bIm = re[b]! * sin[turn]! + im[b]! * cos[turn]!;
+      const cRe = re[c]! * cos[2 * turn]! - im[c]! * sin[2 * turn]!;
+      const cIm = re[c]! * sin[2 * turn]! + im[c]! * cos[2 * turn]!;
+      const dRe = re[d]! * cos[3 * turn]! - im[d]! * sin[3 * turn]!;
+      const dIm = re[d]! * sin[3 * turn]! + im[d]! * cos[3 * turn]!;
+      const sumRe = re[a]! + cRe;
+      const sumIm = im[a]! + cIm;
+      const differenceRe = re[a]! - cRe;
+      const differenceIm = im[a]! - cIm;
+      re[a] = sumRe + bRe + dRe;
+      im[a] = sumIm + bIm + dIm;
+      re[b] = differenceRe + bIm - dIm;
+      im[b] = differenceIm - bRe + dRe;
+      re[c] = sumRe - bRe - dRe;
+      im[c] = sumIm - bIm - dIm;
+      re[d] = differenceRe - bIm + dIm;
+      im[d] = differenceIm + bRe - dRe;
+    }
+  }
+
+  /** The same of any number of spectra, by the formula. */
+  #join(output: Spectrum, to: number, part: number, stride: number, factor: number): void {
+    const re = this.#re;
+    const im = this.#im;
     for (let k = 0; k < part; k++) {
       for (let q = 0; q < factor; q++) {
         const at = to + q * part + k;

@@ -81,14 +81,15 @@ export class Bands {
   /** Log errors, 40, in nepers -> factors of the spectrum. */
   gains(error: Float32Array): Float64Array {
     const limited = error.map((each) => Math.max(-LIMIT, Math.min(LIMIT, each)));
-    return Float64Array.from(this.#band, (band, bin) => {
-      const share = this.#share[bin]!;
+    return this.#share.map((share, bin) => {
+      const band = this.#band[bin]!;
       return Math.exp((1 - share) * limited[band]! + share * limited[band + 1]!);
     });
   }
 
   /** A spectrum -> samples to be added up with those of the next window, two hops. */
   samples(spectrum: Spectrum): Float32Array {
-    return Float32Array.from(this.#fft.backward(spectrum), (each, n) => each * this.window[n]!);
+    const samples = this.#fft.backward(spectrum);
+    return this.window.map((weight, n) => weight * samples[n]!);
   }
 }
