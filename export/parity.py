@@ -70,10 +70,10 @@ def _is_tie(decoder: Decoder, filters: Filters) -> bool:
     whether phases begin anew."""
     pitch = filters.pitch[0, 0]
     first, second = pitch.topk(2).values
-    harmonics = float(decoder.pulse_train.top_hz / decoder.pitch_to_f0(pitch))
+    harmonics = float(decoder.pulse_train.top_hz / decoder.decoded_f0(filters))
     if first - second < TOLERANCE or abs(harmonics - round(harmonics)) < TOLERANCE:
         return True
-    if not decoder.synchronised:
+    if filters.refined is None or not filters.refined.any():
         return False
     steps = float(decoder.exact_f0(pitch) / decoder.pulse_train.GRID_HZ)
     is_between = abs(abs(steps - round(steps)) - 0.5) < 0.01  # of an F0 of 1e-6 either way

@@ -120,7 +120,7 @@ class PointSearch:
             latent = self._descend(torch.cat([first, *later], dim=1), pcm)
             points, indices = self.net.quantizer.shaped(latent[:, :commit])
             filters, blocks = self._filters(points[..., : 2 * self.pairs])
-            f0 = self.net.decoder.pitch_to_f0(filters.pitch)
+            f0 = self.net.decoder.decoded_f0(filters)
             _, self._spoken = self.net.decoder.synthesize(filters, f0, self._spoken, blocks)
         self._waiting = self._waiting[:, settled:]
         found: NDArray[np.uint8] = indices[0, :, : self.pairs].numpy().astype(np.uint8)
@@ -160,7 +160,7 @@ class PointSearch:
         for step in range(self.steps):
             adam.param_groups[0]["lr"] = _STEP * (1.0 - step / self.steps)
             filters, _ = self._filters(torch.tanh(free) * reach)
-            heard_f0 = decoder.pitch_to_f0(filters.pitch.detach())
+            heard_f0 = decoder.decoded_f0(filters).detach()
             if step == 0:  # pitch and voicing stay what the encoder heard
                 f0, voiced = heard_f0, (filters.voicing.detach() > 0.0).float()
             got, _ = decoder.synthesize(filters, heard_f0, self._other_noise(), ())

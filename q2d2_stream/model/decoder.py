@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from q2d2_stream.model.config import ModelConfig
 from q2d2_stream.model.excitation import NoisePhase, PulseTrain
-from q2d2_stream.model.layers import CausalStack
+from q2d2_stream.model.layers import Adapter, CausalStack
 from q2d2_stream.model.transform import InverseRealDft, RealDft
 
 __all__ = ["Decoder", "DecoderState", "Filters"]
@@ -37,6 +37,7 @@ class Filters(NamedTuple):
     noise: Tensor  # (batch, frames, bins), log gain of the noise
     pitch: Tensor  # (batch, frames, f0_bins), logits over log-spaced F0
     voicing: Tensor  # (batch, frames), logit
+    refined: Tensor | None = None  # (batch, frames, 1), one in frames with refinement, else zero
 
 
 class Decoder(nn.Module):
@@ -63,8 +64,11 @@ class Decoder(nn.Module):
         self.flags = len(config.codec.ladder) + 1
         dim = config.decoder_dim
         self.project_in = nn.Linear(len(config.codec.levels) + self.flags, dim)
-        self.stack = CausalStack(dim, config.decoder_blocks, config.kernel, config.expansion)
-        self.head = nn.Linear(dim, 3 * self.bins + config.f0_bins + 1)
+        units = config.adapter_units
+        self.stack = CausalStack(dim, config.decoder_blocks, config.kernel, config.expansion, units)
+        out, units = 3 * self.bins + config.f0_bins + 1, config.head_adapter_units
+        self.head = nn.Linear(dim, out)
+        self.head_adapter = Adapter(dim, units, out) if units else None
         nn.init.normal_(self.head.weight, std=0.3 * dim**-0.5)
         nn.init.zeros_(self.head.bias)
         self.pulse_train = PulseTrain(config.codec.sample_rate, self.hop)
@@ -74,8 +78,6 @@ class Decoder(nn.Module):
         self.register_buffer("window", window, persistent=False)
         f0 = torch.logspace(math.log10(config.f0_min), math.log10(config.f0_max), config.f0_bins)
         self.register_buffer("log_f0", torch.log(f0), persistent=False)
-        # models from before there was refinement are as they were
-        self.synchronised = config.codec.refined
         self.step = math.log(config.f0_max / config.f0_min) / (config.f0_bins - 1)
         self.register_buffer("classes", torch.arange(config.f0_bins).float(), persistent=False)
 
@@ -99,18 +101,28 @@ class Decoder(nn.Module):
         self, points: Tensor, flags: Tensor, blocks: tuple[Tensor, ...]
     ) -> tuple[Filters, tuple[Tensor, ...]]:
         """The trunk alone: points ``(batch, frames, 24)``, flags ``(batch, frames, 5)``."""
-        x, blocks = self.stack(self.project_in(torch.cat([points, flags], -1)), blocks)
+        rate = self.config.codec.refined_rate
+        refined = flags[..., rate.index : rate.index + 1] if rate is not None else None
+        x = self.project_in(torch.cat([points, flags], -1))
+        x, blocks = self.stack(x, blocks, refined)
+        out = self.head(x)
+        if self.head_adapter is not None and refined is not None:
+            out = out + refined * self.head_adapter(x)
         sizes = [self.bins] * 3 + [self.config.f0_bins, 1]
-        raw = torch.split(self.head(x).float(), sizes, dim=-1)
+        raw = torch.split(out.float(), sizes, dim=-1)
         # -4.5 starts the gains near the level of quiet speech; the clamp keeps a bad frame
         # from ringing at full scale.
         harmonic, noise = (torch.clamp(g * 3.0 - 4.5, -14.0, 3.0) for g in (raw[0], raw[2]))
-        return Filters(harmonic, raw[1] * math.pi, noise, raw[3], raw[4][..., 0]), blocks
+        filters = Filters(harmonic, raw[1] * math.pi, noise, raw[3], raw[4][..., 0], refined)
+        return filters, blocks
 
-    def pitch_to_f0(self, pitch: Tensor) -> Tensor:
-        """Logits ``(..., f0_bins)`` -> F0 in Hz, on a grid where decoders are synchronised."""
-        f0 = self.exact_f0(pitch)
-        return self.pulse_train.on_grid(f0) if self.synchronised else f0
+    def decoded_f0(self, filters: Filters) -> Tensor:
+        """F0 ``(batch, frames)`` in Hz, on a grid in frames with refinement: there the sender
+        decodes, too, and both have to place their pulses alike."""
+        f0 = self.exact_f0(filters.pitch)
+        if filters.refined is None:
+            return f0
+        return torch.where(filters.refined[..., 0] > 0, self.pulse_train.on_grid(f0), f0)
 
     def exact_f0(self, pitch: Tensor) -> Tensor:
         """Logits ``(..., f0_bins)`` -> F0 in Hz: the mean over the two bins beside the peak."""
@@ -131,12 +143,13 @@ class Decoder(nn.Module):
         return re, im
 
     def pulses(
-        self, f0: Tensor, voicing: Tensor, angle: Tensor, state: DecoderState
+        self, filters: Filters, f0: Tensor, angle: Tensor, state: DecoderState
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The pulse train ``(batch, frames, 320)`` at ``f0``, both ``(batch, frames)`` like
-        ``voicing``, beside noise at ``angle`` ``(batch, frames, bins)``; phase and F0 after it."""
+        """The pulse train ``(batch, frames, 320)`` at ``f0`` ``(batch, frames)``, beside noise at
+        ``angle`` ``(batch, frames, bins)``; phase and F0 after it."""
         anew = None
-        if self.synchronised:
+        if filters.refined is not None:
+            voicing = torch.where(filters.refined[..., 0] > 0, filters.voicing, 0.0)
             anew = voicing < UNHEARD, angle[..., 0] * (0.5 / math.pi)
         train: tuple[Tensor, tuple[Tensor, Tensor]]
         train = self.pulse_train(f0, (state.phase, state.f0), anew)
@@ -147,7 +160,7 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """Filters and F0 ``(batch, frames)`` -> PCM ``(batch, 320 * frames)``."""
         angle, noise = self.noise_phase(f0.shape[1], state.noise)
-        pulses, (phase, last_f0) = self.pulses(f0, filters.voicing, angle, state)
+        pulses, (phase, last_f0) = self.pulses(filters, f0, angle, state)
         re, im = self.spectrum(pulses, state.pulses)
         gain = torch.exp(filters.harmonic) * torch.sigmoid(filters.voicing)[..., None]
         cos, sin = gain * torch.cos(filters.angle), gain * torch.sin(filters.angle)
@@ -175,4 +188,4 @@ class Decoder(nn.Module):
             PCM ``(batch, 320 * frames)``, 320 samples behind the encoder's input; and the state.
         """
         filters, blocks = self.filters(points, flags, state.blocks)
-        return self.synthesize(filters, self.pitch_to_f0(filters.pitch), state, blocks)
+        return self.synthesize(filters, self.decoded_f0(filters), state, blocks)

@@ -1,8 +1,9 @@
 """``python -m research.train.regrade IN.pt OUT.pt``: from twelve pairs to six and refinement.
 
 Weights of the old network where the new one has a place for them: the first six pairs, flags of the
-rates with as many pairs (of the next higher rate for two pairs), refinement as six pairs. Then
-gather its statistics (:mod:`research.train.refinement_statistics`).
+rates with as many pairs (of the next higher rate for others), refinement as six pairs. What frames
+with refinement add to the decoder begins at zero. Then gather the statistics of the refinement
+(:mod:`research.train.refinement_statistics`).
 """
 
 from __future__ import annotations
@@ -19,16 +20,28 @@ from q2d2_stream.cli.failures import run_command
 from q2d2_stream.model.net import CodecNet
 from research.train.checkpoint import Average, Progress, load_net, save_checkpoint
 
-RATES = (2, 3, 4, 6)
+RATES = (3, 4, 6)
 
 
 @torch.no_grad()
-def regraded(old: CodecNet, rates: tuple[int, ...] = RATES) -> CodecNet:
-    """The same network with the pairs of ``rates`` and a rate with refinement."""
+def regraded(
+    old: CodecNet,
+    rates: tuple[int, ...] = RATES,
+    adapter_units: int = 0,
+    head_adapter_units: int = 0,
+) -> CodecNet:
+    """The same network with the pairs of ``rates`` and a rate with refinement, and adapters of
+    such widths for that rate."""
     was = old.config.codec
     dims = 2 * rates[-1]
     codec = replace(was, levels=was.levels[:dims], rates=rates, refined=True)
-    net = CodecNet(replace(old.config, codec=codec))
+    config = replace(
+        old.config,
+        codec=codec,
+        adapter_units=adapter_units,
+        head_adapter_units=head_adapter_units,
+    )
+    net = CodecNet(config)
     weights = dict(old.state_dict())
     weights["encoder.project_out.weight"] = weights["encoder.project_out.weight"][:dims]
     weights["encoder.project_out.bias"] = weights["encoder.project_out.bias"][:dims]
@@ -47,11 +60,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="regrade", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="pairs of each rate")
+    parser.add_argument(
+        "--adapter-units", type=int, default=0, help="width of the adapters beside the blocks"
+    )
+    parser.add_argument(
+        "--head-adapter-units", type=int, default=0, help="the same beside the last layer"
+    )
     return run_command("regrade", partial(_run, parser.parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:
-    net = regraded(load_net(args.checkpoint))
+    units = args.adapter_units, args.head_adapter_units
+    net = regraded(load_net(args.checkpoint), tuple(args.rates), *units)
     save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
     return 0
 

@@ -37,7 +37,7 @@ from q2d2_stream.model.discriminator import (
     discriminator_loss,
     feature_matching_loss,
 )
-from q2d2_stream.model.layers import CausalStack
+from q2d2_stream.model.layers import Adapter, CausalStack
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
 from research.train.closed_loop import ClosedLoop, Predicted, pairs_sent
@@ -150,15 +150,21 @@ class WaveStage(Stage):
     spectral losses see harmonics where they belong while the pitch is still being learned.
     """
 
-    def __init__(self, net: CodecNet, train_encoder: bool = False) -> None:
+    def __init__(
+        self, net: CodecNet, train_encoder: bool = False, adapters_only: bool = False
+    ) -> None:
         super().__init__()
-        self.net, self.train_encoder = net, train_encoder
+        self.net, self.train_encoder, self.adapters_only = net, train_encoder, adapters_only
         codec = net.config.codec
         self.reconstruction = ReconstructionLoss(codec)
         self.closed_loop = ClosedLoop(net) if codec.refined else None
 
     def trained(self) -> list[list[nn.Parameter]]:
-        """The decoder, and the encoder with ``train_encoder``."""
+        """The decoder, and the encoder with ``train_encoder``; or the decoder's adapters alone."""
+        if self.adapters_only:
+            self.net.requires_grad_(False)
+            adapters = [m for m in self.net.decoder.modules() if isinstance(m, Adapter)]
+            return [[p for m in adapters for p in m.requires_grad_().parameters()]]
         parts: list[nn.Module] = [self.net.decoder]
         if self.train_encoder:
             parts += [self.net.encoder, self.net.quantizer]
@@ -170,8 +176,10 @@ class WaveStage(Stage):
 
     def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
-        with torch.set_grad_enabled(self.train_encoder and torch.is_grad_enabled()):
-            points, _ = self.net.encode(batch.pcm)
+        points = batch.points
+        if not len(points):
+            with torch.set_grad_enabled(self.train_encoder and torch.is_grad_enabled()):
+                points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
@@ -220,8 +228,14 @@ class AdversarialStage(WaveStage):
     steps: Tensor  # stays on the CPU: it decides what comes next
     ramp: Tensor
 
-    def __init__(self, net: CodecNet, train_encoder: bool = False, whisper: bool = False) -> None:
-        super().__init__(net, train_encoder)
+    def __init__(
+        self,
+        net: CodecNet,
+        train_encoder: bool = False,
+        whisper: bool = False,
+        adapters_only: bool = False,
+    ) -> None:
+        super().__init__(net, train_encoder, adapters_only)
         self.discriminator = Discriminator()
         self.phase = PhaseLoss(net.config.codec.sample_rate, net.config.codec.hop)
         self.whisper = WhisperLoss() if whisper else None
@@ -257,7 +271,7 @@ class AdversarialStage(WaveStage):
 
     def pitch(self, filters: Filters, true_f0: Tensor, first: int = 0) -> Tensor:
         """The decoded F0, as in a call, for every other clip."""
-        decoded = self.net.decoder.pitch_to_f0(filters.pitch.detach())
+        decoded = self.net.decoder.decoded_f0(filters).detach()
         clip = torch.arange(first, first + len(true_f0), device=true_f0.device)
         odd = clip[:, None] % 2 == 1
         return torch.where(odd, decoded, true_f0)
@@ -284,7 +298,7 @@ class AdversarialStage(WaveStage):
         decoder: Decoder = self.net.decoder
         with torch.no_grad():
             noise, _ = decoder.noise_phase(f0.shape[1], state.noise)
-            frames, _ = decoder.pulses(f0, filters.voicing, noise, state)
+            frames, _ = decoder.pulses(filters, f0, noise, state)
             pulses = decoder.spectrum(frames, state.pulses)
             said = batch.pcm.reshape(frames.shape)
             speech = decoder.spectrum(said, torch.zeros_like(said[:, 0]))
@@ -307,7 +321,7 @@ class AdversarialStage(WaveStage):
             return self.teach(batch)
         said = self.predict(batch)
         filters, source = said.filters, said.source
-        heard = Filters(*(each.detach().requires_grad_() for each in filters))
+        heard = _detached(filters)
         f0 = self.pitch(filters, batch.f0)
         got, wanted, errors = self.synthesize(batch, heard, f0, said)
         losses: Losses = self.reconstruction(got, wanted, pairs_sent(batch), rng)
@@ -350,6 +364,12 @@ class AdversarialStage(WaveStage):
         else:  # nothing before the decoder listens: one way back is enough
             content = [*content, *texture]
         torch.autograd.backward([*shaping, side], [*_sum(content), torch.ones_like(side)])
+
+
+def _detached(filters: Filters) -> Filters:
+    """The same, where the gradients of what is made of them meet."""
+    *predicted, refined = filters
+    return Filters(*(each.detach().requires_grad_() for each in predicted), refined)
 
 
 def _shaping(filters: Filters) -> list[Tensor]:

@@ -55,7 +55,7 @@ def roundtrip_with_symbols(
     flags = torch.eye(net.decoder.flags)[rate].expand(1, points.shape[1], -1)
     state = net.decoder.initial_state()
     filters, blocks = net.decoder.filters(points * mask, flags, state.blocks)
-    f0 = net.decoder.pitch_to_f0(filters.pitch)
+    f0 = net.decoder.decoded_f0(filters)
     if true_f0:
         track = voice_pitch(given[0].numpy().astype(np.float64), config.sample_rate, config.hop)
         f0 = torch.from_numpy(fill_unvoiced(track[1:]))[None]

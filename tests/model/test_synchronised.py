@@ -14,6 +14,7 @@ from torch import Tensor
 
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.model import Decoder, ModelConfig, decoder
+from q2d2_stream.model.decoder import Filters
 
 pytestmark = pytest.mark.train
 
@@ -26,9 +27,12 @@ Synchronised: TypeAlias = tuple[Decoder, Tensor, Tensor, Tensor]
 def synchronised(monkeypatch: pytest.MonkeyPatch) -> Synchronised:
     """A decoder, what it is given, and a threshold that some of the frames are below."""
     torch.manual_seed(3)
-    made = Decoder(replace(ModelConfig(), decoder_dim=48, decoder_blocks=2, codec=REFINED))
+    config = ModelConfig(
+        decoder_dim=48, decoder_blocks=2, codec=REFINED, adapter_units=4, head_adapter_units=4
+    )
+    made = Decoder(config)
     points = torch.rand(2, FRAMES, 12) * 2 - 1
-    flags = torch.eye(6)[3].expand(2, FRAMES, -1)
+    flags = torch.eye(6)[4].expand(2, FRAMES, -1)
     with torch.no_grad():
         filters, _ = made.filters(points, flags, made.initial_state(2).blocks)
     monkeypatch.setattr(decoder, "UNHEARD", float(filters.voicing.quantile(0.1)))
@@ -65,8 +69,38 @@ def test_another_phase_is_forgotten_where_nobody_hears_the_pulses(
 
 @torch.no_grad()
 def test_pitch_is_on_a_grid_that_sums_exactly(synchronised: Synchronised) -> None:
-    made, *_ = synchronised
-    f0 = made.pitch_to_f0(torch.randn(5, 30, 64) * 3)
+    made, points, flags, _ = synchronised
+    filters, _ = made.filters(points, flags, made.initial_state(2).blocks)
+    filters = filters._replace(pitch=torch.randn(2, FRAMES, 64) * 3)
+    f0 = made.decoded_f0(filters)
     assert torch.equal(f0 * 8, torch.round(f0 * 8))
     assert 59.9 <= float(f0.min()) <= float(f0.max()) <= 500.1
-    assert not Decoder(ModelConfig()).synchronised
+    assert torch.equal(made.decoded_f0(_plain(filters)), made.exact_f0(filters.pitch))
+
+
+@torch.no_grad()
+def test_frames_without_refinement_are_as_they_were(synchronised: Synchronised) -> None:
+    """Neither grid, nor new phases, nor adapters: the sound of a network that has none of them."""
+    made, points, *_ = synchronised
+    flags = torch.eye(6)[2].expand(2, FRAMES, -1)
+    for parameter in _adapters(made):
+        parameter.normal_()
+    older = Decoder(replace(made.config, adapter_units=0, head_adapter_units=0))
+    older.load_state_dict(made.state_dict(), strict=False)
+    state = made.initial_state(2)
+    filters, blocks = older.filters(points, flags, state.blocks)
+    assert (filters.voicing < decoder.UNHEARD).any()
+    plain = _plain(filters)
+    was, _ = older.synthesize(plain, older.decoded_f0(plain), state, blocks)
+    now, _ = made(points, flags, state)
+    assert torch.equal(was, now)
+    refined, _ = made(points, torch.eye(6)[4].expand(2, FRAMES, -1), state)
+    assert not torch.allclose(refined, now, atol=1e-2)
+
+
+def _plain(filters: Filters) -> Filters:
+    return filters._replace(refined=None)
+
+
+def _adapters(made: Decoder) -> list[Tensor]:
+    return [p for name, p in made.named_parameters() if "adapter" in name]
