@@ -85,4 +85,4 @@ def _refined(refinement: Refinement, decoder: Decoder, pcm: Tensor, heard: Tenso
     original, decoded = (each.view(1, -1, decoder.hop) for each in (pcm, heard))
     error, _ = refinement.errors(decoder, original, decoded)
     coded = refinement.error(refinement.symbols(error))
-    return refinement.refine(decoder, decoded, coded).flatten(1)
+    return refinement.refine(decoder, decoded, coded, sharpened=True).flatten(1)

@@ -11,11 +11,12 @@ from q2d2_stream.model.decoder import Decoder
 from q2d2_stream.model.transform import bin_order
 from q2d2_stream.refinement.bands import BANDS, FLOOR, LIMIT, band_bank
 from q2d2_stream.refinement.code import DEAD, SYMBOL_ZERO, SYMBOLS, RefinementCode
-from q2d2_stream.refinement.windows import HELD_FRAMES, HELD_SHARE
+from q2d2_stream.refinement.windows import HELD_FRAMES, HELD_SHARE, SMOOTHED_BINS
 
 __all__ = ["Refinement", "hold_gains"]
 
 _REACH = SYMBOLS - 1 - SYMBOL_ZERO  # of a symbol
+_TINY = 1e-12
 
 
 class Refinement(nn.Module):
@@ -28,11 +29,13 @@ class Refinement(nn.Module):
         step: of the uniform quantizer behind it, nepers.
         unit: nepers to a grid unit of the fixed form, ``(18,)``.
         sharpening: of the refined spectrum. Training uses neither of these two.
+        smooth: the mean over neighbouring bins, a matrix.
     """
 
     bank: Tensor
     share: Tensor
     floor: Tensor
+    smooth: Tensor
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         super().__init__()
@@ -41,6 +44,7 @@ class Refinement(nn.Module):
         tables = {
             "bank": torch.from_numpy(bank.T).float()[order],
             "share": torch.from_numpy(bank).float()[:, order],
+            "smooth": _smoothing(hop + 1)[order][:, order].float(),
             "floor": torch.from_numpy(FLOOR**2 * BANDS * bank.sum(1)).float(),
         }
         for name, table in tables.items():
@@ -108,15 +112,32 @@ class Refinement(nn.Module):
         )
         return wanted - got, wanted
 
-    def refine(self, decoder: Decoder, frames: Tensor, error: Tensor) -> Tensor:
+    def refine(
+        self, decoder: Decoder, frames: Tensor, error: Tensor, sharpened: bool = False
+    ) -> Tensor:
         """Decoded speech ``(batch, frames, 320)`` and the errors of its windows ``(batch, frames,
         40)`` -> refined speech ``(batch, frames - 1, 320)``, one frame behind."""
         re, im = decoder.spectrum(frames, torch.zeros_like(frames[:, 0]))
         factor = self.gains(error)
-        windows = decoder.inverse(re * factor, im * factor) * decoder.window
+        re, im = re * factor, im * factor
+        if sharpened:
+            log = 0.5 * torch.log(re * re + im * im + _TINY)
+            factor = torch.exp(self.sharpening * (log - log @ self.smooth.T))
+            re, im = re * factor, im * factor
+        windows = decoder.inverse(re, im) * decoder.window
         first, second = windows[..., : decoder.hop], windows[..., decoder.hop :]
         refined: Tensor = second[:, :-1] + first[:, 1:]
         return refined
+
+
+def _smoothing(bins: int) -> Tensor:
+    """Rows that average over :data:`SMOOTHED_BINS` bins in their natural order, edges repeated."""
+    window = torch.arange(SMOOTHED_BINS) - SMOOTHED_BINS // 2
+    neighbours = (torch.arange(bins)[:, None] + window).clamp(0, bins - 1)
+    smooth = torch.zeros(bins, bins, dtype=torch.float64)
+    return smooth.scatter_add_(
+        1, neighbours, torch.full(neighbours.shape, 1 / SMOOTHED_BINS).double()
+    )
 
 
 def hold_gains(error: Tensor, arrived: Tensor, lost: Tensor) -> Tensor:

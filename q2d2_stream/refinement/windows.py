@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from q2d2_stream.refinement.bands import BANDS, Bands
 
-__all__ = ["ErrorMeter", "MeterState", "Refiner", "RefinerState"]
+__all__ = ["SMOOTHED_BINS", "ErrorMeter", "MeterState", "Refiner", "RefinerState"]
 
 HELD_FRAMES = 3
 """For how many lost windows the last error is held: 40 ms."""
 HELD_SHARE = 0.7
 """What each of them keeps of it."""
 
-_SMOOTHED_BINS = 33  # that sharpening averages over
+SMOOTHED_BINS = 33
+"""Bins that sharpening averages over."""
 _TINY = np.float32(1e-12)
 
 Array = NDArray[np.float32]
@@ -124,9 +125,9 @@ class Refiner:
 
 def _away_from_mean(spectrum: NDArray[np.complex64]) -> Array:
     """How far log magnitudes are from their mean over neighbouring bins; the edges are repeated."""
-    half = _SMOOTHED_BINS // 2
+    half = SMOOTHED_BINS // 2
     log = np.float32(0.5) * np.log(spectrum.real**2 + spectrum.imag**2 + _TINY)
     sums = np.concatenate([[0.0], np.cumsum(np.pad(log, half, mode="edge"), dtype=np.float64)])
-    mean = (sums[_SMOOTHED_BINS:] - sums[:-_SMOOTHED_BINS]) / _SMOOTHED_BINS
+    mean = (sums[SMOOTHED_BINS:] - sums[:-SMOOTHED_BINS]) / SMOOTHED_BINS
     away: Array = (log - mean).astype(np.float32)
     return away

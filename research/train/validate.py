@@ -68,7 +68,8 @@ def roundtrip_with_symbols(
         symbols = net.refinement.symbols(error)
         loudest = levels.amax(-1)
         sent = symbols[loudest > loudest.max() - 4.6].long().numpy()
-        refined = net.refinement.refine(net.decoder, decoded, net.refinement.error(symbols))
+        told = net.refinement.error(symbols)
+        refined = net.refinement.refine(net.decoder, decoded, told, sharpened=True)
         out = refined.flatten(1)
     result: Pcm = out[0, config.lookahead :][: len(pcm)].clamp(-1, 1).numpy()
     return result, sent
