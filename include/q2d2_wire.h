@@ -8,7 +8,8 @@
  * return int return a length or Q2D2_OK (0) when they succeed, else one of the negative Q2D2_
  * errors, and write nothing that may be used.
  *
- * The lattice is the rhombic one with levels 9,9 and eleven times 7,7 (q2d2_stream/config.py);
+ * The lattice is the rhombic one with levels 9,9 and five times 7,7; behind its indices the rate
+ * with refinement packs nine of rhombic grids of 5,5 and 3,3 (q2d2_stream/config.py).
  * tests/include/test_header.py compares all of this with the Python code.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -29,8 +30,11 @@ extern "C" {
 enum {
     Q2D2_SAMPLE_RATE = 24000,
     Q2D2_HOP = 320,          /* samples of one frame */
-    Q2D2_PAIRS = 12,         /* pairs of the highest rate; a latent has twice as many numbers */
-    Q2D2_RATES = 4,          /* rates 0 to 3: 1.50, 1.98, 2.94, 5.83 kbps */
+    Q2D2_PAIRS = 6,          /* pairs of a latent, which has twice as many numbers */
+    Q2D2_REFINEMENTS = 9,    /* indices of the refinement, behind those of the pairs */
+    Q2D2_MAX_INDICES = 15,   /* of a frame */
+    Q2D2_BANDS = 40,         /* whose levels the refinement mends */
+    Q2D2_RATES = 4,          /* rates 0 to 3: 1.50, 1.98, 2.94, 5.81 kbps; 3 is with refinement */
     Q2D2_MAX_FRAMES = 16,    /* frames of one packet */
     Q2D2_MAX_PACKED = 156,   /* bytes of 16 frames at the highest rate */
     Q2D2_MAX_PACKET = 157    /* the same with the packet's first byte */
@@ -78,17 +82,30 @@ enum { Q2D2_AUDIO = 2, Q2D2_CONTROL = 3 };                /* streams: first two 
 
 /* ---- lattice ---------------------------------------------------------------------------- */
 
-/* Grid levels of both dimensions of a pair. */
-static inline int q2d2_levels(int pair) { return pair == 0 ? 9 : 7; }
+/* Grid levels of both dimensions of a pair: 0 to 5 of the latent, 6 to 14 of the refinement. */
+static inline int q2d2_levels(int pair)
+{
+    return pair == 0 ? 9 : pair < Q2D2_PAIRS ? 7 : pair < Q2D2_PAIRS + 3 ? 5 : 3;
+}
 
-/* Number of grid points of a pair: 81 corners and 64 centres, or 49 and 36. */
-static inline int q2d2_codes(int pair) { return pair == 0 ? 145 : 85; }
+/* Number of grid points of a pair: its corners, and the centres between them. */
+static inline int q2d2_codes(int pair)
+{
+    const int levels = q2d2_levels(pair);
+    return levels * levels + (levels - 1) * (levels - 1);
+}
 
-/* Pairs sent at a rate, 0 for a rate that does not exist. */
+/* Pairs of the latent that are sent at a rate, 0 for a rate that does not exist. */
 static inline int q2d2_rate_pairs(int rate)
 {
-    static const uint8_t pairs[Q2D2_RATES] = {3, 4, 6, 12};
+    static const uint8_t pairs[Q2D2_RATES] = {3, 4, 6, 6};
     return rate < 0 || rate >= Q2D2_RATES ? 0 : pairs[rate];
+}
+
+/* Indices of a packed frame at a rate: of its pairs, then of the refinement. */
+static inline int q2d2_rate_indices(int rate)
+{
+    return q2d2_rate_pairs(rate) + (rate == 3 ? Q2D2_REFINEMENTS : 0);
 }
 
 /* Nearest of `count` points first, first + 1, ... to x: its number. Halves go to even numbers. */
@@ -101,15 +118,12 @@ static inline double q2d2_step(double x, double first, int count)
     return step < 0.0 ? 0.0 : step;
 }
 
-/* Indices of the grid points nearest to a latent of 2 * pairs finite numbers in grid units. */
-static inline int q2d2_nearest(const float *latent, int pairs, uint8_t *indices)
+/* The same for `pairs` pairs from number `first` on, which the two functions below check. */
+static inline int q2d2_nearest_of(const float *latent, int first, int pairs, uint8_t *indices)
 {
     int pair;
-    if (pairs < 1 || pairs > Q2D2_PAIRS) {
-        return Q2D2_BAD_ARGUMENT;
-    }
     for (pair = 0; pair < pairs; pair++) {
-        const int levels = q2d2_levels(pair);
+        const int levels = q2d2_levels(first + pair);
         const double x = latent[2 * pair], y = latent[2 * pair + 1];
         const double corner = -0.5 * (levels - 1), centre = corner + 0.5;
         double sx, sy, dx, dy, distance;
@@ -133,22 +147,27 @@ static inline int q2d2_nearest(const float *latent, int pairs, uint8_t *indices)
     return Q2D2_OK;
 }
 
-/* Grid points of indices as 2 * pairs numbers: in grid units when divide is 0, else divided so
- * that they are within -1 to 1, which is what the decoder's network takes. */
-static inline int q2d2_point(const uint8_t *indices, int pairs, bool divide, float *point)
+/* Indices of the grid points nearest to a latent of 2 * pairs finite numbers in grid units. */
+static inline int q2d2_nearest(const float *latent, int pairs, uint8_t *indices)
 {
-    int pair;
     if (pairs < 1 || pairs > Q2D2_PAIRS) {
         return Q2D2_BAD_ARGUMENT;
     }
+    return q2d2_nearest_of(latent, 0, pairs, indices);
+}
+
+static inline int q2d2_point_of(const uint8_t *indices, int number, int pairs, bool divide,
+                                float *point)
+{
+    int pair;
     for (pair = 0; pair < pairs; pair++) {
-        const int levels = q2d2_levels(pair), corners = levels * levels;
+        const int levels = q2d2_levels(number + pair), corners = levels * levels;
         const bool is_corner = indices[pair] < corners;
         const int row = is_corner ? levels : levels - 1;
         const int index = indices[pair] - (is_corner ? 0 : corners);
         const double first = -0.5 * (row - 1);
         const double unit = divide ? (double)(levels / 2) : 1.0;
-        if (indices[pair] >= q2d2_codes(pair)) {
+        if (indices[pair] >= q2d2_codes(number + pair)) {
             return Q2D2_BAD_ARGUMENT;
         }
         point[2 * pair] = (float)((first + index % row) / unit);
@@ -157,13 +176,23 @@ static inline int q2d2_point(const uint8_t *indices, int pairs, bool divide, flo
     return Q2D2_OK;
 }
 
+/* Grid points of indices as 2 * pairs numbers: in grid units when divide is 0, else divided so
+ * that they are within -1 to 1, which is what the decoder's network takes. */
+static inline int q2d2_point(const uint8_t *indices, int pairs, bool divide, float *point)
+{
+    if (pairs < 1 || pairs > Q2D2_PAIRS) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    return q2d2_point_of(indices, 0, pairs, divide, point);
+}
+
 /* Errors of the last two frames, the newest first; a stream begins with zeros. */
 typedef struct {
     float errors[2][2 * Q2D2_PAIRS];
 } q2d2_shaper;
 
 /* Indices of all pairs of the next frame's latent, shaped by those errors: what the
- * encoder's side does in place of q2d2_nearest. The feedback is the model's 2 times 24 numbers
+ * encoder's side does in place of q2d2_nearest. The feedback is the model's 2 times 12 numbers
  * ("q2d2.feedback" in its metadata). What fails leaves the shaper as it was. */
 static inline int q2d2_quantize(q2d2_shaper *shaper, const float *feedback, const float *latent,
                             uint8_t *indices)
@@ -191,6 +220,52 @@ static inline int q2d2_quantize(q2d2_shaper *shaper, const float *feedback, cons
     return Q2D2_OK;
 }
 
+/* ---- refinement ------------------------------------------------------------------------- */
+
+/* How a model sends the errors of its 40 levels at a fixed size, nepers; "q2d2.refinement" of its
+ * metadata has these numbers, of the basis the first 18 columns. */
+typedef struct {
+    float mean[Q2D2_BANDS];
+    float basis[Q2D2_BANDS][2 * Q2D2_REFINEMENTS];
+    float unit[2 * Q2D2_REFINEMENTS];
+} q2d2_refinement;
+
+/* Errors of 40 levels, original less decoded, as nine indices. */
+static inline int q2d2_error_to_indices(const q2d2_refinement *code, const float *error,
+                                        uint8_t *indices)
+{
+    float part[2 * Q2D2_REFINEMENTS];
+    int n, k;
+    for (k = 0; k < 2 * Q2D2_REFINEMENTS; k++) {
+        float sum = 0.0f;
+        for (n = 0; n < Q2D2_BANDS; n++) {
+            sum += (error[n] - code->mean[n]) * code->basis[n][k];
+        }
+        part[k] = sum / code->unit[k];
+    }
+    return q2d2_nearest_of(part, Q2D2_PAIRS, Q2D2_REFINEMENTS, indices);
+}
+
+/* Nine indices as the error that arrives. Limit it to -3 to 3, spread it over the bins, and
+ * multiply the spectrum by its exponential: docs/guides/embedding.md. */
+static inline int q2d2_indices_to_error(const q2d2_refinement *code, const uint8_t *indices,
+                                        float *error)
+{
+    float part[2 * Q2D2_REFINEMENTS];
+    int n, k;
+    if (q2d2_point_of(indices, Q2D2_PAIRS, Q2D2_REFINEMENTS, false, part) != Q2D2_OK) {
+        return Q2D2_BAD_ARGUMENT;
+    }
+    for (n = 0; n < Q2D2_BANDS; n++) {
+        error[n] = 0.0f;
+        for (k = 0; k < 2 * Q2D2_REFINEMENTS; k++) {
+            error[n] += part[k] * code->unit[k] * code->basis[n][k];
+        }
+        error[n] += code->mean[n];
+    }
+    return Q2D2_OK;
+}
+
 /* ---- packing ---------------------------------------------------------------------------- */
 
 /* Bytes that 1 to 16 frames take together; 0 when rate or frames are out of range. */
@@ -200,7 +275,7 @@ static inline int q2d2_packed_bytes(int rate, int frames)
         {3, 5, 8, 10, 13, 15, 18, 20, 23, 25, 28, 30, 33, 35, 38, 40},
         {4, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40, 43, 47, 50, 53},
         {5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 54, 59, 64, 69, 74, 79},
-        {10, 20, 30, 39, 49, 59, 68, 78, 88, 98, 107, 117, 127, 136, 146, 156},
+        {10, 20, 30, 39, 49, 59, 68, 78, 88, 97, 107, 117, 126, 136, 146, 156},
     };
     if (rate < 0 || rate >= Q2D2_RATES || frames < 1 || frames > Q2D2_MAX_FRAMES) {
         return 0;
@@ -208,12 +283,12 @@ static inline int q2d2_packed_bytes(int rate, int frames)
     return bytes[rate][frames - 1];
 }
 
-/* All indices as one number in mixed radix, little-endian: frames * pairs indices, frame by
- * frame. Returns the number of bytes written to data. */
+/* All indices as one number in mixed radix, little-endian: frames * q2d2_rate_indices(rate), frame
+ * by frame. Returns the number of bytes written to data. */
 static inline int q2d2_pack(const uint8_t *indices, int rate, int frames, uint8_t *data,
                             size_t capacity)
 {
-    const int size = q2d2_packed_bytes(rate, frames), pairs = q2d2_rate_pairs(rate);
+    const int size = q2d2_packed_bytes(rate, frames), width = q2d2_rate_indices(rate);
     int n, k, used = 0; /* bytes of the number so far: the product stays short while it can */
     if (size == 0) {
         return Q2D2_BAD_ARGUMENT;
@@ -222,8 +297,8 @@ static inline int q2d2_pack(const uint8_t *indices, int rate, int frames, uint8_
         return Q2D2_NO_SPACE;
     }
     memset(data, 0, (size_t)size);
-    for (n = frames * pairs - 1; n >= 0; n--) {
-        const unsigned codes = (unsigned)q2d2_codes(n % pairs);
+    for (n = frames * width - 1; n >= 0; n--) {
+        const unsigned codes = (unsigned)q2d2_codes(n % width);
         unsigned carry = indices[n];
         if (carry >= codes) {
             return Q2D2_BAD_ARGUMENT;
@@ -240,12 +315,12 @@ static inline int q2d2_pack(const uint8_t *indices, int rate, int frames, uint8_
     return size;
 }
 
-/* Inverse of q2d2_pack: frames * pairs indices. Refuses another length, and numbers that
+/* Inverse of q2d2_pack. Refuses another length, and numbers that
  * q2d2_pack never makes. */
 static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int frames,
                               uint8_t *indices)
 {
-    const int expected = q2d2_packed_bytes(rate, frames), pairs = q2d2_rate_pairs(rate);
+    const int expected = q2d2_packed_bytes(rate, frames), width = q2d2_rate_indices(rate);
     uint8_t number[Q2D2_MAX_PACKED];
     int n, k, used = expected;
     if (expected == 0) {
@@ -255,8 +330,8 @@ static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int fr
         return Q2D2_MALFORMED;
     }
     memcpy(number, data, size);
-    for (n = 0; n < frames * pairs; n++) {
-        const unsigned codes = (unsigned)q2d2_codes(n % pairs);
+    for (n = 0; n < frames * width; n++) {
+        const unsigned codes = (unsigned)q2d2_codes(n % width);
         unsigned rest = 0;
         while (used > 0 && number[used - 1] == 0) {
             used--;
@@ -281,7 +356,7 @@ static inline int q2d2_unpack(const uint8_t *data, size_t size, int rate, int fr
 /* A packet is one byte (bits 0-3: frames minus 1; bits 4-6: rate; bit 7: entropy coded) and the
  * indices; see docs/reference/packet.md. */
 
-/* Write a packet of frames * pairs indices, 1 to 16 frames; returns its length. */
+/* Write a packet of frames * q2d2_rate_indices(rate) indices, 1 to 16 frames; returns its length. */
 static inline int q2d2_write_packet(const uint8_t *indices, int rate, int frames, uint8_t *data,
                                     size_t capacity)
 {
@@ -300,8 +375,8 @@ static inline int q2d2_write_packet(const uint8_t *indices, int rate, int frames
     return 1 + size;
 }
 
-/* Read a packet: its rate, its number of frames, and frames * pairs indices, for which there is
- * room for Q2D2_MAX_FRAMES * Q2D2_PAIRS. */
+/* Read a packet: its rate, its number of frames, and as many indices as those have, for which there
+ * is room for Q2D2_MAX_FRAMES * Q2D2_MAX_INDICES. */
 static inline int q2d2_read_packet(const uint8_t *data, size_t size, int *rate, int *frames,
                                    uint8_t *indices)
 {
@@ -422,7 +497,7 @@ typedef struct {
     int copies_bytes;
 } q2d2_audio;
 
-/* Write the body of sealed audio with a packet of frames * pairs indices; returns its length. */
+/* Write the body of sealed audio with a packet of so many frames; returns its length. */
 static inline int q2d2_write_audio(const q2d2_audio *audio, const uint8_t *indices, int rate,
                                    int frames, uint8_t *data, size_t capacity)
 {
@@ -454,7 +529,7 @@ static inline bool q2d2_take_part(const uint8_t *data, size_t size, size_t *at,
 }
 
 /* Read the body of sealed audio; rider and copies point into data. Indices has room for
- * Q2D2_MAX_FRAMES * Q2D2_PAIRS. */
+ * Q2D2_MAX_FRAMES * Q2D2_MAX_INDICES. */
 static inline int q2d2_read_audio(const uint8_t *data, size_t size, q2d2_audio *audio, int *rate,
                                   int *frames, uint8_t *indices)
 {
