@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 from q2d2_stream.errors import InputError
 
 __all__ = [
+    "BITSTREAM_1",
     "FRAME_SAMPLES",
     "REFINEMENT_LEVELS",
     "REFINEMENT_LIMIT_BITS",
@@ -296,3 +297,7 @@ class CodecConfig:
             return cls(**fields)
         except (TypeError, KeyError, json.JSONDecodeError) as error:
             raise InputError(f"this is not a codec configuration: {error}") from error
+
+
+BITSTREAM_1 = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(3, 4, 6), refined=True)
+"""Bitstream version 1: what the shipped models have, and those to come (docs/reference/packet.md)."""

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import BITSTREAM_1, CodecConfig
 from q2d2_stream.errors import FormatError, InputError
 from q2d2_stream.packet import MAX_PACKET_FRAMES, MAX_RATE, PacketCoder, Toc
 from q2d2_stream.packing import pack
 from tests.labs.entropy import coder, random_indices, smooth_indices
 from tests.labs.paths import ROOT
 
-CONFIG = CodecConfig()
+CONFIG = BITSTREAM_1
 VECTORS = json.loads((ROOT / "docs/vectors/packets.json").read_text())
 
 rates = st.integers(0, len(CONFIG.ladder) - 1)
@@ -31,7 +31,7 @@ def plain() -> PacketCoder:
 
 @pytest.fixture(scope="module")
 def coded() -> PacketCoder:
-    return PacketCoder(CONFIG, coder())
+    return PacketCoder(CONFIG, coder(CONFIG))
 
 
 @given(st.integers(0, MAX_RATE), frame_counts, st.booleans())

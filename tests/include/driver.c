@@ -38,7 +38,7 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
         q2d2_shaper shaper = {{{0}}};
         uint8_t indices[Q2D2_PAIRS];
         size_t n;
-        for (n = 48; n + 24 <= size / 4; n += 24) {
+        for (n = 4 * Q2D2_PAIRS; n + 2 * Q2D2_PAIRS <= size / 4; n += 2 * Q2D2_PAIRS) {
             const int code = q2d2_quantize(&shaper, numbers, numbers + n, indices);
             printf("%d ", code);
             print_hex(indices, code == Q2D2_OK ? Q2D2_PAIRS : 0);
@@ -50,6 +50,23 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
         printf("%d ", code);
         print_hex(point, code == Q2D2_OK ? 8 * size : 0);
         free(point);
+    } else if (strcmp(operation, "refine") == 0) { /* the code, then errors of some windows */
+        const float *numbers = (const float *)(const void *)data;
+        q2d2_refinement code;
+        uint8_t indices[Q2D2_REFINEMENTS];
+        float error[Q2D2_BANDS];
+        size_t n;
+        memcpy(&code, numbers, sizeof code);
+        for (n = sizeof code / 4; n + Q2D2_BANDS <= size / 4; n += Q2D2_BANDS) {
+            const int found = q2d2_error_to_indices(&code, numbers + n, indices);
+            printf("%d ", found);
+            if (found == Q2D2_OK && q2d2_indices_to_error(&code, indices, error) == Q2D2_OK) {
+                print_hex(indices, sizeof indices);
+                printf(" ");
+                print_hex(error, sizeof error);
+                printf(" ");
+            }
+        }
     } else if (strcmp(operation, "pack") == 0) {
         uint8_t *packed = malloc((size_t)a[2] + 1);
         const int code = q2d2_pack(data, (int)a[0], (int)a[1], packed, (size_t)a[2]);
@@ -57,12 +74,12 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
         print_hex(packed, code < 0 ? 0 : (size_t)code);
         free(packed);
     } else if (strcmp(operation, "unpack") == 0) {
-        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS];
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_MAX_INDICES];
         const int code = q2d2_unpack(data, size, (int)a[0], (int)a[1], indices);
         printf("%d ", code);
-        print_hex(indices, code < 0 ? 0 : (size_t)(a[1] * q2d2_rate_pairs((int)a[0])));
+        print_hex(indices, code < 0 ? 0 : (size_t)(a[1] * q2d2_rate_indices((int)a[0])));
     } else if (strcmp(operation, "packet") == 0) { /* read, and written again */
-        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], again[Q2D2_MAX_PACKET];
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_MAX_INDICES], again[Q2D2_MAX_PACKET];
         int rate, frames;
         const int code = q2d2_read_packet(data, size, &rate, &frames, indices);
         printf("%d ", code);
@@ -70,10 +87,10 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
             const int length = q2d2_write_packet(indices, rate, frames, again, size);
             print_hex(again, length < 0 ? 0 : (size_t)length);
             printf(" %d %d ", rate, frames);
-            print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
+            print_hex(indices, (size_t)(frames * q2d2_rate_indices(rate)));
         }
     } else if (strcmp(operation, "audio") == 0) { /* read; what is no more than a packet, again */
-        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_PAIRS], *again = malloc(size + 1);
+        uint8_t indices[Q2D2_MAX_FRAMES * Q2D2_MAX_INDICES], *again = malloc(size + 1);
         q2d2_audio audio;
         int rate, frames;
         const int code = q2d2_read_audio(data, size, &audio, &rate, &frames, indices);
@@ -91,7 +108,7 @@ static void answer(const char *operation, const long a[3], const uint8_t *data, 
             printf(" c");
             print_hex(audio.copies, (size_t)audio.copies_bytes);
             printf(" ");
-            print_hex(indices, (size_t)(frames * q2d2_rate_pairs(rate)));
+            print_hex(indices, (size_t)(frames * q2d2_rate_indices(rate)));
         }
         free(again);
     } else if (strcmp(operation, "hello") == 0) {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import BITSTREAM_1
 from q2d2_stream.errors import FormatError, HandshakeError, InputError, WireError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import PacketCoder, Toc
@@ -25,9 +25,10 @@ from q2d2_stream.protocol.messages import decode, encode
 from q2d2_stream.protocol.replay import COUNTER_BITS, unwrap
 from q2d2_stream.protocol.sealing import Stream, is_sealed
 from q2d2_stream.quantizer import NoiseShaper
+from q2d2_stream.refinement import RefinementCode
 from tests.labs.paths import ROOT
 
-CONFIG = CodecConfig()
+CONFIG = BITSTREAM_1
 LATTICE = Lattice.of(CONFIG)
 BAD_ARGUMENT, NO_SPACE, MALFORMED, OTHER_VERSION, CODED = "-1", "-2", "-3", "-4", "-5"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"]
@@ -71,19 +72,20 @@ def floats(values: np.ndarray) -> bytes:
     return np.ascontiguousarray(values, "<f4").tobytes()
 
 
-def random_indices(rng: np.random.Generator, frames: int, pairs: int) -> np.ndarray:
-    return rng.integers(0, CONFIG.codebook_sizes[:pairs], (frames, pairs)).astype(np.uint8)
+def random_indices(rng: np.random.Generator, frames: int, rate: int) -> np.ndarray:
+    codes = CONFIG.ladder[rate].codebook_sizes
+    return rng.integers(0, codes, (frames, len(codes))).astype(np.uint8)
 
 
 def test_nearest_is_pythons(driver: Driver) -> None:
     rng = np.random.default_rng(1)
     latents = [
-        *rng.uniform(-6, 6, (3000, 24)),
-        *rng.integers(-12, 13, (3000, 24)) / 2,  # ties between points and between cosets
-        *rng.integers(-24, 25, (2000, 24)) / 4,
-        *rng.normal(0, 1e6, (50, 24)),
+        *rng.uniform(-6, 6, (3000, 12)),
+        *rng.integers(-12, 13, (3000, 12)) / 2,  # ties between points and between cosets
+        *rng.integers(-24, 25, (2000, 12)) / 4,
+        *rng.normal(0, 1e6, (50, 12)),
     ]
-    cases = [latent[: 2 * rng.integers(1, 13)].astype(np.float32) for latent in latents]
+    cases = [latent[: 2 * rng.integers(1, 7)].astype(np.float32) for latent in latents]
     answers = driver(("nearest", (0, 0, 0), floats(latent)) for latent in cases)
     for latent, answer in zip(cases, answers, strict=True):
         assert answer == ["0", LATTICE.nearest(latent).tobytes().hex()]
@@ -91,10 +93,10 @@ def test_nearest_is_pythons(driver: Driver) -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_nearest_refuses_what_is_not_finite(driver: Driver, bad: float) -> None:
-    latent = np.zeros(24)
-    latent[17] = bad
+    latent = np.zeros(12)
+    latent[7] = bad
     assert driver([("nearest", (0, 0, 0), floats(latent))]) == [[BAD_ARGUMENT]]
-    assert driver([("nearest", (0, 0, 0), floats(np.zeros(26)))]) == [[BAD_ARGUMENT]]
+    assert driver([("nearest", (0, 0, 0), floats(np.zeros(14)))]) == [[BAD_ARGUMENT]]
     assert driver([("nearest", (0, 0, 0), b"")]) == [[BAD_ARGUMENT]]
 
 
@@ -102,8 +104,8 @@ def test_noise_shaping_is_pythons(driver: Driver) -> None:
     rng = np.random.default_rng(4)
     cases, expected = [], []
     for spread in (0.1, 2.0, 4.0, 1e6) * 20:
-        feedback = rng.uniform(-1, 1, (2, 24)).astype(np.float32)
-        latents = rng.normal(0, spread, (60, 24)).astype(np.float32)
+        feedback = rng.uniform(-1, 1, (2, 12)).astype(np.float32)
+        latents = rng.normal(0, spread, (60, 12)).astype(np.float32)
         cases.append(("quantize", (0, 0, 0), floats(feedback) + floats(latents)))
         shaper = NoiseShaper(LATTICE, feedback)
         expected.append([w for x in latents for w in ("0", shaper.quantize(x).tobytes().hex())])
@@ -113,8 +115,8 @@ def test_noise_shaping_is_pythons(driver: Driver) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_noise_shaping_forgets_what_is_not_finite(driver: Driver, bad: float) -> None:
     rng = np.random.default_rng(5)
-    feedback, latents = np.full((2, 24), 0.5), rng.normal(0, 2, (3, 24)).astype(np.float32)
-    latents[1, 17] = bad
+    feedback, latents = np.full((2, 12), 0.5), rng.normal(0, 2, (3, 12)).astype(np.float32)
+    latents[1, 7] = bad
     ((zero, _, code, again, *last),) = driver(
         [("quantize", (0, 0, 0), floats(feedback) + floats(latents))]
     )
@@ -133,28 +135,41 @@ def test_every_point_is_pythons(driver: Driver, divide: int) -> None:
     look_up = LATTICE.normalised if divide else LATTICE.point
     for case, answer in zip(cases, answers, strict=True):
         assert answer == ["0", floats(look_up(case)).hex()]
-    for bad in (bytes([145]), bytes([0, 85]), bytes(13), b""):
+    for bad in (bytes([145]), bytes([0, 85]), bytes(7), b""):
         assert driver([("point", (divide, 0, 0), bad)]) == [[BAD_ARGUMENT]]
+
+
+def test_refinement_is_pythons(driver: Driver) -> None:
+    rng = np.random.default_rng(7)
+    basis = np.linalg.qr(rng.normal(size=(40, 40)))[0].astype(np.float32)
+    mean, unit = rng.normal(0, 0.1, 40).astype(np.float32), np.linspace(0.8, 0.3, 18, dtype="f4")
+    code = RefinementCode(mean, basis, 0.7, unit)
+    errors = rng.normal(0, 0.5, (20, 40)).astype(np.float32)
+    given = [mean, np.ascontiguousarray(basis[:, :18]), unit, errors]
+    (answer,) = driver([("refine", (0, 0, 0), b"".join(map(floats, given)))])
+    for error, (found, indices, back) in zip(errors, batched(answer, 3), strict=True):
+        expected = code.indices(error)
+        assert (found, indices) == ("0", expected.tobytes().hex())
+        told = np.frombuffer(bytes.fromhex(back), "<f4")
+        np.testing.assert_allclose(told, code.indices_to_error(expected), atol=1e-5)
+    errors[3, 11] = np.nan
+    (answer,) = driver([("refine", (0, 0, 0), b"".join(map(floats, given)))])
+    assert answer.count(BAD_ARGUMENT) == 1
+
+
+def batched(words: list[str], size: int) -> Iterator[list[str]]:
+    return (words[n : n + size] for n in range(0, len(words), size))
 
 
 def test_packing_is_pythons(driver: Driver) -> None:
     rng = np.random.default_rng(2)
-    sizes = [(rate, frames) for rate in range(len(CONFIG.rates)) for frames in range(1, 17)]
+    sizes = [(rate, frames) for rate in range(len(CONFIG.ladder)) for frames in range(1, 17)]
     blocks = [
-        (rate, random_indices(rng, frames, CONFIG.rates[rate]))
-        for rate, frames in sizes
-        for _ in range(50)
+        (rate, random_indices(rng, frames, rate)) for rate, frames in sizes for _ in range(50)
     ]
-    blocks += [(r, np.zeros((n, CONFIG.rates[r]), np.uint8)) for r, n in sizes]
-    blocks += [
-        (
-            r,
-            np.tile(
-                np.array(CONFIG.codebook_sizes[: CONFIG.rates[r]], np.uint8) - np.uint8(1), (n, 1)
-            ),
-        )
-        for r, n in sizes
-    ]
+    most = [np.array(rate.codebook_sizes, np.uint8) - np.uint8(1) for rate in CONFIG.ladder]
+    blocks += [(r, np.zeros((n, len(most[r])), np.uint8)) for r, n in sizes]
+    blocks += [(r, np.tile(most[r], (n, 1))) for r, n in sizes]
     expected = [pack(block, CONFIG) for _, block in blocks]
     packed = driver(
         ("pack", (rate, len(block), len(data)), block.tobytes())
@@ -173,7 +188,7 @@ def test_packing_refuses_what_python_refuses(driver: Driver) -> None:
     rng = np.random.default_rng(3)
     cases: list[Case] = []
     for _ in range(4000):
-        rate, frames = int(rng.integers(0, len(CONFIG.rates))), int(rng.integers(1, 9))
+        rate, frames = int(rng.integers(0, len(CONFIG.ladder))), int(rng.integers(1, 9))
         size = packed_bytes(CONFIG, rate, frames) + int(rng.choice([-1, 0, 0, 0, 0, 1]))
         cases.append(("unpack", (rate, frames, 0), rng.bytes(size)))
     refused = 0
@@ -206,7 +221,7 @@ def test_packets_are_pythons_and_hostile_bytes_do_no_harm(driver: Driver) -> Non
     rng = np.random.default_rng(6)
     coder = PacketCoder(CONFIG)
     good = [
-        coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.pairs))
+        coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.index))
         for rate in CONFIG.ladder
         for _ in range(300)
     ]
@@ -246,7 +261,7 @@ def audio_bodies(rng: np.random.Generator, count: int) -> list[bytes]:
     bodies = []
     for _ in range(count):
         rate = CONFIG.ladder[int(rng.integers(0, len(CONFIG.ladder)))]
-        packet = coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.pairs))
+        packet = coder.encode(random_indices(rng, int(rng.integers(1, 17)), rate.index))
         flags = int(rng.integers(0, 16))
         timestamp = rng.bytes(4) if flags & Flag.TIMESTAMP else b""
         bodies.append(bytes([flags]) + timestamp + packet)

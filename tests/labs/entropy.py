@@ -82,8 +82,8 @@ def refinement_tables() -> RefinementTables:
 
 
 def random_indices(config: CodecConfig, rate: int, frames: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Every index as likely as any other: nothing to be saved."""
-    codes = config.codebook_sizes[: config.rates[rate]]
+    """Every index as likely as any other: nothing to be saved. Refinement in its fixed form."""
+    codes = config.ladder[rate].codebook_sizes
     random = np.random.default_rng(seed)
     return random.integers(0, codes, (frames, len(codes))).astype(np.uint8)
 
