@@ -300,4 +300,4 @@ class CodecConfig:
 
 
 BITSTREAM_1 = CodecConfig(levels=(9, 9) + (7, 7) * 5, rates=(3, 4, 6), refined=True)
-"""Bitstream version 1: what the shipped models have, and those to come (docs/reference/packet.md)."""
+"""Bitstream version 1, of the shipped models and those to come (docs/reference/packet.md)."""

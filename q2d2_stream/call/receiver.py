@@ -90,6 +90,7 @@ class Receiver(Player):
             network_ms=self._network_ms,
             device_ms=self._device_ms,
             processing_ms=self._processor.delay_ms if self._processor is not None else 0.0,
+            codec_ms=self._decoder.latency_ms,
         )
 
     @property
@@ -108,6 +109,12 @@ class SwitchingDecoder:
         """Decode with ``codec`` from now on."""
         if codec is not self._codec:
             self._codec, self._decoder = codec, codec.decoder()
+
+    @property
+    def latency_ms(self) -> float:
+        """One frame and the look-ahead, which is a frame longer once refinement has begun."""
+        samples = self._decoder.frame_samples + self._decoder.delay_samples
+        return 1000.0 * samples / self._codec.config.sample_rate
 
     def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
         """Decode one frame, or conceal a lost one (None)."""

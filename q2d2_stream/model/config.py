@@ -28,9 +28,6 @@ class ModelConfig:
         phasor_bins: lowest analysis bins that are also given as compressed phasors (25 Hz each).
         min_lag, max_lag: autocorrelation lags given to the encoder, samples (500 to 60 Hz).
         f0_bins, f0_min, f0_max: the decoder's pitch classes, log-spaced, Hz.
-        adapter_units: width of the adapters beside the decoder's blocks, which frames with
-            refinement add to them; 0 for none.
-        head_adapter_units: the same beside its last layer.
     """
 
     codec: CodecConfig = field(default_factory=CodecConfig)
@@ -47,17 +44,11 @@ class ModelConfig:
     f0_bins: int = 64
     f0_min: float = 60.0
     f0_max: float = 500.0
-    adapter_units: int = 0
-    head_adapter_units: int = 0
 
     def to_json(self) -> str:
         """Canonical JSON with the format number, as stored in checkpoints and model metadata."""
         codec = json.loads(self.codec.to_json())
-        fields = {"format": FORMAT, **asdict(self), "codec": codec}
-        for name in ("adapter_units", "head_adapter_units"):
-            if not fields[name]:  # as written before there were any
-                del fields[name]
-        return json.dumps(fields, sort_keys=True)
+        return json.dumps({"format": FORMAT, **asdict(self), "codec": codec}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:

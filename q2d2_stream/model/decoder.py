@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from q2d2_stream.model.config import ModelConfig
 from q2d2_stream.model.excitation import NoisePhase, PulseTrain
-from q2d2_stream.model.layers import Adapter, CausalStack
+from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.transform import InverseRealDft, RealDft
 
 __all__ = ["Decoder", "DecoderState", "Filters"]
@@ -37,7 +37,7 @@ class Filters(NamedTuple):
     noise: Tensor  # (batch, frames, bins), log gain of the noise
     pitch: Tensor  # (batch, frames, f0_bins), logits over log-spaced F0
     voicing: Tensor  # (batch, frames), logit
-    refined: Tensor | None = None  # (batch, frames, 1), one in frames with refinement, else zero
+    refined: Tensor | None = None  # (batch, frames), one in frames with refinement, else zero
 
 
 class Decoder(nn.Module):
@@ -64,11 +64,8 @@ class Decoder(nn.Module):
         self.flags = len(config.codec.ladder) + 1
         dim = config.decoder_dim
         self.project_in = nn.Linear(len(config.codec.levels) + self.flags, dim)
-        units = config.adapter_units
-        self.stack = CausalStack(dim, config.decoder_blocks, config.kernel, config.expansion, units)
-        out, units = 3 * self.bins + config.f0_bins + 1, config.head_adapter_units
-        self.head = nn.Linear(dim, out)
-        self.head_adapter = Adapter(dim, units, out) if units else None
+        self.stack = CausalStack(dim, config.decoder_blocks, config.kernel, config.expansion)
+        self.head = nn.Linear(dim, 3 * self.bins + config.f0_bins + 1)
         nn.init.normal_(self.head.weight, std=0.3 * dim**-0.5)
         nn.init.zeros_(self.head.bias)
         self.pulse_train = PulseTrain(config.codec.sample_rate, self.hop)
@@ -101,18 +98,14 @@ class Decoder(nn.Module):
         self, points: Tensor, flags: Tensor, blocks: tuple[Tensor, ...]
     ) -> tuple[Filters, tuple[Tensor, ...]]:
         """The trunk alone: points ``(batch, frames, 24)``, flags ``(batch, frames, 5)``."""
-        rate = self.config.codec.refined_rate
-        refined = flags[..., rate.index : rate.index + 1] if rate is not None else None
-        x = self.project_in(torch.cat([points, flags], -1))
-        x, blocks = self.stack(x, blocks, refined)
-        out = self.head(x)
-        if self.head_adapter is not None and refined is not None:
-            out = out + refined * self.head_adapter(x)
+        x, blocks = self.stack(self.project_in(torch.cat([points, flags], -1)), blocks)
         sizes = [self.bins] * 3 + [self.config.f0_bins, 1]
-        raw = torch.split(out.float(), sizes, dim=-1)
+        raw = torch.split(self.head(x).float(), sizes, dim=-1)
         # -4.5 starts the gains near the level of quiet speech; the clamp keeps a bad frame
         # from ringing at full scale.
         harmonic, noise = (torch.clamp(g * 3.0 - 4.5, -14.0, 3.0) for g in (raw[0], raw[2]))
+        rate = self.config.codec.refined_rate
+        refined = flags[..., rate.index] if rate is not None else None
         filters = Filters(harmonic, raw[1] * math.pi, noise, raw[3], raw[4][..., 0], refined)
         return filters, blocks
 
@@ -122,7 +115,7 @@ class Decoder(nn.Module):
         f0 = self.exact_f0(filters.pitch)
         if filters.refined is None:
             return f0
-        return torch.where(filters.refined[..., 0] > 0, self.pulse_train.on_grid(f0), f0)
+        return torch.where(filters.refined > 0, self.pulse_train.on_grid(f0), f0)
 
     def exact_f0(self, pitch: Tensor) -> Tensor:
         """Logits ``(..., f0_bins)`` -> F0 in Hz: the mean over the two bins beside the peak."""
@@ -149,7 +142,7 @@ class Decoder(nn.Module):
         ``angle`` ``(batch, frames, bins)``; phase and F0 after it."""
         anew = None
         if filters.refined is not None:
-            voicing = torch.where(filters.refined[..., 0] > 0, filters.voicing, 0.0)
+            voicing = torch.where(filters.refined > 0, filters.voicing, 0.0)
             anew = voicing < UNHEARD, angle[..., 0] * (0.5 / math.pi)
         train: tuple[Tensor, tuple[Tensor, Tensor]]
         train = self.pulse_train(f0, (state.phase, state.f0), anew)

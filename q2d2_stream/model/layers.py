@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Adapter", "CausalDepthwiseConv", "CausalStack", "ConvNeXtBlock"]
+__all__ = ["CausalDepthwiseConv", "CausalStack", "ConvNeXtBlock"]
 
 
 class CausalDepthwiseConv(nn.Module):
@@ -44,70 +44,39 @@ class CausalDepthwiseConv(nn.Module):
         return y + self.bias, past[:, frames:]
 
 
-class Adapter(nn.Module):
-    """A narrow two-layer perceptron beside a layer, whose output some frames add to that layer's.
-
-    It begins at zero. Beside the layer, not behind it: the parallel form of He et al., "Towards a
-    unified view of parameter-efficient transfer learning" (arXiv 2110.04366).
-    """
-
-    def __init__(self, dim: int, units: int, out: int) -> None:
-        super().__init__()
-        self.up, self.down = nn.Linear(dim, units), nn.Linear(units, out)
-        nn.init.zeros_(self.down.weight)
-        nn.init.zeros_(self.down.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(..., dim)`` -> ``(..., out)``."""
-        y: Tensor = self.down(nn.functional.gelu(self.up(x)))
-        return y
-
-
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over time, then a two-layer perceptron, with a residual.
 
     After Liu et al., "A ConvNet for the 2020s" (arXiv 2201.03545), made causal.
     """
 
-    def __init__(
-        self, dim: int, kernel: int, expansion: int, scale: float, adapter_units: int = 0
-    ) -> None:
+    def __init__(self, dim: int, kernel: int, expansion: int, scale: float) -> None:
         super().__init__()
         self.conv = CausalDepthwiseConv(dim, kernel)
         self.norm = nn.LayerNorm(dim)
         self.up = nn.Linear(dim, dim * expansion)
         self.down = nn.Linear(dim * expansion, dim)
         self.scale = nn.Parameter(torch.full((dim,), scale))
-        self.adapter = Adapter(dim, adapter_units, dim) if adapter_units else None
 
     def initial_state(self, batch: int) -> Tensor:
         """The convolution's state."""
         return self.conv.initial_state(batch)
 
-    def forward(
-        self, x: Tensor, state: Tensor, adapted: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """``(batch, frames, dim)`` -> the same shape; ``adapted`` ``(batch, frames, 1)`` is one
-        in frames that the adapter is for, zero in others."""
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """``(batch, frames, dim)`` -> the same shape."""
         y, state = self.conv(x, state)
-        y = self.norm(y)
-        change = self.down(nn.functional.gelu(self.up(y))) * self.scale
-        if self.adapter is not None and adapted is not None:
-            change = change + adapted * self.adapter(y)
-        return x + change, state
+        y = self.down(nn.functional.gelu(self.up(self.norm(y))))
+        return x + y * self.scale, state
 
 
 class CausalStack(nn.Module):
     """``blocks`` ConvNeXt blocks between two layer norms."""
 
-    def __init__(
-        self, dim: int, blocks: int, kernel: int, expansion: int, adapter_units: int = 0
-    ) -> None:
+    def __init__(self, dim: int, blocks: int, kernel: int, expansion: int) -> None:
         super().__init__()
         self.norm_in = nn.LayerNorm(dim)
         self.blocks = nn.ModuleList(
-            ConvNeXtBlock(dim, kernel, expansion, 1.0 / blocks, adapter_units)
-            for _ in range(blocks)
+            ConvNeXtBlock(dim, kernel, expansion, scale=1.0 / blocks) for _ in range(blocks)
         )
         self.norm_out = nn.LayerNorm(dim)
 
@@ -115,13 +84,11 @@ class CausalStack(nn.Module):
         """One state per block."""
         return tuple(block.initial_state(batch) for block in self.blocks)  # type: ignore[operator]
 
-    def forward(
-        self, x: Tensor, state: tuple[Tensor, ...], adapted: Tensor | None = None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """``(batch, frames, dim)`` -> the same shape; ``adapted`` as for a block."""
+    def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """``(batch, frames, dim)`` -> the same shape."""
         x = self.norm_in(x)
         after = []
         for block, before in zip(self.blocks, state, strict=True):
-            x, carried = block(x, before, adapted)
+            x, carried = block(x, before)
             after.append(carried)
         return self.norm_out(x), tuple(after)

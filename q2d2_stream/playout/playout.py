@@ -334,7 +334,12 @@ class Playout:
         return 1e3 * self.target_delay_s, 1e3 * self._actual_s, self._counts.concealed
 
     def stats(
-        self, *, network_ms: float = 0.0, device_ms: float = 0.0, processing_ms: float = 0.0
+        self,
+        *,
+        network_ms: float = 0.0,
+        device_ms: float = 0.0,
+        processing_ms: float = 0.0,
+        codec_ms: float | None = None,
     ) -> PlayoutStats:
         """What happened so far.
 
@@ -342,8 +347,10 @@ class Playout:
             network_ms: one-way delay of the network, half of the least round trip.
             device_ms: latency of the sound devices.
             processing_ms: delay of the voice processing at the speaking end.
+            codec_ms: algorithmic latency of the codec now; None for that of the options.
         """
-        outside = OutsideDelays(network_ms, device_ms, processing_ms, self.options.codec_ms)
+        codec_ms = self.options.codec_ms if codec_ms is None else codec_ms
+        outside = OutsideDelays(network_ms, device_ms, processing_ms, codec_ms)
         return report(
             self._counts,
             self._buffer,

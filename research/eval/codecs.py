@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _REVISION = 3  # raised when the streams make other sound of the same weights
+_PACKET_FRAMES = 3  # of a call, as it is by default
 
 
 @dataclass(frozen=True)
@@ -209,8 +210,8 @@ class StreamCodec:
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
     ) -> Coded:
         """Frame by frame; a lost frame reaches the decoder as None."""
-        config = self._codec.config
-        decoder = self._codec.decoder()
+        config, rate = self._codec.config, self.rate
+        decoder = self._codec.decoder(late=rate.refined)
         delay = decoder.delay_samples
         frames = -(-(len(pcm) + delay) // config.hop)
         padded = np.clip(fit(pcm, 0, frames * config.hop), -1.0, 1.0).reshape(frames, config.hop)
@@ -222,12 +223,16 @@ class StreamCodec:
         seconds = time.process_time() - started
         # The frames that only flush the delay are not counted: a call has no end.
         counted = len(pcm) / config.hop
+        # Coded refinement has no fixed size: what it takes in packets as of a call.
+        bits = rate.bits_per_frame * counted
+        if sent.shape[1] != len(rate.codebook_sizes):
+            bits = self._coded_bits(sent, _PACKET_FRAMES) * counted / frames
         return Coded(
             fit(np.concatenate(out), delay, len(pcm)),
-            self.rate.bits_per_frame * counted,
+            bits,
             seconds,
-            token_counts(sent, config.codebook_sizes),
-            self._file_bits(sent) * counted / frames,
+            token_counts(sent[:, : rate.pairs], config.codebook_sizes),
+            self._coded_bits(sent, BLOCK_FRAMES) * counted / frames,
         )
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -235,9 +240,10 @@ class StreamCodec:
         encoder = self._codec.encoder(self.rate, denoise=self.denoise)
         return np.concatenate([encoder.push(frame) for frame in frames])
 
-    def _file_bits(self, indices: npt.NDArray[np.uint8]) -> int:
-        """Bits of the blocks of a file, packed where coding would not make them shorter."""
+    def _coded_bits(self, indices: npt.NDArray[np.uint8], frames: int) -> int:
+        """Bits of blocks or packets of so many frames, packed where coding would not make them
+        shorter."""
         packets = self._codec.packets
-        starts = range(0, len(indices), BLOCK_FRAMES)
-        blocks = (packets.encode_payload(indices[n : n + BLOCK_FRAMES]) for n in starts)
+        starts = range(0, len(indices), frames)
+        blocks = (packets.encode_payload(indices[n : n + frames]) for n in starts)
         return 8 * sum(len(block.data) for block in blocks)

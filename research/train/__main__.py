@@ -37,14 +37,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--train-encoder", action="store_true", help="stages 1 and 2 train the encoder too"
     )
-    parser.add_argument(
-        "--adapters-only", action="store_true",
-        help="stages 1 and 2 train only what frames with refinement add to the decoder",
-    )  # fmt: skip
-    parser.add_argument(
-        "--coded", type=Path,
-        help="speech that research.train.coded_speech has encoded, in place of the corpus",
-    )  # fmt: skip
     parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
     parser.add_argument("--frames", type=int, default=120, help="frames per clip")
@@ -70,12 +62,6 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(
             f"--train-encoder is of stages 1 and 2; stage {args.stage} has no use for it"
         )
-    for option, given in (("--adapters-only", args.adapters_only), ("--coded", args.coded)):
-        if given and (args.train_encoder or args.stage not in ("1", "2")):
-            raise InputError(
-                f"{option} is of stages 1 and 2 with the encoder as it is, expected --stage 1 or "
-                "2 with it, and no --train-encoder"
-            )
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
     if args.cuda_graphs and args.stage == "3":

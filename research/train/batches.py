@@ -16,7 +16,6 @@ from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 from research.train.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 
 __all__ = [
-    "SPEEDS",
     "Batch",
     "Clips",
     "Sending",
@@ -34,10 +33,6 @@ _OCTAVES = np.linspace(0.0, 8.0, 17)
 _WANDERING = np.linalg.cholesky(
     np.exp(-0.5 * (_OCTAVES[:, None] - _OCTAVES) ** 2) + 1e-3 * np.eye(len(_OCTAVES))
 )
-
-
-SPEEDS = (0.88, 1.2)
-"""What half of the clips are played at, for more speakers than there are."""
 
 
 class Clips(NamedTuple):
@@ -64,7 +59,6 @@ class Batch(NamedTuple):
         rate: ``(batch, frames)``, index of the rate at which each frame was sent, lost or not.
         refined: ``(batch, frames)``, 1 where symbols of the refinement arrive.
         step: ``(batch,)``, the refinement's step over the usual one: it adapts to a budget.
-        points: ``(batch, frames, dimensions)`` of clips that were encoded before; else empty.
     """
 
     pcm: Tensor
@@ -75,7 +69,6 @@ class Batch(NamedTuple):
     rate: Tensor
     refined: Tensor
     step: Tensor
-    points: Tensor = torch.zeros(0)
 
 
 def fill_unvoiced(f0: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -256,21 +249,15 @@ class Sending(NamedTuple):
     step: Tensor
 
 
-def draw_flags(
-    config: CodecConfig,
-    batch: int,
-    frames: int,
-    rng: np.random.Generator,
-    refined_share: float = 0.25,
-) -> Sending:
+def draw_flags(config: CodecConfig, batch: int, frames: int, rng: np.random.Generator) -> Sending:
     """A rate per clip, sometimes changing, and bursts of loss.
 
-    Where there is refinement the first clips have it, so large a share and at least one.
+    Where there is refinement the first quarter of the clips has it.
     """
     ladder = config.ladder
     pairs = np.array([*(rate.pairs for rate in ladder), 0])
     top, lost = ladder[-1], len(ladder)
-    refined = max(1, int(batch * refined_share)) if top.refined else 0
+    refined = max(1, batch // 4) if top.refined else 0
     rate = np.repeat(rng.integers(0, len(config.rates), (batch, 1)), frames, axis=1)
     received = rate.copy()
     for row in range(batch):

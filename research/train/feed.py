@@ -10,11 +10,12 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from q2d2_stream.config import CodecConfig
-from research.train.batches import SPEEDS, Batch, augment, draw_clips, draw_flags
-from research.train.coded_speech import CodedSpeech
+from research.train.batches import Batch, augment, draw_clips, draw_flags
 from research.train.corpus import Corpus
 
 __all__ = ["Feed", "feed"]
+
+SPEEDS = (0.88, 1.2)  # what half of the clips are played at, for more speakers than there are
 
 
 @dataclass
@@ -27,8 +28,6 @@ class Feed(IterableDataset[Batch]):
         batch, frames: clips, and frames of each.
         clean: no noise is to be added.
         seed: of everything drawn; each process draws its own.
-        coded: speech that is encoded already, drawn instead.
-        refined_share: of the clips that are sent with refinement.
     """
 
     speech: Corpus
@@ -38,8 +37,6 @@ class Feed(IterableDataset[Batch]):
     frames: int
     clean: bool
     seed: tuple[int, ...]
-    coded: CodedSpeech | None = None
-    refined_share: float = 0.25
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -50,12 +47,9 @@ class Feed(IterableDataset[Batch]):
     def draw(self, rng: np.random.Generator) -> Batch:
         """One batch."""
         hop = self.codec.hop
-        sending = draw_flags(self.codec, self.batch, self.frames, rng, self.refined_share)
-        if self.coded is not None:
-            clips, points = self.coded.draw(self.batch, self.frames, rng, hop)
-            return Batch(*clips, *sending, points)
         clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
         pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
+        sending = draw_flags(self.codec, self.batch, self.frames, rng)
         return Batch(pcm, clips.f0, clips.voiced, *sending)
 
 

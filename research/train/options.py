@@ -23,8 +23,6 @@ class TrainOptions:
         batch, frames: clips per process and step, and frames per clip.
         learning_rate: its peak.
         train_encoder: stages 1 and 2 train the encoder too.
-        adapters_only: stages 1 and 2 train only what frames with refinement add to the decoder.
-        coded: speech that is encoded already, in place of the corpus (stages 1 and 2).
         whisper: stage 2 listens to the features of a speech recogniser too.
         compile: fuse the ConvNeXt stacks with torch.compile.
         bf16: bfloat16 inside the ConvNeXt stacks, where nearly all products are; spectra, losses
@@ -47,8 +45,6 @@ class TrainOptions:
     frames: int = 120
     learning_rate: float = 1e-3
     train_encoder: bool = False
-    adapters_only: bool = False
-    coded: Path | None = None
     whisper: bool = False
     compile: bool = False
     bf16: bool = False

@@ -1,10 +1,9 @@
 """``python -m research.train.regrade IN.pt OUT.pt``: from twelve pairs to six and refinement.
 
 Weights of the old network where the new one has a place for them: the first six pairs, flags of the
-rates with as many pairs (of the next higher rate for others), refinement as six pairs. What frames
-with refinement add to the decoder begins at zero. Then gather the statistics of the refinement
-(:mod:`research.train.refinement_statistics`). A denoising encoder (a checkpoint of stage 3) loses
-the same pairs, and so does the encoder that taught it.
+rates with as many pairs (of the next higher rate for others), refinement as six pairs. Then gather
+the statistics of the refinement (:mod:`research.train.refinement_statistics`). A denoising encoder
+(a checkpoint of stage 3) loses the same pairs, and so does the encoder that taught it.
 """
 
 from __future__ import annotations
@@ -32,24 +31,12 @@ RATES = (3, 4, 6)
 
 
 @torch.no_grad()
-def regraded(
-    old: CodecNet,
-    rates: tuple[int, ...] = RATES,
-    adapter_units: int = 0,
-    head_adapter_units: int = 0,
-) -> CodecNet:
-    """The same network with the pairs of ``rates`` and a rate with refinement, and adapters of
-    such widths for that rate."""
+def regraded(old: CodecNet, rates: tuple[int, ...] = RATES) -> CodecNet:
+    """The same network with the pairs of ``rates`` and a rate with refinement."""
     was = old.config.codec
     dims = 2 * rates[-1]
     codec = replace(was, levels=was.levels[:dims], rates=rates, refined=True)
-    config = replace(
-        old.config,
-        codec=codec,
-        adapter_units=adapter_units,
-        head_adapter_units=head_adapter_units,
-    )
-    net = CodecNet(config)
+    net = CodecNet(replace(old.config, codec=codec))
     weights = dict(old.state_dict())
     weights["encoder.project_out.weight"] = weights["encoder.project_out.weight"][:dims]
     weights["encoder.project_out.bias"] = weights["encoder.project_out.bias"][:dims]
@@ -69,19 +56,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="pairs of each rate")
-    parser.add_argument(
-        "--adapter-units", type=int, default=0, help="width of the adapters beside the blocks"
-    )
-    parser.add_argument(
-        "--head-adapter-units", type=int, default=0, help="the same beside the last layer"
-    )
     return run_command("regrade", partial(_run, parser.parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:
-    units = args.adapter_units, args.head_adapter_units
     content = read_checkpoint(args.checkpoint)
-    net = regraded(net_of(content), tuple(args.rates), *units)
+    net = regraded(net_of(content), tuple(args.rates))
     is_denoiser = content["progress"]["stage"] == 3
     head: dict[str, Tensor] = content["stage_head"] if is_denoiser else {}
     for name in head:

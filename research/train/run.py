@@ -26,7 +26,6 @@ def work(args: argparse.Namespace) -> None:
         out=args.out, stage=0, minutes=args.minutes, hours=args.hours, average=args.average,
         init=args.init, student=args.student, batch=args.batch, frames=args.frames,
         learning_rate=args.lr, train_encoder=args.train_encoder, whisper=args.whisper,
-        adapters_only=args.adapters_only, coded=args.coded,
         compile=args.compile, bf16=args.bf16, cuda_graphs=args.cuda_graphs, workers=args.workers,
         seed=args.seed,
     )  # fmt: skip

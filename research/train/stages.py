@@ -37,7 +37,7 @@ from q2d2_stream.model.discriminator import (
     discriminator_loss,
     feature_matching_loss,
 )
-from q2d2_stream.model.layers import Adapter, CausalStack
+from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
 from research.train.closed_loop import ClosedLoop, Predicted, pairs_sent
@@ -150,21 +150,15 @@ class WaveStage(Stage):
     spectral losses see harmonics where they belong while the pitch is still being learned.
     """
 
-    def __init__(
-        self, net: CodecNet, train_encoder: bool = False, adapters_only: bool = False
-    ) -> None:
+    def __init__(self, net: CodecNet, train_encoder: bool = False) -> None:
         super().__init__()
-        self.net, self.train_encoder, self.adapters_only = net, train_encoder, adapters_only
+        self.net, self.train_encoder = net, train_encoder
         codec = net.config.codec
         self.reconstruction = ReconstructionLoss(codec)
         self.closed_loop = ClosedLoop(net) if codec.refined else None
 
     def trained(self) -> list[list[nn.Parameter]]:
-        """The decoder, and the encoder with ``train_encoder``; or the decoder's adapters alone."""
-        if self.adapters_only:
-            self.net.requires_grad_(False)
-            adapters = [m for m in self.net.decoder.modules() if isinstance(m, Adapter)]
-            return [[p for m in adapters for p in m.requires_grad_().parameters()]]
+        """The decoder, and the encoder with ``train_encoder``."""
         parts: list[nn.Module] = [self.net.decoder]
         if self.train_encoder:
             parts += [self.net.encoder, self.net.quantizer]
@@ -176,10 +170,8 @@ class WaveStage(Stage):
 
     def predict(self, batch: Batch) -> Predicted:
         """The codec up to the filters."""
-        points = batch.points
-        if not len(points):
-            with torch.set_grad_enabled(self.train_encoder and torch.is_grad_enabled()):
-                points, _ = self.net.encode(batch.pcm)
+        with torch.set_grad_enabled(self.train_encoder and torch.is_grad_enabled()):
+            points, _ = self.net.encode(batch.pcm)
         decoder: Decoder = self.net.decoder
         state = decoder.random_state(points.shape[0])
         filters, _ = decoder.filters(points * batch.mask, batch.flags, state.blocks)
@@ -228,14 +220,8 @@ class AdversarialStage(WaveStage):
     steps: Tensor  # stays on the CPU: it decides what comes next
     ramp: Tensor
 
-    def __init__(
-        self,
-        net: CodecNet,
-        train_encoder: bool = False,
-        whisper: bool = False,
-        adapters_only: bool = False,
-    ) -> None:
-        super().__init__(net, train_encoder, adapters_only)
+    def __init__(self, net: CodecNet, train_encoder: bool = False, whisper: bool = False) -> None:
+        super().__init__(net, train_encoder)
         self.discriminator = Discriminator()
         self.phase = PhaseLoss(net.config.codec.sample_rate, net.config.codec.hop)
         self.whisper = WhisperLoss() if whisper else None

@@ -19,7 +19,6 @@ from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
 from research.train.checkpoint import Average, Progress, read_checkpoint, save_checkpoint
-from research.train.coded_speech import open_coded
 from research.train.corpus import Corpus
 from research.train.cuda_graph import CudaGraphCapture
 from research.train.curves import try_curves
@@ -96,11 +95,8 @@ class Trainer:
         seed = (options.seed, self.rank, self.progress.step)
         self.rng = np.random.default_rng(seed)
         clips = Feed(
-            corpus, noise, config.codec, options.batch, options.frames, self.stage.clean,
-            (*seed, 1),
-            open_coded(options.coded) if options.coded else None,
-            1.0 if options.adapters_only else 0.25,
-        )  # fmt: skip
+            corpus, noise, config.codec, options.batch, options.frames, self.stage.clean, (*seed, 1)
+        )
         self.clip_seconds = options.frames * config.codec.hop / config.codec.sample_rate
         self.batches = feed(clips, options.workers, self.device)
         self._speed_up()
@@ -230,5 +226,5 @@ def _make_stage(
     if options.stage == 3:
         return DenoisingStage(net, speech, noise, options.student)
     if options.stage == 1:
-        return WaveStage(net, options.train_encoder, options.adapters_only)
-    return AdversarialStage(net, options.train_encoder, options.whisper, options.adapters_only)
+        return WaveStage(net, options.train_encoder)
+    return AdversarialStage(net, options.train_encoder, options.whisper)

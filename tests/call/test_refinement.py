@@ -64,5 +64,7 @@ def test_what_is_heard_is_what_the_codec_makes(
         is_coded = all(has_tables)
         for heard, at, pcm in (("at_b", callee, said[0]), ("at_a", caller, said[1])):
             assert_heard(tmp_path / f"{heard}.wav", at, offline(codecs[is_coded], pcm, is_coded))
+            delay = at.stats().playout.delay_p50
+            assert delay.codec_ms == pytest.approx(40.0)
 
     run(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -27,10 +26,7 @@ Synchronised: TypeAlias = tuple[Decoder, Tensor, Tensor, Tensor]
 def synchronised(monkeypatch: pytest.MonkeyPatch) -> Synchronised:
     """A decoder, what it is given, and a threshold that some of the frames are below."""
     torch.manual_seed(3)
-    config = ModelConfig(
-        decoder_dim=48, decoder_blocks=2, codec=REFINED, adapter_units=4, head_adapter_units=4
-    )
-    made = Decoder(config)
+    made = Decoder(ModelConfig(decoder_dim=48, decoder_blocks=2, codec=REFINED))
     points = torch.rand(2, FRAMES, 12) * 2 - 1
     flags = torch.eye(6)[4].expand(2, FRAMES, -1)
     with torch.no_grad():
@@ -80,18 +76,14 @@ def test_pitch_is_on_a_grid_that_sums_exactly(synchronised: Synchronised) -> Non
 
 @torch.no_grad()
 def test_frames_without_refinement_are_as_they_were(synchronised: Synchronised) -> None:
-    """Neither grid, nor new phases, nor adapters: the sound of a network that has none of them."""
+    """Neither grid nor new phases: the sound of a network that has none of them."""
     made, points, *_ = synchronised
     flags = torch.eye(6)[2].expand(2, FRAMES, -1)
-    for parameter in _adapters(made):
-        parameter.normal_()
-    older = Decoder(replace(made.config, adapter_units=0, head_adapter_units=0))
-    older.load_state_dict(made.state_dict(), strict=False)
     state = made.initial_state(2)
-    filters, blocks = older.filters(points, flags, state.blocks)
+    filters, blocks = made.filters(points, flags, state.blocks)
     assert (filters.voicing < decoder.UNHEARD).any()
     plain = _plain(filters)
-    was, _ = older.synthesize(plain, older.decoded_f0(plain), state, blocks)
+    was, _ = made.synthesize(plain, made.decoded_f0(plain), state, blocks)
     now, _ = made(points, flags, state)
     assert torch.equal(was, now)
     refined, _ = made(points, torch.eye(6)[4].expand(2, FRAMES, -1), state)
@@ -100,7 +92,3 @@ def test_frames_without_refinement_are_as_they_were(synchronised: Synchronised) 
 
 def _plain(filters: Filters) -> Filters:
     return filters._replace(refined=None)
-
-
-def _adapters(made: Decoder) -> list[Tensor]:
-    return [p for name, p in made.named_parameters() if "adapter" in name]
