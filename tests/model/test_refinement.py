@@ -78,10 +78,8 @@ def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(
     rng = np.random.default_rng(0)
     rough = original + 0.02 * torch.from_numpy(rng.standard_normal((1, 80, 320), np.float32))
     late = torch.cat([torch.zeros(1, 1, 320), rough[:, :-1]], 1)  # as a decoder's output is
-    wanted = torch.cat([torch.zeros(1, 1, 320), original[:, :-1]], 1)
-    nothing = torch.zeros(1, 320)
-    levels = [refinement.levels(decoder.spectrum(x, nothing)) for x in (wanted, late)]
-    whole = refinement.symbols(levels[0] - levels[1])
+    error, _ = refinement.errors(decoder, original, late)
+    whole = refinement.symbols(error)
     lost = torch.zeros(1, 80, dtype=torch.bool)
     lost[0, 30:35] = True
     none = torch.zeros(1, 80, dtype=torch.bool)
