@@ -36,7 +36,7 @@ def test_the_example_is_our_codec(speech: NDArray[np.float32], tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     codec = load_codec(engine="tflite", precision="int8")
-    decoder, indices = codec.decoder(), codec.encoder(6).push(pcm)
+    decoder, indices = codec.decoder(), codec.encoder("3").push(pcm)
     frames = [decoder.push(None if n in lost else frame) for n, frame in enumerate(indices)]
     expected = np.concatenate(frames)
     heard, _ = soundfile.read(target, dtype="float32")

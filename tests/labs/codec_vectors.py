@@ -184,10 +184,18 @@ def ask_refinement() -> Iterator[Vector]:
         }
 
 
+_PRICES = np.outer(1 + np.arange(BANDS) / BANDS, 1.5 * np.abs(np.arange(SYMBOLS) - SYMBOL_ZERO))
+"""What symbols take, as the TypeScript test has it."""
+
+
 def _is_firm(code: RefinementCode, error: Any) -> bool:
     """Whether rounding in float32 cannot change what is sent of an error, in either form."""
     near = error + np.random.default_rng(0).normal(0.0, 1e-5, (30, BANDS)).astype(np.float32)
-    coded = all(len(np.unique(code.symbols(near, step), axis=0)) == 1 for step in range(4))
+    coded = all(
+        len(np.unique(code.symbols(near, step, bits), axis=0)) == 1
+        for step in range(4)
+        for bits in (None, _PRICES)
+    )
     return coded and len(np.unique(code.indices(near), axis=0)) == 1
 
 
@@ -211,6 +219,9 @@ def answer_refinement(vector: Vector) -> Vector:
         refined.append(pcm.tolist())
     return {
         "symbols": [each.tolist() for each in symbols],
+        "cheapest": [
+            code.symbols(error, n % len(STEPS), _PRICES).tolist() for n, error in enumerate(errors)
+        ],
         "told": [code.symbols_to_error(s, n % len(STEPS)).tolist() for n, s in enumerate(symbols)],
         "indices": indices.tolist(),
         "told_by_indices": code.indices_to_error(indices).tolist(),

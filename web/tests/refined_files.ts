@@ -1,55 +1,19 @@
 import { crc32 } from "../src/crc32";
 import { readMetadata } from "../src/engine/model_file";
 import { DiskFiles } from "./disk_files";
-import { readJson } from "./vectors";
 
-interface Vector {
-  config: string;
-  tables: string;
-}
-
-const HALF_ONE = "\0\x3c";
-const HALF_ZERO = "\0\0";
-const HALF_HALF = "\0\x38";
-
-/**
- * The shipped graphs as a model with refinement: their metadata says that the highest rate is the
- * one before it, refined, by statistics that are as plain as can be. No weights of such a model are
- * needed.
- */
+/** The shipped model, with its entropy tables or without. */
 export class RefinedFiles extends DiskFiles {
-  readonly #vector = readJson<Vector[]>("tests/web/vectors/packets.json").at(-1)!;
-
   constructor(private readonly withTables = true) {
     super();
   }
 
   override async model(name: string): Promise<Uint8Array | null> {
-    if (!name.endsWith(".tflite"))
-      return this.withTables ? Uint8Array.from(Buffer.from(this.#vector.tables, "hex")) : null;
-    const data = (await super.model(name))!;
-    const eye = Array.from({ length: 40 }, (_, row) =>
-      [HALF_ZERO.repeat(row), HALF_ONE, HALF_ZERO.repeat(39 - row)].join(""),
-    );
-    const refinement = {
-      mean: btoa(HALF_ZERO.repeat(40)),
-      basis: btoa(eye.join("")),
-      unit: btoa(HALF_HALF.repeat(18)),
-      step: 0.25,
-      sharpening: 0,
-    };
-    return withMetadata(name, data, {
-      "q2d2.codec": this.#vector.config,
-      "q2d2.model_hash": "0001020304050607",
-      "q2d2.refinement": JSON.stringify(refinement),
-      "q2d2.gain_db": "[-1, -1, -1, -1]",
-    });
+    return name.endsWith(".tflite") || this.withTables ? super.model(name) : null;
   }
 }
 
-/**
- * The same model with other metadata: a ZIP archive of one stored file, as the exporter writes it.
- */
+/** The same model with other metadata: a ZIP archive of one stored file, as the exporter writes it. */
 export function withMetadata(
   name: string,
   data: Uint8Array,

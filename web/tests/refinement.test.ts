@@ -14,6 +14,7 @@ interface Vector {
   decoded: number[][];
   what_comes: ("error" | "lost" | "none")[];
   symbols: number[][];
+  cheapest: number[][];
   told: number[][];
   indices: number[][];
   told_by_indices: number[][];
@@ -41,6 +42,17 @@ describe.each(readJson<Vector[]>("tests/web/vectors/refinement.json"))("refineme
       const indices = code.indices(error);
       expect(Array.from(indices)).toEqual(vector.indices[n]);
       expectClose(code.indicesToError(indices), vector.told_by_indices[n]!);
+    });
+  });
+
+  test("chooses the same symbols where bits have a price", () => {
+    errors.forEach((error, n) => {
+      const found = code.symbols(
+        error,
+        n % STEPS.length,
+        (component, symbol) => 1.5 * Math.abs(symbol - SYMBOL_ZERO) * (1 + component / 40),
+      );
+      expect(Array.from(found)).toEqual(vector.cheapest[n]);
     });
   });
 

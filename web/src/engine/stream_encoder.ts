@@ -137,7 +137,7 @@ export class StreamEncoder {
     const { coder } = this.packets;
     if (!coder || !this.codedRefinement) return Uint8Array.of(...pairs, ...code.indices(error));
     for (let step = 0; step < STEPS.length; step++) {
-      const symbols = code.symbols(error, step);
+      const symbols = code.symbols(error, step, coder.symbolBits(step));
       if (coder.refinementBits(symbols, step) <= this.refinementLimitBits)
         return Uint8Array.of(...pairs, step, ...symbols);
     }

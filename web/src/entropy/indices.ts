@@ -63,6 +63,11 @@ export class IndexCoder {
     return this.#refinement.bits(symbols, step);
   }
 
+  /** What a symbol of a component takes with step number `step`. Of a model with refinement. */
+  symbolBits(step: number): (component: number, symbol: number) => number {
+    return this.#refinement!.symbolBits(step);
+  }
+
   /**
    * The coded bytes of some frames of one rate; the number of numbers in a row says which.
    *
@@ -212,10 +217,16 @@ class RefinementCoder {
   }
 
   bits(symbols: Uint8Array, step: number): number {
-    const sizes = this.#tables.sizes[step]!;
+    const of = this.symbolBits(step);
     let bits = Math.log2(TOTAL / this.#tables.steps[step]!);
-    symbols.forEach((symbol, n) => (bits += Math.log2(TOTAL / sizes[n]![symbol]!)));
+    symbols.forEach((symbol, n) => (bits += of(n, symbol)));
     return bits;
+  }
+
+  /** What a symbol of a component takes with a step. */
+  symbolBits(step: number): (component: number, symbol: number) => number {
+    const sizes = this.#tables.sizes[step]!;
+    return (component, symbol) => Math.log2(TOTAL / sizes[component]![symbol]!);
   }
 
   /** Append a step and 40 symbols. */

@@ -70,6 +70,24 @@ export class Bands {
     return this.#fft.forward(samples.map((sample, n) => sample * this.window[n]!));
   }
 
+  /**
+   * Samples of a window less the straight line that fits them best: an offset, and rumble below
+   * speech, would leak into the lowest bands.
+   */
+  withoutLine(samples: Float32Array): Float32Array {
+    const middle = (samples.length - 1) / 2;
+    let sum = 0;
+    let slope = 0;
+    let squares = 0;
+    samples.forEach((sample, n) => {
+      sum += sample;
+      slope += sample * (n - middle);
+      squares += (n - middle) ** 2;
+    });
+    const mean = sum / samples.length;
+    return samples.map((sample, n) => sample - mean - (slope / squares) * (n - middle));
+  }
+
   /** Log levels of a spectrum, 40, in nepers. */
   levels({ re, im }: Spectrum): Float64Array {
     const powers = Float64Array.from(this.#floor);

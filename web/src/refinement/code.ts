@@ -17,6 +17,8 @@ export const SYMBOLS = REFINEMENT_SIZES.at(-1)!;
 export const SYMBOL_ZERO = 30;
 
 const DEAD = 0.4; // share of the step below a multiple of it from which on one rounds up to it
+const BIT_WORTH = 0.17; // squared steps of error that a bit may save
+const REACH = SYMBOLS - 1 - SYMBOL_ZERO;
 const FIXED = REFINEMENT_LEVELS.length;
 
 /** The statistics of a model's errors, and the numbers that they make of an error. */
@@ -61,14 +63,24 @@ export class RefinementCode {
     }
   }
 
-  /** An error, 40 in nepers -> symbols of the coded form, with `STEPS[step]`. */
-  symbols(error: Float32Array, step = 0): Uint8Array {
+  /**
+   * An error, 40 in nepers -> symbols of the coded form, with `STEPS[step]`.
+   *
+   * @param bits what a symbol of a component takes: of the two symbols beside a component and zero,
+   *     that with the least squared error and `BIT_WORTH` for each bit is taken. Without it the
+   *     nearest, or near zero the smaller one.
+   */
+  symbols(
+    error: Float32Array,
+    step = 0,
+    bits?: (component: number, symbol: number) => number,
+  ): Uint8Array {
     const size = Math.fround(this.step * STEPS[step]!);
-    const reach = SYMBOLS - 1 - SYMBOL_ZERO;
-    return Uint8Array.from(this.#components(error, BANDS), (component) => {
+    return Uint8Array.from(this.#components(error, BANDS), (component, n) => {
       const part = Math.fround(component / size);
+      if (bits) return cheapest(part, (symbol) => bits(n, symbol));
       const rounded = Math.sign(part) * Math.floor(Math.abs(part) + Math.fround(DEAD));
-      return SYMBOL_ZERO + Math.max(-reach, Math.min(reach, rounded));
+      return SYMBOL_ZERO + Math.max(-REACH, Math.min(REACH, rounded));
     });
   }
 
@@ -101,6 +113,18 @@ export class RefinementCode {
       components.reduce((sum, part, n) => sum + part * this.basis[band * BANDS + n]!, mean),
     );
   }
+}
+
+/** Of zero and the two symbols beside a component in steps the cheapest, the first of equals. */
+function cheapest(part: number, bits: (symbol: number) => number): number {
+  const below = Math.max(-REACH, Math.min(REACH - 1, Math.floor(part)));
+  let best = SYMBOL_ZERO;
+  let least = Infinity;
+  for (const tried of [0, below, below + 1]) {
+    const cost = (part - tried) ** 2 + BIT_WORTH * bits(SYMBOL_ZERO + tried);
+    if (cost < least) [best, least] = [SYMBOL_ZERO + tried, cost];
+  }
+  return best;
 }
 
 /** Half-precision numbers in base64, as the exporter writes them. */

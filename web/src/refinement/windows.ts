@@ -48,7 +48,7 @@ export class ErrorMeter {
     state: MeterState,
   ): { error: Float32Array; state: MeterState } {
     const levelsOf = (samples: Float32Array): Float64Array =>
-      this.#bands.levels(this.#bands.spectrum(samples));
+      this.#bands.levels(this.#bands.spectrum(this.#bands.withoutLine(samples)));
     const wanted = levelsOf(state.original);
     const got = levelsOf(joined(state.decoded, decoded));
     return {
