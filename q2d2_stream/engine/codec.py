@@ -186,7 +186,8 @@ class Codec:
                 :attr:`rates`; None for the one nearest to 3 kbps. See
                 :meth:`q2d2_stream.config.CodecConfig.find_rate`.
             denoise: the encoder that leaves out what is not speech. Its packets are for the same
-                decoder, and it costs and delays as much as the other.
+                decoder, and it costs and delays as much as the other. The rate with refinement
+                gains nothing from it there: take the one below.
             rate: deprecated: a number of the ladder instead of ``bitrate``.
 
         Raises:
@@ -205,7 +206,9 @@ class Codec:
         graph = self._denoiser_runner if denoise else self._encoder_runner
         refinement = None
         if self.refinement_code is not None:
-            loop = SenderLoop(self._decoder_runner, self.config, self._lattice)
+            # Behind the denoiser there is no original that the decoder's sound could be held to.
+            runner = self._decoder_runner
+            loop = None if denoise else SenderLoop(runner, self.config, self._lattice)
             refinement = self.refinement_code, loop
         encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets, refinement)
         encoder.rate = wanted

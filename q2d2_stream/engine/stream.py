@@ -54,7 +54,8 @@ class StreamEncoder:
         config: of the model.
         shaper: quantizes latents to their grids.
         packets: what encodes packets.
-        refinement: how errors are sent, and the loop that finds them, of a model with refinement.
+        refinement: how errors are sent, and the loop that finds them, of a model with refinement;
+            without the loop what is sent is the mean error.
 
     Attributes:
         refinement_limit_bits: most bits that the coded refinement of a frame takes, 20 to 110; what
@@ -69,10 +70,11 @@ class StreamEncoder:
         config: CodecConfig,
         shaper: NoiseShaper,
         packets: PacketCoder,
-        refinement: tuple[RefinementCode, SenderLoop] | None = None,
+        refinement: tuple[RefinementCode, SenderLoop | None] | None = None,
     ) -> None:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
         self._refinement = refinement
+        self._loop = refinement[1] if refinement is not None else None
         self.refinement_limit_bits = REFINEMENT_LIMIT_BITS
         self.coded_refinement = packets.coder is not None
         self._rate = config.default_rate
@@ -109,14 +111,14 @@ class StreamEncoder:
         self._state = self._graph.initial_state()
         self._shaper.reset()
         self._offset = StartOffset(self._config.sample_rate)
-        if self._refinement is not None:
-            self._refinement[1].reset()
+        if self._loop is not None:
+            self._loop.reset()
 
     def seek(self, number: int) -> None:
         """Say that the next frame is number ``number`` of the stream, counted from 0, and not the
         one after the last. A decoder that is told the same makes the same noise."""
-        if self._refinement is not None:
-            self._refinement[1].seek(number)
+        if self._loop is not None:
+            self._loop.seek(number)
 
     def encode(self, pcm: NDArray[np.float32]) -> bytes:
         """Encode whole frames to one packet (:mod:`q2d2_stream.packet`).
@@ -170,13 +172,14 @@ class StreamEncoder:
         pcm = self._offset.remove(pcm, self._config.hop)
         indices = self.quantize(self._latents(pcm))
         errors: list[Array] = []
-        if self._refinement is not None:
-            loop = self._refinement[1]
+        if self._loop is not None:
             for frame, pairs in zip(pcm.reshape(len(indices), -1), indices, strict=True):
                 if self._rate.refined:
-                    errors.append(loop.error(frame, pairs, self._rate))
+                    errors.append(self._loop.error(frame, pairs, self._rate))
                 else:
-                    loop.skip(frame, pairs, self._rate)
+                    self._loop.skip(frame, pairs, self._rate)
+        elif self._refinement is not None and self._rate.refined:
+            errors = [self._refinement[0].mean] * len(indices)
         return indices, np.array(errors, np.float32).reshape(-1, BANDS)
 
     def _refined(self, indices: NDArray[np.uint8], errors: Array) -> NDArray[np.uint8]:
