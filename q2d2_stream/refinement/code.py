@@ -82,7 +82,7 @@ class RefinementCode:
         """
         part = (error - self.mean) @ self.basis / np.float32(self.step * STEPS[step])
         if bits is not None:
-            return _cheapest(part, bits)
+            return _cheapest(np.asarray(part, np.float32), bits)
         rounded = np.sign(part) * np.floor(np.abs(part) + np.float32(DEAD))
         signed: NDArray[np.int8] = np.clip(rounded, -_REACH, _REACH).astype(np.int8)
         return (signed + SYMBOL_ZERO).astype(np.uint8)
@@ -139,7 +139,8 @@ def _cheapest(part: Array, bits: NDArray[np.float64]) -> NDArray[np.uint8]:
     symbols = (tried + SYMBOL_ZERO).astype(np.int64)
     cost = np.square(part - tried) + BIT_WORTH * bits[np.arange(BANDS), symbols]
     best = cost.argmin(0)[None]
-    return np.take_along_axis(symbols, best, 0)[0].astype(np.uint8)
+    cheapest: NDArray[np.uint8] = np.take_along_axis(symbols, best, 0)[0].astype(np.uint8)
+    return cheapest
 
 
 def _packed(array: Array) -> str:

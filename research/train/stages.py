@@ -354,8 +354,9 @@ class AdversarialStage(WaveStage):
 
 def _detached(filters: Filters) -> Filters:
     """The same, where the gradients of what is made of them meet."""
-    *predicted, refined = filters
-    return Filters(*(each.detach().requires_grad_() for each in predicted), refined)
+    predicted = (filters.harmonic, filters.angle, filters.noise, filters.pitch, filters.voicing)
+    leaves = (each.detach().requires_grad_() for each in predicted)
+    return Filters(*leaves)._replace(refined=filters.refined)
 
 
 def _shaping(filters: Filters) -> list[Tensor]:

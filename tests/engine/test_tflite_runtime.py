@@ -15,8 +15,7 @@ import soundfile
 
 from q2d2_stream import decode_file
 from q2d2_stream.engine import load_codec
-from tests.call.test_commands import SECRET
-from tests.labs.call import codec, free_port, start_command
+from tests.labs.call import SECRET, codec, free_port, start_command
 from tests.labs.paths import ROOT, SPEECH
 
 CLIP = SPEECH / "s2i_en_3.flac"

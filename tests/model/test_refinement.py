@@ -78,8 +78,8 @@ def test_frame_by_frame_in_numpy_is_the_whole_clip_in_torch(
     rng = np.random.default_rng(0)
     rough = original + 0.02 * torch.from_numpy(rng.standard_normal((1, 80, 320), np.float32))
     late = torch.cat([torch.zeros(1, 1, 320), rough[:, :-1]], 1)  # as a decoder's output is
-    error, _ = refinement.errors(decoder, original, late)
-    whole = refinement.symbols(error)
+    found, _ = refinement.errors(decoder, original, late)
+    whole = refinement.symbols(found)
     lost = torch.zeros(1, 80, dtype=torch.bool)
     lost[0, 30:35] = True
     none = torch.zeros(1, 80, dtype=torch.bool)
