@@ -111,7 +111,7 @@ def _system() -> Diagram:
     d.frame(10, 162, 880, 120, "receiver")
     senders = [
         ("microphone\n24 kHz mono", "world"),
-        ("encoder\n24 latents", "learned"),
+        ("encoder\n12 latents", "learned"),
         ("quantizer\nnoise shaping", "fixed"),
         ("entropy coding\npacket", "fixed"),
         ("sending\nrate control, DTX", "fixed"),
@@ -123,7 +123,7 @@ def _system() -> Diagram:
         ("entropy decoding", "fixed"),
         ("protocol\nsession, keys", "fixed"),
     ]
-    labels = ["320 samples", "", "3 to 12 pairs", "2 to 10 bytes"]
+    labels = ["320 samples", "", "3 to 6 pairs", "2 to 10 bytes"]
     for row, boxes, forward in ((50, senders, True), (204, receivers, False)):
         for column, (text, kind) in enumerate(boxes):
             d.box(26 + 174 * column, row, text, kind, width=134, height=56)
@@ -149,7 +149,7 @@ def _encoder() -> Diagram:
         d.arrow((336, 38 + 62 * row), (376, 100))
     d.box(376, 70, "linear\n1090 to 192", "learned", width=96, height=60)
     d.box(500, 70, "6 causal\nConvNeXt blocks\n192 channels", "learned", width=122, height=60)
-    d.box(650, 70, "linear, tanh\n24 latents", "learned", width=96, height=60)
+    d.box(650, 70, "linear, tanh\n12 latents", "learned", width=96, height=60)
     d.box(774, 70, "noise shaping\nnearest\ngrid point", "fixed", width=112, height=60)
     for left, right in ((472, 500), (622, 650), (746, 774)):
         d.arrow((left, 100), (right, 100))
