@@ -17,7 +17,7 @@ const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
 /** The address of a relay without path, query or fragment; InputError for what is none. */
 function checkRelay(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : null;
+  const url = urlOf(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.username || url.port === "0")
     throw new InputError(`'${text}' is not the address of a relay, expected https://HOST[:PORT]`);
   if (url.protocol === "http:" && !LOOPBACK.test(url.hostname))
@@ -26,6 +26,14 @@ function checkRelay(text: string): string {
         "relay could be impersonated",
     );
   return url.origin;
+}
+
+function urlOf(text: string): URL | null {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
 }
 
 /** A room, and the relays that it may be held on. */

@@ -3,6 +3,7 @@
  * hears. Its first argument is a JSON object of {@link Settings}; commands come as lines of JSON on
  * standard input, events go as lines of JSON to standard output.
  */
+import "../setup";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
