@@ -168,7 +168,11 @@ class RunningCall {
         });
         return;
       case "opened":
-        post({ type: "opened", isFirst: event.isFirst, fingerprint: event.fingerprint });
+        post({
+          type: "opened",
+          authenticated: event.authenticated,
+          fingerprint: event.fingerprint,
+        });
         return;
       case "report":
       case "trouble":

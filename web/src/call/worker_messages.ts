@@ -91,8 +91,14 @@ export type FromWorker =
       readonly rate: number;
     }
   | { readonly type: "state"; readonly state: ConnectionState }
-  /** A connection is there; the digits of a room. */
-  | { readonly type: "opened"; readonly isFirst: boolean; readonly fingerprint: string | null }
+  | {
+      /** A connection is there. */
+      readonly type: "opened";
+      /** Whether the peer has proved the secret; null in a room. */
+      readonly authenticated: boolean | null;
+      /** The digits of a room. */
+      readonly fingerprint: string | null;
+    }
   | { readonly type: "joined"; readonly member: number }
   | {
       readonly type: "named";

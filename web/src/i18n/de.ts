@@ -33,6 +33,7 @@ export const de: Texts = {
   state_connecting: "Verbindung wird aufgebaut …",
   state_waiting: "Du bist drin. Noch ist niemand da: schicke den anderen den Link.",
   state_talking: "Verbunden, Ende-zu-Ende-verschlüsselt",
+  state_talking_open: "Verbunden und verschlüsselt, aber niemand hat gezeigt, wer er ist",
   state_reconnecting: "Die Verbindung ist abgebrochen. Neuer Versuch …",
   state_silent: "Seit einigen Sekunden kommt nichts durch.",
   state_interrupted: "Das System hat den Ton weggenommen. Tippe hier, um weiterzusprechen.",

@@ -32,6 +32,7 @@ export const en = {
   state_connecting: "Connecting …",
   state_waiting: "You are in. Nobody else is here yet: send them the link.",
   state_talking: "Connected, encrypted end to end",
+  state_talking_open: "Connected and encrypted, but nobody has proved who they are",
   state_reconnecting: "The connection broke. Trying again …",
   state_silent: "Nothing has come through for some seconds.",
   state_interrupted: "The system has taken the sound away. Tap here to go on.",

@@ -33,6 +33,7 @@ export const es: Texts = {
   state_connecting: "Conectando …",
   state_waiting: "Estás dentro. Aún no hay nadie más: envíales el enlace.",
   state_talking: "Conectado, cifrado de extremo a extremo",
+  state_talking_open: "Conectado y cifrado, pero nadie ha demostrado quién es",
   state_reconnecting: "Se cortó la conexión. Intentándolo de nuevo …",
   state_silent: "Desde hace unos segundos no llega nada.",
   state_interrupted: "El sistema ha quitado el sonido. Toca aquí para continuar.",

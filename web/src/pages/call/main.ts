@@ -47,6 +47,7 @@ class CallPage {
   #sound: Sound | null = null;
   #isListening = false;
   #wasOpen = false;
+  #isAuthenticated = true;
   #state = "connecting";
   #quietSinceS: number | null = null;
   #wakeLock: WakeLockSentinel | null = null;
@@ -282,7 +283,9 @@ class CallPage {
         break;
       case "opened":
         this.#wasOpen = true;
+        this.#isAuthenticated = message.authenticated !== false;
         this.#view.setFingerprint(message.fingerprint);
+        this.#setState(this.#state);
         break;
       case "joined":
         this.#people.add(message.member);
@@ -341,9 +344,10 @@ class CallPage {
   #setState(state: string): void {
     this.#state = state;
     const isAlone = this.#invitation?.kind === "room" && this.#people.count === 0;
+    const talking = this.#isAuthenticated ? "state_talking" : "state_talking_open";
     const keys: Readonly<Record<string, TextKey>> = {
       connecting: "state_connecting",
-      on: isAlone ? "state_waiting" : "state_talking",
+      on: isAlone ? "state_waiting" : talking,
       silent: "state_silent",
       reconnecting: "state_reconnecting",
     };
