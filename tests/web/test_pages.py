@@ -49,7 +49,10 @@ def test_a_room_from_the_first_click_to_the_last(relay: str, context: BrowserCon
     ann.wait_for_state("state_waiting")
     assert_clean(ann)
     ann.shot("waiting")
-    with Command("call", ann.page.url, "--name", "Bob", "--input", "silence", "--output", "null"):
+    with Command(
+        "call", ann.page.url, "--name", "Bob", "--code", "--no-ns",
+        "--input", "silence", "--output", "null",
+    ) as bob:  # fmt: skip
         ann.wait_for_state("state_talking")
         ann.page.wait_for_selector("text=Bob is here")
         ann.page.fill("#note", "12 Mill Lane <b>")
@@ -57,8 +60,16 @@ def test_a_room_from_the_first_click_to_the_last(relay: str, context: BrowserCon
         ann.page.wait_for_selector("text=You: 12 Mill Lane <b>")
         assert_clean(ann)
         ann.shot("talking")
-        # a third finds it full
-        full = CallTab(context.browser.new_context(), ann.page.url)  # type: ignore[union-attr]
+        # a third comes by the code that Bob reads out, and finds it full
+        number, words = bob.line(r"read aloud.*: (\d+)-([a-z-]+)@").groups()
+        full = CallTab(context.browser.new_context(), relay)  # type: ignore[union-attr]
+        full.page.fill("#link", f"{number} wrong words")
+        full.page.click("#open")
+        full.page.wait_for_selector("#link-error:visible")
+        full.page.fill("#link", f"{number} {words.replace('-', ' ').title()}")
+        full.page.click("#open")
+        full.page.wait_for_selector("#lobby:visible")
+        assert full.page.url.partition("#")[2] == ann.page.url.partition("#")[2]
         full.page.click("#join")
         full.wait_for_trouble("full")
         assert_clean(full)

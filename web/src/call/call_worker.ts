@@ -8,7 +8,8 @@ import { ServedFiles } from "../engine/files";
 import type { StreamEncoder } from "../engine/stream_encoder";
 import { type Decoder, totalMs } from "../playout";
 import { type Endpoint, type LocalModel, Secret } from "../protocol";
-import { RoomLink } from "../rooms";
+import { RoomCode, RoomLink } from "../rooms";
+import { CodeError, linkOfCode } from "./code_client";
 import { Connection, type Target } from "./connection";
 import type { CallEvent } from "./events";
 import { Durations, LossWindow } from "./measures";
@@ -92,7 +93,7 @@ class RunningCall {
     this.#timers.push(setInterval(() => this.#tell(), 1000 * NUMBERS_S));
   }
 
-  take(message: Exclude<ToWorker, Join | { type: "load" }>): void {
+  take(message: Exclude<ToWorker, Join | { type: "load" | "find" }>): void {
     switch (message.type) {
       case "mute":
         this.#connection.setMuted(message.isMuted);
@@ -235,6 +236,15 @@ function loadCodec(): Promise<Codec> {
   return (codec ??= Codec.load(new ServedFiles("/models/")));
 }
 
+async function find(code: string): Promise<void> {
+  try {
+    post({ type: "found", link: String(await linkOfCode(RoomCode.parse(code))) });
+  } catch (error) {
+    if (!(error instanceof CodeError)) throw error;
+    post({ type: "not_found", problem: error.problem });
+  }
+}
+
 async function onMessage(message: ToWorker): Promise<void> {
   if (message.type === "load") {
     const { config, rates } = await loadCodec();
@@ -243,6 +253,8 @@ async function onMessage(message: ToWorker): Promise<void> {
       rates: rates.map(({ index, name, kbps }) => ({ index, name, kbps })),
       rate: config.defaultRate.index,
     });
+  } else if (message.type === "find") {
+    await find(message.code);
   } else if (message.type === "join") {
     call = new RunningCall(await loadCodec(), message);
     call.start();

@@ -31,6 +31,8 @@ export interface Join extends SoundPorts {
 export type ToWorker =
   /** Get ready: load the codec. Answered by "loaded" or "failed". */
   | { readonly type: "load" }
+  /** Ask for the link to the room of a short code. Answered by "found" or "not_found". */
+  | { readonly type: "find"; readonly code: string }
   | Join
   /** The user has muted; the page has muted the sound. */
   | { readonly type: "mute"; readonly isMuted: boolean }
@@ -90,6 +92,8 @@ export type FromWorker =
       /** Index of the codec's usual one. */
       readonly rate: number;
     }
+  | { readonly type: "found"; readonly link: string }
+  | { readonly type: "not_found"; readonly problem: Problem }
   | { readonly type: "state"; readonly state: ConnectionState }
   | {
       /** A connection is there. */

@@ -7,10 +7,10 @@ export const de: Texts = {
   start_room: "Einen Raum eröffnen",
   start_room_text: "Ein Raum ist ein Gespräch für beliebig viele. Du bekommst einen Link; wer ihn hat, kann herein.",
   new_room: "Neuer Raum",
-  have_link: "Hast du einen Link bekommen? Öffne ihn, oder füge ihn hier ein:",
-  link_label: "Link zu einem Raum",
+  have_link: "Hast du einen Link oder einen Code bekommen? Gib ihn hier ein:",
   open: "Öffnen",
   not_a_link: "Das ist kein Link zu einem Raum hier. Er endet auf #k= und 22 Zeichen: kopiere ihn ganz.",
+  not_a_code: "Diesen Code zeigt gerade niemand. Frage noch einmal danach.",
 
   join_title_room: "In den Raum",
   join_title_call: "Anrufen",

@@ -6,10 +6,10 @@ export const en = {
   start_room: "Start a room",
   start_room_text: "A room is a call for any number of people. You get a link; whoever has it can come in.",
   new_room: "New room",
-  have_link: "Were you sent a link? Open it, or paste it here:",
-  link_label: "Link to a room",
+  have_link: "Were you sent a link, or read a code? Enter it here:",
   open: "Open",
   not_a_link: "That is not a link to a room here. It ends in #k= and 22 characters: copy all of it.",
+  not_a_code: "Nobody shows that code now. Ask for it again.",
 
   join_title_room: "Join the room",
   join_title_call: "Call",

@@ -7,10 +7,10 @@ export const es: Texts = {
   start_room: "Abrir una sala",
   start_room_text: "Una sala es una llamada para cualquier número de personas. Recibes un enlace; quien lo tenga puede entrar.",
   new_room: "Sala nueva",
-  have_link: "¿Te enviaron un enlace? Ábrelo o pégalo aquí:",
-  link_label: "Enlace a una sala",
+  have_link: "¿Recibiste un enlace o un código? Escríbelo aquí:",
   open: "Abrir",
   not_a_link: "Eso no es un enlace a una sala de aquí. Termina en #k= y 22 caracteres: cópialo entero.",
+  not_a_code: "Nadie muestra ese código ahora. Pídelo otra vez.",
 
   join_title_room: "Entrar en la sala",
   join_title_call: "Llamar",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/errors";
-import { fragmentOf, newRoomFragment, readInvitation } from "../../src/pages/call/invitation";
+import { codeOf, fragmentOf, newRoomFragment, readInvitation } from "../../src/pages/call/invitation";
 import { RoomLink } from "../../src/rooms/link";
 
 const KEY = "Zm9yIGV2ZXJ5Ym9keSBoZQ";
@@ -22,6 +22,14 @@ describe("what an address invites to", () => {
       "https://relay.example",
     ]);
     expect(newRoomFragment("https://relay.example")).not.toBe(fragment);
+  });
+
+  it("is a code, of this relay where none is named", () => {
+    const origin = "https://relay.example";
+    expect(codeOf(" 7 Guitar orbit ", origin)).toBe(`7 Guitar orbit@${origin}`);
+    expect(codeOf("7-guitar-orbit@other.example", origin)).toBe("7-guitar-orbit@other.example");
+    for (const none of ["", "guitar-orbit", `https://relay.example/#k=${KEY}`])
+      expect(codeOf(none, origin), none).toBeNull();
   });
 
   it("is found in what somebody pasted", () => {

@@ -1,5 +1,6 @@
 /** What the page's address invites to: a room (#k=), a call by code (#c=), or nothing. */
 import { InputError } from "../../errors";
+import { RoomCode } from "../../rooms/code";
 import { RoomLink } from "../../rooms/link";
 
 export type Invitation =
@@ -24,6 +25,16 @@ export function readInvitation(fragment: string): Invitation | null {
 /** The fragment of a new room. */
 export function newRoomFragment(origin: string): string {
   return `#${RoomLink.create(origin).toString().split("#")[1] ?? ""}`;
+}
+
+/**
+ * The code that somebody typed, with the relay that shows it; null for what is none.
+ *
+ * @param origin of this page, whose relay is meant where none is named
+ */
+export function codeOf(text: string, origin: string): string | null {
+  const code = text.includes("@") ? text.trim() : `${text.trim()}@${origin}`;
+  return RoomCode.isCode(code) ? code : null;
 }
 
 /**

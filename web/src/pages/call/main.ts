@@ -10,7 +10,7 @@ import { chooseLanguage, type TextKey, translatePage, translator } from "../../i
 import { byId, setText } from "../dom";
 import { CallView } from "./call_view";
 import { type Devices, DevicesView } from "./devices_view";
-import { type About, fragmentOf, type Invitation, newRoomFragment, readInvitation } from "./invitation";
+import { type About, codeOf, fragmentOf, type Invitation, newRoomFragment, readInvitation } from "./invitation";
 import { type MicrophoneWish, MicrophoneView } from "./microphone_view";
 import { NotesView } from "./notes_view";
 import { PeopleView } from "./people_view";
@@ -144,17 +144,37 @@ class CallPage {
   }
 
   #paste(text: string): void {
-    const error = byId("link-error");
-    try {
-      history.pushState(null, "", `${location.pathname}${fragmentOf(text)}`);
-    } catch (reason) {
-      if (!(reason instanceof InputError)) throw reason;
-      setText(error, this.#translate("not_a_link"));
-      error.hidden = false;
+    this.#showLinkError(null);
+    const code = codeOf(text, location.origin);
+    if (code !== null) {
+      byId<HTMLButtonElement>("open").disabled = true;
+      this.#worker().tell({ type: "find", code });
       return;
     }
-    error.hidden = true;
+    try {
+      this.#goTo(`${location.origin}/${fragmentOf(text)}`);
+    } catch (reason) {
+      if (!(reason instanceof InputError)) throw reason;
+      this.#showLinkError("not_a_link");
+    }
+  }
+
+  #goTo(link: string): void {
+    const { origin, hash } = new URL(link);
+    byId<HTMLButtonElement>("open").disabled = false;
+    if (origin !== location.origin) {
+      location.href = link; // a room of another relay, which has a page of its own
+      return;
+    }
+    history.pushState(null, "", `${location.pathname}${hash}`);
     this.begin();
+  }
+
+  #showLinkError(key: TextKey | null): void {
+    const error = byId("link-error");
+    error.hidden = key === null;
+    setText(error, key === null ? "" : this.#translate(key));
+    byId<HTMLButtonElement>("open").disabled = false;
   }
 
   #codeOf(): string {
@@ -272,6 +292,12 @@ class CallPage {
     switch (message.type) {
       case "loaded":
         this.#view.listRates(message.rates, this.#preferences.rate ?? message.rate);
+        break;
+      case "found":
+        this.#goTo(message.link);
+        break;
+      case "not_found":
+        this.#showLinkError(message.problem === "unreachable" ? "problem_gone" : "not_a_code");
         break;
       case "failed":
         this.#end(this.#sound === null ? "load" : "failed", message.text);
