@@ -35,7 +35,7 @@ export class ComfortNoise {
   #seen = 0;
   #low = Infinity;
   readonly #lows: number[] = [];
-  #tail = new Float64Array(HOP);
+  #tail: Float64Array = new Float64Array(HOP);
   #ready = new Float32Array(0);
 
   constructor(seed = 0) {
@@ -49,7 +49,9 @@ export class ComfortNoise {
 
   /** Takes note of a decoded frame of 320 samples; true if it is background. */
   observe(pcm: Float32Array): boolean {
-    const energy = pcm.reduce((sum, value) => sum + value * value, 0) / pcm.length;
+    let energy = 0;
+    for (let n = 0; n < pcm.length; n++) energy += pcm[n]! * pcm[n]!;
+    energy /= pcm.length;
     this.#seen++;
     this.#low = Math.min(this.#low, energy);
     if (this.#seen % WINDOW_FRAMES === 0) {
@@ -66,7 +68,7 @@ export class ComfortNoise {
   }
 
   #learn(pcm: Float32Array): void {
-    const power = this.#fft.power(Float64Array.from(pcm, (value, n) => value * ANALYSIS[n]!));
+    const power = this.#fft.power(ANALYSIS.map((weight, n) => weight * pcm[n]!));
     this.#learned++;
     const share = Math.max(0.05, 1 / this.#learned);
     this.#power = this.#power?.map((mean, k) => mean + (power[k]! - mean) * share) ?? power;
@@ -86,16 +88,16 @@ export class ComfortNoise {
     // White noise of variance v has E|X|^2 = v * sum(window^2) under the analysis window.
     const limit = Math.min(1, MAX_RMS / Math.max(Math.sqrt(this.#meanSquare()), 1e-12));
     const gain = power.map((mean) => Math.sqrt(((mean / ANALYSIS_POWER) * FFT) / 2) * limit);
-    const normals = Float64Array.from({ length: 2 * BATCH * BINS }, () => this.#random.next());
-    const [real, imaginary] = [normals.subarray(0, BATCH * BINS), normals.subarray(BATCH * BINS)];
+    const normals = new Float64Array(2 * BATCH * BINS); // all real parts, all imaginary parts
+    for (let n = 0; n < normals.length; n++) normals[n] = this.#random.next() * gain[n % BINS]!;
     const out = new Float32Array(BATCH * HOP);
     for (let hop = 0; hop < BATCH; hop++) {
-      const [re, im] = [real, imaginary].map((all) =>
-        all.subarray(hop * BINS, (hop + 1) * BINS).map((value, k) => value * gain[k]!),
-      ) as [Float64Array, Float64Array];
-      const wave = this.#fft.inverse(re, im).map((value, n) => value * SYNTHESIS[n]!);
+      const [at, imaginary] = [hop * BINS, (BATCH + hop) * BINS];
+      const re = normals.subarray(at, at + BINS);
+      const wave = this.#fft.inverse(re, normals.subarray(imaginary, imaginary + BINS));
+      for (let n = 0; n < FFT; n++) wave[n]! *= SYNTHESIS[n]!;
       for (let n = 0; n < HOP; n++) out[hop * HOP + n] = wave[n]! + this.#tail[n]!;
-      this.#tail = wave.slice(HOP);
+      this.#tail = wave.subarray(HOP);
     }
     return out;
   }

@@ -1,37 +1,39 @@
 /** The discrete Fourier transform of sizes with small factors, such as 320. */
 
-/** Spectra of real signals of one size. */
+/** Spectra of real signals of one even size. */
 export class RealFft {
   readonly size: number;
-  readonly #factors: number[];
+  readonly #factors: readonly number[]; // of the stages, from single samples upwards
+  readonly #order: Uint16Array; // which sample goes where before the first stage
   readonly #cosine: Float64Array;
   readonly #sine: Float64Array;
+  readonly #re: Float64Array;
+  readonly #im: Float64Array;
   readonly #inRe: Float64Array;
   readonly #inIm: Float64Array;
-  readonly #outRe: Float64Array;
-  readonly #outIm: Float64Array;
 
   constructor(size: number) {
     this.size = size;
-    this.#factors = factorsOf(size);
+    this.#factors = factorsOf(size).reverse();
+    this.#order = Uint16Array.from(scattered(size, [...this.#factors].reverse()));
     const angle = (n: number): number => (-2 * Math.PI * n) / size;
     this.#cosine = Float64Array.from({ length: size }, (_, n) => Math.cos(angle(n)));
     this.#sine = Float64Array.from({ length: size }, (_, n) => Math.sin(angle(n)));
+    this.#re = new Float64Array(size);
+    this.#im = new Float64Array(size);
     this.#inRe = new Float64Array(size);
     this.#inIm = new Float64Array(size);
-    this.#outRe = new Float64Array(size);
-    this.#outIm = new Float64Array(size);
   }
 
   /** |X|^2 of `size` real samples, for the `size / 2 + 1` bins from 0 to half the sample rate. */
   power(samples: ArrayLike<number>): Float64Array {
     this.#inRe.set(samples);
     this.#inIm.fill(0);
-    this.#transform(this.size, 1, 0, 0, 0);
-    return Float64Array.from(
-      { length: this.size / 2 + 1 },
-      (_, k) => this.#outRe[k]! ** 2 + this.#outIm[k]! ** 2,
-    );
+    this.#transform();
+    const power = new Float64Array(this.size / 2 + 1);
+    for (let k = 0; k < power.length; k++)
+      power[k] = this.#re[k]! * this.#re[k]! + this.#im[k]! * this.#im[k]!;
+    return power;
   }
 
   /**
@@ -48,46 +50,67 @@ export class RealFft {
       this.#inIm[mirror] = imaginary;
       this.#inIm[k] = -imaginary;
     }
-    this.#transform(this.size, 1, 0, 0, 0);
-    return this.#outRe.map((value) => value / this.size);
+    this.#transform();
+    return this.#re.map((value) => value / this.size);
   }
 
-  /** Decimation in time: `n` inputs `stride` apart to `n` outputs side by side. */
-  #transform(n: number, stride: number, from: number, to: number, depth: number): void {
-    const [outRe, outIm] = [this.#outRe, this.#outIm];
-    if (n === 1) {
-      outRe[to] = this.#inRe[from]!;
-      outIm[to] = this.#inIm[from]!;
-      return;
+  /** Decimation in time: each stage joins as many spectra as its factor says to a longer one. */
+  #transform(): void {
+    for (let n = 0; n < this.size; n++) {
+      this.#re[n] = this.#inRe[this.#order[n]!]!;
+      this.#im[n] = this.#inIm[this.#order[n]!]!;
     }
-    const radix = this.#factors[depth]!;
-    const part = n / radix;
-    for (let r = 0; r < radix; r++)
-      this.#transform(part, stride * radix, from + r * stride, to + r * part, depth + 1);
-    const re = new Float64Array(radix);
-    const im = new Float64Array(radix);
-    for (let k = 0; k < part; k++) {
-      for (let r = 0; r < radix; r++) {
-        re[r] = outRe[to + r * part + k]!;
-        im[r] = outIm[to + r * part + k]!;
+    let part = 1;
+    for (const factor of this.#factors) {
+      for (let at = 0; at < this.size; at += part * factor)
+        if (factor === 2) this.#joinTwo(at, part);
+        else this.#join(at, part, factor);
+      part *= factor;
+    }
+  }
+
+  /** The spectra of `part` bins at `at` and behind it. */
+  #joinTwo(at: number, part: number): void {
+    const re = this.#re;
+    const im = this.#im;
+    const cosine = this.#cosine;
+    const sine = this.#sine;
+    const stride = this.size / (2 * part);
+    for (let k = at; k < at + part; k++) {
+      const c = cosine[(k - at) * stride]!;
+      const s = sine[(k - at) * stride]!;
+      const turnedRe = re[k + part]! * c - im[k + part]! * s;
+      const turnedIm = re[k + part]! * s + im[k + part]! * c;
+      re[k + part] = re[k]! - turnedRe;
+      im[k + part] = im[k]! - turnedIm;
+      re[k]! += turnedRe;
+      im[k]! += turnedIm;
+    }
+  }
+
+  /** The spectra of `part` bins at `at` and behind it, `factor` of them. */
+  #join(at: number, part: number, factor: number): void {
+    const stride = this.size / (factor * part);
+    const re = this.#re.slice(at, at + part * factor);
+    const im = this.#im.slice(at, at + part * factor);
+    for (let bin = 0; bin < part * factor; bin++) {
+      let sumRe = 0;
+      let sumIm = 0;
+      for (let r = 0; r < factor; r++) {
+        const turn = (r * bin * stride) % this.size;
+        const c = this.#cosine[turn]!;
+        const s = this.#sine[turn]!;
+        const from = r * part + (bin % part);
+        sumRe += re[from]! * c - im[from]! * s;
+        sumIm += re[from]! * s + im[from]! * c;
       }
-      for (let q = 0; q < radix; q++) {
-        const bin = q * part + k;
-        let sumRe = 0;
-        let sumIm = 0;
-        for (let r = 0; r < radix; r++) {
-          const turn = (r * bin * stride) % this.size;
-          const [cosine, sine] = [this.#cosine[turn]!, this.#sine[turn]!];
-          sumRe += re[r]! * cosine - im[r]! * sine;
-          sumIm += re[r]! * sine + im[r]! * cosine;
-        }
-        outRe[to + bin] = sumRe;
-        outIm[to + bin] = sumIm;
-      }
+      this.#re[at + bin] = sumRe;
+      this.#im[at + bin] = sumIm;
     }
   }
 }
 
+/** Prime factors, ascending. */
 function factorsOf(size: number): number[] {
   const factors: number[] = [];
   for (let rest = size, factor = 2; rest > 1; ) {
@@ -97,4 +120,11 @@ function factorsOf(size: number): number[] {
     } else factor++;
   }
   return factors;
+}
+
+/** The numbers below `size` as stages of these factors, the last stage's first, want them. */
+function scattered(size: number, [factor, ...rest]: readonly number[]): number[] {
+  if (factor === undefined) return [0];
+  const inner = scattered(size / factor, rest);
+  return Array.from({ length: factor }, (_, r) => inner.map((n) => n * factor + r)).flat();
 }
