@@ -34,6 +34,7 @@ from q2d2_stream.rooms import (
     MemberRecording,
     MemberText,
     Moved,
+    ReceiversLag,
     Recording,
     RoomClosed,
     RoomEvent,
@@ -300,6 +301,8 @@ class RoomCall(SoundCall):
             self._on_recording(event, now)
         elif isinstance(event, MemberText):
             self._notices.note(f"{self._names.get(event.member, 'somebody')}: {event.text}", now)
+        elif isinstance(event, ReceiversLag):
+            self._sender.on_lag(event.share, now)
         elif isinstance(event, CodeShown | CodeGranted | CodeWrong | CodeSpent):
             self._on_code(event, now)
         elif isinstance(event, Moved):

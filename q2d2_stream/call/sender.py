@@ -45,6 +45,7 @@ __all__ = ["Sender"]
 # Two, so that a backlog goes out at twice the speed it came in, and not in one burst.
 _MESSAGES_PER_FRAME = 2
 _DRAIN_S = 3.0
+_LAG_SHARE = 0.05
 _NEVER = 1 << 31
 
 
@@ -192,6 +193,12 @@ class Sender:
         self.report = report
         for control in self._rate_controls.values():
             control.report(report, self.dropped_frames)
+
+    def on_lag(self, share: float, now: float) -> None:
+        """Some of those whom a relay hands audio on to lose ``share`` of it."""
+        if share >= _LAG_SHARE:
+            for control in self._rate_controls.values():
+                control.spare_receivers(now)
 
     def _control_of(self, connection: AudioConnection) -> RateController:
         """What decides about the way that audio goes now."""

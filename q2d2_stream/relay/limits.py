@@ -53,7 +53,7 @@ class RelayLimits:
     bytes_per_s: float = 16_384.0
     bytes_burst: float = 262_144.0
     backlog_messages: int = 64
-    backlog_bytes: int = 16_384
+    backlog_bytes: int = 4096
     join_s: float = 5.0
     ping_s: float = 5.0
     drain_s: float = 2.0

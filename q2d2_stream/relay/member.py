@@ -35,6 +35,7 @@ class MemberConnection(Outlet):
         self._waiting: deque[tuple[bytes, bool]] = deque()
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
+        self._offered = self._lost = 0  # of audio, since :meth:`losses` was last asked
         self._codes = TokenBucket(_CODES_PER_S, _CODES_BURST, now)
 
     def may_send(self, size: int, now: float) -> bool:
@@ -52,12 +53,19 @@ class MemberConnection(Outlet):
 
     def forward(self, data: bytes, *, audio: bool) -> None:
         """As :meth:`Outlet.forward`: never blocks, and never keeps more than the limit."""
+        self._offered += audio
         if not self._waiting and not self._is_slow():
             self._write(data)
             return
         self._waiting.append((data, audio))
         if len(self._waiting) > self._limits.backlog_messages:
             self._drop_oldest()
+
+    def losses(self) -> float:
+        """As :meth:`Outlet.losses`."""
+        share = self._lost / self._offered if self._offered else 0.0
+        self._offered = self._lost = 0
+        return min(1.0, share)
 
     def flush(self) -> None:
         """Write what waits, as far as the member has caught up."""
@@ -71,6 +79,7 @@ class MemberConnection(Outlet):
             self._waiting.popleft()
         else:
             del self._waiting[at]
+            self._lost += 1
         self.dropped += 1
 
     def _is_slow(self) -> bool:

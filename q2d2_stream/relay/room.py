@@ -13,6 +13,7 @@ from q2d2_stream.rooms.messages import (
     Audio,
     Control,
     Joined,
+    Lagging,
     Left,
     RoomKind,
     Roster,
@@ -27,6 +28,7 @@ __all__ = ["Outlet", "Room", "RoomCounts"]
 # A relay tells its roster every 2 s; one that was silent for three of them is gone.
 ROSTER_S = 2.0
 _EXPIRES_S = 6.5
+_WORTH_TELLING, _HOPELESS = 0.02, 0.75
 
 
 class Outlet(ABC):
@@ -37,6 +39,10 @@ class Outlet(ABC):
     """
 
     is_gone = False
+
+    def losses(self) -> float:
+        """Share of the audio that the member was too slow for since this was last asked, 0 to 1."""
+        return 0.0
 
     @abstractmethod
     def forward(self, data: bytes, *, audio: bool) -> None:
@@ -149,9 +155,26 @@ class Room:
                 self._tell_here(data, audio=True)
             else:
                 self.counts.silenced += 1
-        elif isinstance(message, Control) and message.member not in self._here:
+        elif (isinstance(message, Control) and message.member not in self._here) or isinstance(
+            message, Lagging
+        ):
             self._tell_here(data)
         return False
+
+    def lagging(self) -> bytes | None:
+        """Tell all who is lagging, once in a while; what the other relays are to be told.
+
+        Who loses nearly all is not counted: shorter messages would not help, and one member's
+        broken link is no reason for all others.
+        """
+        useful = [share for _, outlet in self._here.values()
+                  if (share := outlet.losses()) <= _HOPELESS]  # fmt: skip
+        worst = max(useful, default=0.0)
+        if worst < _WORTH_TELLING:
+            return None
+        message = encode(Lagging(round(100 * worst)))
+        self._tell_here(message)
+        return message
 
     def tick(self, now: float) -> None:
         """Members of relays that are silent for too long are gone."""

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import secrets
+import socket
 import ssl
 import time
 from collections import Counter
@@ -62,6 +63,7 @@ __all__ = ["Relay"]
 logger = logging.getLogger(__name__)
 
 _FLUSH_S = 0.02
+_UNSENT_BYTES = 4096
 _CLOSE_GOING_AWAY = 1001
 
 
@@ -287,6 +289,7 @@ class Relay:
         room_id, place = join.room_id, (self._address_of(websocket), join.room_id)
         member = MemberConnection(websocket, self._limits, time.monotonic())
         self._server.trust(websocket)
+        _keep_little(websocket)
         is_first = room_id not in self.rooms
         self.rooms.setdefault(room_id, room)
         self._members[websocket] = member
@@ -355,6 +358,8 @@ class Relay:
             for room_id, room in list(self.rooms.items()):
                 room.tick(time.monotonic())
                 self.bus.publish(room_id, room.roster())
+                if (told := room.lagging()) is not None:
+                    self.bus.publish(room_id, told)
 
     async def _flush(self) -> None:
         while True:
@@ -368,6 +373,16 @@ class _NotAdmittedError(Exception):
     def __init__(self, reason: RoomReason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+def _keep_little(websocket: LimitedConnection) -> None:
+    """Let the system take little that it cannot send yet: it would be megabytes, minutes of talk,
+    and nothing could be dropped of it any more."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    raw = websocket.transport.get_extra_info("socket")
+    if option is not None and raw is not None:
+        with suppress(OSError):
+            raw.setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
 
 
 def _decoded(data: bytes | str) -> object:

@@ -21,6 +21,7 @@ from q2d2_stream.rooms.events import (
     MemberRecording,
     MemberText,
     Moved,
+    ReceiversLag,
     RoomClosed,
     RoomEvent,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "MemberRecording",
     "MemberText",
     "Moved",
+    "ReceiversLag",
     "Recording",
     "RoomClosed",
     "RoomCode",

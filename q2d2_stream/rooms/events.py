@@ -24,6 +24,7 @@ __all__ = [
     "MemberRecording",
     "MemberText",
     "Moved",
+    "ReceiversLag",
     "RoomClosed",
     "RoomEvent",
 ]
@@ -124,6 +125,13 @@ class CodeSpent:
 
 
 @dataclass(frozen=True)
+class ReceiversLag:
+    """Some of the others lose ``share`` of the audio on their way from the relay, 0 to 1."""
+
+    share: float
+
+
+@dataclass(frozen=True)
 class Moved:
     """The relay is about to stop: connect again."""
 
@@ -166,6 +174,7 @@ RoomEvent: TypeAlias = (
     | CodeGranted
     | CodeWrong
     | CodeSpent
+    | ReceiversLag
     | Moved
     | Echo
     | RoomClosed

@@ -34,6 +34,7 @@ class RoomKind(IntEnum):
     CODE_CLAIM = 53  # between relays only, as the next two
     CODE_TAKEN = 54
     CODE_VIA = 55
+    LAGGING = 56
 
 
 class RoomReason(IntEnum):

@@ -32,6 +32,7 @@ __all__ = [
     "Control",
     "Join",
     "Joined",
+    "Lagging",
     "Left",
     "Moved",
     "Ping",
@@ -256,6 +257,29 @@ class Pong:
 
 
 @dataclass(frozen=True)
+class Lagging:
+    """Some who hear the room are too slow for it, and lose audio.
+
+    Attributes:
+        percent: how much, of the one who loses most and can still be helped.
+    """
+
+    KIND: ClassVar[RoomKind] = RoomKind.LAGGING
+    percent: int
+
+    def to_body(self) -> bytes:
+        """Bytes after the kind."""
+        return bytes([self.percent])
+
+    @classmethod
+    def from_body(cls, body: bytes) -> Lagging:
+        """Inverse of :meth:`to_body`."""
+        if not body:
+            raise WireError("lagging message has no share")
+        return cls(min(body[0], 100))
+
+
+@dataclass(frozen=True)
 class Roster:
     """Who is in a room by way of one relay. Relays tell each other every few seconds, so that who
     came before, and who is gone with a relay that died, is known without a memory anywhere.
@@ -350,12 +374,14 @@ RelayMessage: TypeAlias = (
     | Ping
     | Pong
     | Roster
+    | Lagging
     | CodeMessage
 )
 _CLASSES: dict[int, type[RelayMessage]] = {
     each.KIND: each
     for each in (
-        Challenge, Join, Welcome, Joined, Left, Moved, Refused, Ping, Pong, Roster, *CODE_CLASSES
+        Challenge, Join, Welcome, Joined, Left, Moved, Refused, Ping, Pong, Roster, Lagging,
+        *CODE_CLASSES,
     )
 }  # fmt: skip
 _SENT = (RoomKind.AUDIO, RoomKind.VOICE, RoomKind.CONTROL)

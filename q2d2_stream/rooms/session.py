@@ -29,6 +29,7 @@ from q2d2_stream.rooms.events import (
     MemberNamed,
     MemberRecording,
     MemberText,
+    ReceiversLag,
     RoomClosed,
     RoomEvent,
 )
@@ -44,6 +45,7 @@ from q2d2_stream.rooms.messages import (
     Control,
     Join,
     Joined,
+    Lagging,
     Left,
     Moved,
     Ping,
@@ -302,6 +304,8 @@ class RoomSession:
             return []
         if isinstance(message, Moved):
             return [MovedEvent()]
+        if isinstance(message, Lagging):
+            return [ReceiversLag(message.percent / 100)]
         if isinstance(message, CodeNumber | CodeGuess | CodeConfirm):
             return self._say(self._code.receive(message, now))
         if isinstance(message, RelayMessage):

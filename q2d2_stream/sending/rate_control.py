@@ -70,6 +70,10 @@ _RECEIVED_S = 3.0
 # and where nothing below holds a message back, speech that codes badly for a while.
 _FILL_CAP = 0.94
 _FILL_LINE = 0.88
+# For receivers behind a relay, messages get no longer than this, and sound is not made worse: one
+# member with a thin link, or a spiteful one, costs all others 40 ms and no more.
+_SPARED_FRAMES = 6
+_SPARED_S = 20.0
 _LOSS_ON = 0.02
 _LOSS_OFF = 0.005
 _CLEAN_REPORTS = 5
@@ -177,6 +181,7 @@ class RateController:
         self._report: tuple[ReceiverReport, int] | None = None
         self._sent_bits: int | None = None
         self._received_messages = 0
+        self._spared_step, self._spared_until = 0, -math.inf
         if start_bps is not None and link.capacity_bps is None:
             # More frames per message is soon undone, a lower rate is heard: that needs more proof
             # than a handshake, which a busy machine may have taken its time for.
@@ -224,6 +229,12 @@ class RateController:
             self._clean_reports += 1
             self._lossy = self._lossy and self._clean_reports < _CLEAN_REPORTS
 
+    def spare_receivers(self, now: float) -> None:
+        """Some of those whom a relay hands audio on to lose some: longer messages for a while."""
+        longest = sum(frames <= _SPARED_FRAMES for frames, rate in self._ladder[1:])
+        self._spared_step = min(max(self._step, self._spared_step) + 1, longest)
+        self._spared_until = now + _SPARED_S
+
     def resume(self) -> None:
         """Audio goes by this link again, after it went another way."""
         self.monitor.forget_under_way()
@@ -265,6 +276,8 @@ class RateController:
                 alone = self._link.acknowledgement_share(self._messages_per_s()) * received
                 bits = state.sent_bits - self._sent_bits
                 self._cap.take(bits + self._link.acknowledgement_bits * alone, now)
+        if now >= self._spared_until:
+            self._spared_step = 0
         self._sent_bits, self._received_messages = state.sent_bits, state.received_messages
 
     # -- what the link says ---------------------------------------------------------------------
@@ -317,7 +330,8 @@ class RateController:
             limit_bps = _FILL_CAP * self._max_bps
         if (capacity_bps := self._link.capacity_bps) is not None:
             limit_bps = min(limit_bps, _FILL_LINE * capacity_bps)
-        return self._step_for(limit_bps, now)
+        step = self._step_for(limit_bps, now)
+        return max(step, self._spared_step) if now < self._spared_until else step
 
     def _cost_bps(self, step: int, now: float) -> float:
         """What a step takes of the link, acknowledgements included.
