@@ -36,7 +36,7 @@ SYMBOL_ZERO = 30
 DEAD = 0.4
 """Share of the step below a multiple of it from which on a component is rounded up to it."""
 
-BIT_WORTH = 0.19
+BIT_WORTH = 0.215
 """Squared steps of error that a bit may save."""
 
 _FIXED = len(REFINEMENT_LEVELS)

@@ -17,7 +17,7 @@ export const SYMBOLS = REFINEMENT_SIZES.at(-1)!;
 export const SYMBOL_ZERO = 30;
 
 const DEAD = 0.4; // share of the step below a multiple of it from which on one rounds up to it
-const BIT_WORTH = 0.19; // squared steps of error that a bit may save
+const BIT_WORTH = 0.215; // squared steps of error that a bit may save
 const REACH = SYMBOLS - 1 - SYMBOL_ZERO;
 const FIXED = REFINEMENT_LEVELS.length;
 
