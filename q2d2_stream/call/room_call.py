@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 _VOICED_DB = -48.0  # of the microphone: louder is taken for voice where no detector runs
 _WATCH_S = 0.25
+_UNNAMED = "somebody"  # until an introduction has come
 _COMINGS_PER_S, _COMINGS_BURST = 1.0, 64.0  # told of who comes and goes
 _FULL = (RoomReason.FULL, RoomReason.LIMIT)
 
@@ -287,7 +288,7 @@ class RoomCall(SoundCall):
         elif isinstance(event, Echo):
             self._sender.on_echo(event, now)
         elif isinstance(event, MemberJoined):
-            self._names.setdefault(event.member, "somebody")
+            self._names.setdefault(event.member, _UNNAMED)
         elif isinstance(event, MemberNamed):
             self._on_name(event, now)
         elif isinstance(event, MemberLeft):
@@ -328,19 +329,23 @@ class RoomCall(SoundCall):
             self._receiver.set_gain(event.member, gain)
         if self._recorder is not None:
             self._recorder.name(event.member, name)
-        if not self._comings.take(1, now):
-            return
-        self._notify(
-            f"{name} is in the room"
-            if event.model is not None
-            else f"{name} is in the room, but cannot be heard: another model is in use there"
-        )
+        if self._comings.take(1, now):
+            self._notify(
+                f"{name} is in the room"
+                if event.model is not None
+                else f"{name} is in the room, but cannot be heard: another model is in use there"
+            )
+        if event.member in self._recording:
+            self._say_recording(event.member, True, now)
 
     def _on_recording(self, event: MemberRecording, now: float) -> None:
         (self._recording.add if event.recording else self._recording.discard)(event.member)
-        name = self._names.get(event.member, "somebody")
-        what = "records what is said here" if event.recording else "records no more"
-        self._notices.say(f"{name} {what}", now)
+        if self._names.get(event.member, _UNNAMED) != _UNNAMED:  # else the name brings it
+            self._say_recording(event.member, event.recording, now)
+
+    def _say_recording(self, member: int, recording: bool, now: float) -> None:
+        what = "records what is said here" if recording else "records no more"
+        self._notices.say(f"{self._names[member]} {what}", now)
 
     def _codec_of(self, member: int) -> Codec | None:
         connection = self._connection

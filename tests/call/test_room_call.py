@@ -215,7 +215,7 @@ def test_a_room_is_recorded_and_everybody_sees_it(tmp_path: Path) -> None:
             ann = stay(link, "Ann", tmp_path / "Ann.wav", notes=notes)
             bob = stay(link, "Bob", tmp_path / "Bob.wav")
             async with running(ear, ann, bob):
-                await until(lambda: len(ear.members) == 2, "both names")
+                await until(lambda: sorted(ear.members.values()) == ["Ann", "Bob"], "both names")
                 silenced = next(n for n, name in ear.members.items() if name == "Bob")
                 ear.set_gain(silenced, 0.0)  # is kept all the same
                 await until(lambda: ear.stats().playout.played >= 2 * 225, "both")
