@@ -142,11 +142,13 @@ def _is_same(some: Pcm, other: Pcm) -> bool:
     return len(some) == len(other) and bool(np.abs(some - other).max() < error)
 
 
-def _offset(part: Pcm, whole: Pcm) -> int:
+def _offset(part: NDArray[np.floating], whole: NDArray[np.floating]) -> int:
     """Where ``part`` is most alike within ``whole``."""
+    # In 64 bits: next to speech, the error of 32 is larger than what is heard in a pause.
+    part, whole = part.astype(np.float64), whole.astype(np.float64)
     alike = scipy.signal.correlate(whole, part, "valid", "fft")
-    sums = np.concatenate(([0.0], np.cumsum(whole.astype(np.float64) ** 2)))
-    energy = sums[len(part) :] - sums[: -len(part)]
+    sums = np.concatenate(([0.0], np.cumsum(whole**2)))
+    energy = np.maximum(sums[len(part) :] - sums[: -len(part)], 0.0)
     return int(np.argmax(alike / np.sqrt(energy + 1e-9)))
 
 
