@@ -17,6 +17,8 @@ __all__ = ["comparison_table", "draw_history", "draw_rates", "of_arm", "save"]
 
 Record = dict[str, Any]
 
+_LEAST_BITS = 18.0  # of clips in training
+
 
 def of_arm(records: Sequence[Record], arm: str) -> list[Record]:
     """The records of one arm, a seed each."""
@@ -68,25 +70,22 @@ def draw_rates(records: Sequence[Record], arms: Sequence[str], name: str = "mel_
     left, right = figure.subplots(1, 2)
     reference = {r["seed"]: r["curve"] for r in of_arm(records, BASELINE)}
     for arm in arms:
-        mine = of_arm(records, arm)
+        mine = [r for r in of_arm(records, arm) if r["seed"] in reference]
         if not mine:
             continue
-        bits = [point["bits"] for point in mine[0]["curve"]]
-        mine = [r for r in mine if r["seed"] in reference]
+        bits = np.array([point["bits"] for point in mine[0]["curve"]])
+        kept = bits > _LEAST_BITS
         each = np.array([[point[name] for point in r["curve"]] for r in mine])
-        left.plot(bits, each.mean(0), marker=".", label=arm)
         base = []
         for record in mine:
             at, there = ([p[key] for p in reference[record["seed"]]] for key in ("bits", name))
             base.append(np.interp(bits, at, there))
-        gap = each - np.array(base)
-        kept = np.array(bits) > 15
-        deviation = gap.std(0, ddof=1) if len(gap) > 1 else np.zeros(len(bits))
-        right.errorbar(
-            np.array(bits)[kept], gap.mean(0)[kept], deviation[kept], marker=".", capsize=2
-        )
-    left.set(xlabel="bits a frame", ylabel="mel error, dB", xlim=(15, 80))
-    right.set(xlabel="bits a frame", ylabel=f"less {BASELINE}, dB")
+        gap = (each - np.array(base))[:, kept]
+        deviation = gap.std(0, ddof=1) if len(gap) > 1 else None
+        left.plot(bits[kept], each.mean(0)[kept], marker=".", label=arm)
+        right.errorbar(bits[kept], gap.mean(0), deviation, marker=".", capsize=2)
+    left.set(xlabel="bits a frame", ylabel="mel error, dB")
+    right.set(xlabel="bits a frame", ylabel=f"mel error less that of {BASELINE}, dB")
     left.legend(fontsize="small")
     return figure
 
