@@ -171,9 +171,9 @@ _ROWS = {
 
 def draw(latents: Array, table: Array) -> Figure:
     """Joint histograms of three pairs, information between all dimensions, and a PCA."""
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
     panels = figure.subplots(2, 3).ravel()
-    edges = np.linspace(-1, 1, 61)
+    edges = np.linspace(-1, 1, 41)
     for place, pair in enumerate((0, 1, 5)):
         x, y = latents[:, 2 * pair], latents[:, 2 * pair + 1]
         panels[place].hist2d(x, y, bins=[edges, edges], cmap="viridis", rasterized=True)
@@ -189,7 +189,7 @@ def draw(latents: Array, table: Array) -> Figure:
         axes = klt(latents)[:, :2]
         spot = (values - latents.mean(0)) @ axes
         speed = np.abs(np.diff(latents, axis=0, prepend=latents[:1])).mean(1)
-        panel.scatter(*spot[::5].T, c=speed[::5], s=2, cmap="viridis", rasterized=True)
+        panel.scatter(*spot[::20].T, c=speed[::20], s=2, cmap="viridis", rasterized=True)
         panel.set_title(f"{title}, first two axes of the PCA", fontsize="medium")
     return figure
 

@@ -15,7 +15,7 @@ import numpy as np
 __all__ = ["FOLDER", "PICTURES", "Results", "commit", "rounded", "spread"]
 
 FOLDER = Path(__file__).parents[1] / "results"
-PICTURES = Path(__file__).parents[3] / "docs" / "pictures" / "experiments"
+PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
 Record = dict[str, Any]
 
 

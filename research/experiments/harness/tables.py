@@ -110,5 +110,5 @@ def save(figure: Figure, name: str, folder: Path = PICTURES) -> None:
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, dpi=80)
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, dpi=50)

@@ -23,7 +23,7 @@ def test_codecs_are_compared_from_the_records(
     assert rows
     assert " ± " in rows[0]
     for picture in tmp_path.iterdir():
-        kept = Path("docs/pictures/experiments") / picture.name
+        kept = Path("docs/pictures") / picture.name
         assert kept.exists()
 
 
