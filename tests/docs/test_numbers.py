@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import BITSTREAM_1
 from tests.labs.paths import ROOT
 
 # Column of the report -> its decimals in other documents.
@@ -48,7 +48,7 @@ def _same(shown: str, measured: str, decimals: int) -> bool:
 )
 def test_scores_are_those_of_the_report(path: str, column: str, headings: dict[str, str]) -> None:
     report = _report()
-    rates = {rate.name: f"q2d2 {rate.kbps:.2f} kbps" for rate in CodecConfig().ladder}
+    rates = {rate.name: f"q2d2 {rate.kbps:.2f} kbps" for rate in BITSTREAM_1.ladder}
     table = next(
         rows for rows in _tables(path) if rows and {column, "ViSQOL", "DistillMOS"} <= set(rows[0])
     )
