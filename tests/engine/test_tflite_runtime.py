@@ -80,4 +80,5 @@ def test_it_calls_litert(tmp_path: Path) -> None:
     assert listener.returncode == 0, out + errors
     heard, _ = soundfile.read(tmp_path / "heard.wav", dtype="float32")
     said, _ = soundfile.read(CLIP, dtype="float32")
-    assert np.square(heard).sum() == pytest.approx(np.square(said).sum(), rel=0.4)
+    energies = np.square(heard).sum(), np.square(said).sum()
+    assert abs(10 * np.log10(energies[0] / energies[1])) < 6  # a call has a gain control
