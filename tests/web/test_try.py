@@ -140,7 +140,8 @@ def test_the_browsers_codec_is_pythons(context: BrowserContext, address: str) ->
         padded = np.zeros(len(rows) * codec.config.hop, np.float32)
         padded[: len(speech)] = speech
         wanted = codec.encoder(rate).push(padded)
-        same = float(np.mean(rows == wanted))
+        # what refinement says is measured in sound, which engines make differently
+        same = float(np.mean(rows[:, : rate.pairs] == wanted[:, : rate.pairs]))
         ours = codec.decoder().push(wanted)[rate.lookahead :][: len(speech)]
         (pesq, stoi), (their_pesq, their_stoi) = quality(speech, coded.pcm), quality(speech, ours)
         times = [
