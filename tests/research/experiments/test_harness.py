@@ -141,7 +141,7 @@ def test_a_run_is_recorded_once_and_compared_at_equal_bits(tmp_path: Path) -> No
         test_speech = speech
 
     results = Results(tmp_path / "few.jsonl")
-    runs = Noise(results, cache=tmp_path, seeds=2, settings=TINY)
+    runs = Noise(results, data=tmp_path, cache=tmp_path, seeds=2, settings=TINY)
     records = runs.records(["rhombic", "e8"])
     assert [(r["arm"], r["seed"]) for r in records] == [
         ("rhombic", 0), ("e8", 0), ("rhombic", 1), ("e8", 1)
