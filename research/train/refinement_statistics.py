@@ -26,7 +26,7 @@ from research.train.batches import draw_clips
 from research.train.checkpoint import Average, Progress, net_of, read_checkpoint, save_checkpoint
 from research.train.corpus import Corpus, open_corpus
 
-__all__ = ["entropy_bits", "fit_code", "gather_errors"]
+__all__ = ["entropy_bits", "fit_code", "gather_errors", "sent_symbols"]
 
 _CLIPS, _CLIP_FRAMES, _SETTLING_FRAMES = 4, 600, 8
 _SILENCE_NEPERS = 4.6  # below the loudest window of a clip: such windows are left out
@@ -84,11 +84,11 @@ def fit_code(errors: Errors, bits: float, sharpening: float = 0.0) -> Refinement
     for _ in range(12):
         step = float(np.sqrt(low * high))
         code = RefinementCode(mean, basis, step, unit, sharpening)
-        low, high = (step, high) if entropy_bits(_sent(code, errors)) > bits else (low, step)
+        low, high = (step, high) if entropy_bits(sent_symbols(code, errors)) > bits else (low, step)
     return code
 
 
-def _sent(code: RefinementCode, errors: Errors) -> NDArray[np.uint8]:
+def sent_symbols(code: RefinementCode, errors: Errors) -> NDArray[np.uint8]:
     """The symbols of ``errors`` as a sender with tables of theirs chooses them."""
     symbols = code.symbols(errors)
     for _ in range(3):
@@ -131,14 +131,15 @@ def _run(args: argparse.Namespace) -> int:
     errors = gather_errors(net, corpus, args.minutes)
     code = fit_code(errors, args.bits, args.sharpening)
     assert net.refinement is not None
-    was, symbols = net.refinement.code(), _sent(code, errors)
+    was, symbols = net.refinement.code(), sent_symbols(code, errors)
     net.refinement.load_code(code)
     decibels = 20 / np.log(10)
     left = np.sqrt(np.square(code.symbols_to_error(symbols) - errors).mean())
     print(
         f"{len(errors)} windows, {decibels * np.sqrt(np.square(errors).mean()):.2f} dB off, "
         f"{decibels * left:.2f} dB as sent; step {decibels * code.step:.2f} dB, "
-        f"{entropy_bits(symbols):.1f} bits (before: {entropy_bits(_sent(was, errors)):.1f}); "
+        f"{entropy_bits(symbols):.1f} bits "
+        f"(before: {entropy_bits(sent_symbols(was, errors)):.1f}); "
         f"{(symbols != SYMBOL_ZERO).sum(1).mean():.1f} symbols are not zero"
     )
     progress = Progress(**checkpoint["progress"])

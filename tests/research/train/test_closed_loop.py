@@ -22,7 +22,7 @@ from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch, draw_flags
 from research.train.checkpoint import Average, Progress, load_net, save_checkpoint
 from research.train.corpus import open_corpus
-from research.train.refinement_statistics import entropy_bits, gather_errors
+from research.train.refinement_statistics import entropy_bits, gather_errors, sent_symbols
 from research.train.refinement_statistics import main as statistics_main
 from research.train.regrade import regraded
 from research.train.stages import AdversarialStage, WaveStage
@@ -106,7 +106,7 @@ def test_refinement_brings_levels_nearer_though_frames_are_lost(
 def test_six_pairs_of_an_older_network_stay_as_they_were(speech: NDArray[np.float32]) -> None:
     torch.manual_seed(0)
     old = CodecNet(replace(SMALL, codec=CodecConfig()))
-    new = regraded(old)
+    new = regraded(old, REFINED.rates)
     assert new.config.codec == REFINED
     pcm = torch.from_numpy(speech[: FRAMES * 320])[None]
     with torch.no_grad():
@@ -168,7 +168,7 @@ def test_statistics_are_gathered_and_kept(
     np.testing.assert_allclose(code.basis.T @ code.basis, np.eye(40), atol=1e-3)
     assert code.sharpening == 0.125
     errors = gather_errors(net, open_corpus(data, tmp_path / "cache"), 0.5, seed=1)
-    assert entropy_bits(code.symbols(errors)) == pytest.approx(40, abs=6)
+    assert entropy_bits(sent_symbols(code, errors)) == pytest.approx(40, abs=6)
     missed = code.indices_to_error(code.indices(errors)) - errors
     assert np.square(missed).mean() < 0.7 * np.square(errors - errors.mean(0)).mean()
 
