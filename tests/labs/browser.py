@@ -42,7 +42,8 @@ _ALWAYS = (
     "--disable-sync",
     "--host-resolver-rules=MAP voice.test 127.0.0.1",
 )
-_MICROPHONE = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+_MICROPHONE = "--use-fake-device-for-media-stream"
+_ALLOWED, _DENIED = "--use-fake-ui-for-media-stream", "--deny-permission-prompts"
 # Listens where the page's sound goes to the loudspeaker, and says nothing itself.
 _EAR = """
 (() => {
@@ -114,11 +115,13 @@ def microphone_file(folder: Path, seconds: float) -> NDArray[np.float32]:
 
 
 @contextmanager
-def launch(driver: Playwright, microphone: Path | None) -> Iterator[Browser]:
-    """A browser of its own; without a file it has no microphone."""
-    arguments = list(_ALWAYS)
+def launch(
+    driver: Playwright, microphone: Path | None, *, denied: bool = False
+) -> Iterator[Browser]:
+    """A browser of its own; without a file it has no microphone. ``denied``: its user says no."""
+    arguments = [*_ALWAYS, _DENIED if denied else _ALLOWED]
     if microphone is not None:
-        arguments += [*_MICROPHONE, f"--use-file-for-fake-audio-capture={microphone}"]
+        arguments += [_MICROPHONE, f"--use-file-for-fake-audio-capture={microphone}"]
     browser = driver.chromium.launch(
         executable_path=chromium(), chromium_sandbox=False, args=arguments
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from q2d2_stream.rooms import RoomLink
-from tests.labs.browser import CallTab, Command, launch, require_page
+from tests.labs.browser import CallTab, Command, launch, microphone_file, require_page
 from tests.labs.call import free_port
 
 if TYPE_CHECKING:
@@ -136,15 +137,21 @@ def test_small_dark_and_in_other_languages(
     context.close()
 
 
-def test_a_microphone_that_is_blocked(relay: str, driver: Playwright) -> None:
-    """Another browser: without a hand that allows, and without a microphone."""
+@pytest.mark.parametrize("trouble", ["denied", "none"])
+def test_a_microphone_that_cannot_be_had(
+    relay: str, driver: Playwright, tmp_path: Path, trouble: str
+) -> None:
+    """Another browser: its user says no, or it has no microphone."""
     link = str(RoomLink(secrets.token_bytes(16), (relay,)))
-    with launch(driver, None) as browser:
+    is_denied = trouble == "denied"
+    microphone_file(tmp_path, 2.0)
+    microphone = tmp_path / "microphone.wav" if is_denied else None
+    with launch(driver, microphone, denied=is_denied) as browser:
         tab = CallTab(browser.new_context(permissions=[]), link)
         tab.page.click("#join")
         tab.page.wait_for_selector("#problem:visible")
-        assert tab.page.get_attribute("#problem", "data-trouble") in ("denied", "none")
-        tab.shot("no_microphone")
+        assert tab.page.get_attribute("#problem", "data-trouble") == trouble
+        tab.shot(f"microphone_{trouble}")
         assert_clean(tab)
         tab.page.click("#problem-listen")
         tab.wait_for_state("state_waiting")
