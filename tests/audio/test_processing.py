@@ -13,6 +13,8 @@ from q2d2_stream.audio.processing import VoiceProcessor
 from q2d2_stream.errors import InputError, MissingExtra
 from tests.labs.audio import level_db, real_speech, speech
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def processor(request: pytest.FixtureRequest) -> VoiceProcessor:

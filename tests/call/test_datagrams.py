@@ -15,6 +15,8 @@ from q2d2_stream.call import CallSession
 from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run, speech_file, until
 from tests.labs.udp_proxy import UdpProxy, both_proxies
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def a_call(

@@ -29,6 +29,8 @@ from tests.labs.call import (
     until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def offline(pcm: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     """What the codec makes of a whole clip, with the frame that empties its look-ahead."""

@@ -34,6 +34,8 @@ from tests.labs.call import (
     until,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_more_calls_number_their_sound(tmp_path: Path) -> None:
     async def run() -> None:

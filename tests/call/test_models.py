@@ -19,6 +19,8 @@ from q2d2_stream.protocol import Endpoint, Reason
 from tests.call.test_end_to_end import assert_heard
 from tests.labs.call import EXACT, dial, listen, run, speech_file
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx")
 
 

@@ -28,6 +28,8 @@ from q2d2_stream.rooms import RoomCode, RoomLink
 from tests.labs.call import EXACT, codec, run, speech_file, until
 from tests.labs.relay import Guest, relay
 
+pytestmark = pytest.mark.slow
+
 
 def stay(
     link: RoomLink,

@@ -24,6 +24,8 @@ if sys.platform == "win32":
     pytest.skip("Windows has no pseudo terminals", allow_module_level=True)
 from tests.labs.serial_line import SerialLine, serial_line
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def ends(line: SerialLine, baud: int, **options: Any) -> AsyncIterator[list[SerialConnector]]:

@@ -19,6 +19,8 @@ from q2d2_stream.packet import Toc  # noqa: E402
 from q2d2_stream.refinement import SYMBOL_ZERO, Bands  # noqa: E402
 from tests.labs.networks import codec_of, small_net  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 HOP, FRAMES = 320, 60
 
 

@@ -18,6 +18,8 @@ from q2d2_stream.packet import Toc
 from q2d2_stream.refinement import SYMBOL_ZERO
 from tests.labs.paths import SPEECH
 
+pytestmark = pytest.mark.slow
+
 CHOICES = list(available(MODELS))
 HOP = 320
 FRAMES = 60

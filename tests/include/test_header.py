@@ -39,7 +39,10 @@ Case = tuple[str, tuple[int, int, int], bytes]
 Driver = Callable[[Iterable[Case]], list[list[str]]]
 
 COMPILER = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(COMPILER is None, reason="no C compiler on this machine"),
+]
 
 
 def compile_driver(out: Path, flags: list[str]) -> subprocess.CompletedProcess[str]:

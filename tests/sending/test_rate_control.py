@@ -101,6 +101,7 @@ def test_loss_under_a_transport_that_repairs_it_costs_no_rate() -> None:
         assert delivered(talker) > 0.98
 
 
+@pytest.mark.slow
 def test_what_a_link_carried_is_remembered_until_it_changes() -> None:
     call = ReliableCall.over(bps=12_000, start_bps=10_000).run(120)
     for talker in (call.a, call.b):
