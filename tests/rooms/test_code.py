@@ -23,7 +23,7 @@ from q2d2_stream.rooms.code_messages import (
 )
 from q2d2_stream.rooms.messages import Challenge, Refused, RoomReason, decode, encode
 
-LINK = RoomLink.new("https://relay.example", "https://other.example")
+LINK = RoomLink(bytes(range(16)), ("https://relay.example", "https://other.example"))
 _GUESSES = itertools.count(1)
 
 
