@@ -1,13 +1,13 @@
-"""Waiting for something that a user may no longer want."""
+"""Waiting for something that a user may no longer want, and ending what a call has begun."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["unless_set"]
+__all__ = ["end_tasks", "unless_set"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -27,3 +27,12 @@ async def unless_set(stop: asyncio.Event, awaitable: Awaitable[T], otherwise: U)
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait for their end; raises what the first of them failed with."""
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
-from q2d2_stream.call.hang_up import unless_set
+from q2d2_stream.call.hang_up import end_tasks, unless_set
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.relay_client import RelayClient
@@ -203,11 +203,7 @@ class RoomCall(SoundCall):
         finally:
             if self._connection is not None:
                 self._connection.close()
-            for task in tasks:
-                task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    raise result
+            await end_tasks(tasks)
 
     async def _say(self) -> None:
         try:

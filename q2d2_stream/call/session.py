@@ -10,7 +10,7 @@ from typing import TypeVar
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.call.hang_up import unless_set
+from q2d2_stream.call.hang_up import end_tasks, unless_set
 from q2d2_stream.call.models import codec_of_direction
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
@@ -117,11 +117,7 @@ class CallSession(SoundCall):
         finally:
             if self._connection is not None:
                 self._connection.close()
-            for task in tasks:
-                task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    raise result
+            await end_tasks(tasks)
 
     async def _say(self) -> None:
         try:
