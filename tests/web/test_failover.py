@@ -29,6 +29,7 @@ def test_the_relay_that_served_the_page_is_killed(tmp_path: Path, context: Brows
         with Command("call", link, "--name", "Bob", *sound, "--no-hangup-at-end") as bob:
             bob.line("Ann is in the room")
             tab.wait_for_state("state_talking")
+            tab.until("received > 0", "Bob by the first relay")
             first.process.kill()
             bob.line("back in the room")
             bob.line("Ann is in the room")
