@@ -30,13 +30,9 @@ export class RealFft {
   /** `size` samples -> `size / 2 + 1` bins. */
   forward(samples: ArrayLike<number>): Spectrum {
     const half = this.size / 2;
-    const even = new Float64Array(half);
-    const odd = new Float64Array(half);
-    for (let n = 0; n < half; n++) {
-      even[n] = samples[2 * n]!;
-      odd[n] = samples[2 * n + 1]!;
-    }
-    const z = this.#half.transform({ re: even, im: odd });
+    const z = this.#half;
+    for (let n = 0; n < half; n++) z.put(n, samples[2 * n]!, samples[2 * n + 1]!);
+    z.transform();
     const re = new Float64Array(half + 1);
     const im = new Float64Array(half + 1);
     for (let k = 0; k <= half; k++) {
@@ -56,7 +52,7 @@ export class RealFft {
   /** `size / 2 + 1` bins -> `size` samples. */
   backward({ re, im }: Spectrum): Float64Array {
     const half = this.size / 2;
-    const z = { re: new Float64Array(half), im: new Float64Array(half) };
+    const z = this.#half;
     for (let k = 0; k < half; k++) {
       const b = half - k;
       // irfft takes no imaginary part of the first and the last bin.
@@ -69,73 +65,73 @@ export class RealFft {
       const oddRe = differenceRe * this.#cos[k]! + differenceIm * this.#sin[k]!;
       const oddIm = differenceIm * this.#cos[k]! - differenceRe * this.#sin[k]!;
       // Conjugated, since backward is forward between two conjugations.
-      z.re[k] = evenRe - oddIm;
-      z.im[k] = -(evenIm + oddRe);
+      z.put(k, evenRe - oddIm, -(evenIm + oddRe));
     }
-    const out = this.#half.transform(z);
+    z.transform();
     const samples = new Float64Array(this.size);
     for (let n = 0; n < half; n++) {
-      samples[2 * n] = out.re[n]! / half;
-      samples[2 * n + 1] = -out.im[n]! / half;
+      samples[2 * n] = z.re[n]! / half;
+      samples[2 * n + 1] = -z.im[n]! / half;
     }
     return samples;
   }
 }
 
-/** Decimation in time (Cooley and Tukey 1965), factors of 4 first. */
+/**
+ * In place, by decimation in time (Cooley and Tukey 1965): each stage joins as many spectra as its
+ * factor says to a longer one. The last stages, which turn the most, are those of factor 4.
+ */
 class ComplexFft {
+  readonly re: Float64Array;
+  readonly im: Float64Array;
   readonly #size: number;
-  readonly #factors: readonly number[];
-  readonly #re: Float64Array; // of one bin of the spectra that are joined
-  readonly #im: Float64Array;
+  readonly #factors: readonly number[]; // of the stages, from single numbers upwards
+  readonly #places: Uint32Array; // where the first stage wants each number
   readonly #cos: Float64Array;
   readonly #sin: Float64Array;
+  readonly #joinedRe: Float64Array; // of one bin of the spectra that are joined
+  readonly #joinedIm: Float64Array;
 
   constructor(size: number) {
     this.#size = size;
-    this.#factors = factorsOf(size);
-    this.#re = new Float64Array(Math.max(1, ...this.#factors));
-    this.#im = new Float64Array(this.#re.length);
+    this.re = new Float64Array(size);
+    this.im = new Float64Array(size);
+    this.#factors = factorsOf(size).reverse();
+    this.#places = new Uint32Array(size);
+    inOrder(size, [...this.#factors].reverse()).forEach((n, place) => (this.#places[n] = place));
     const angles = Float64Array.from({ length: size }, (_, k) => (-2 * Math.PI * k) / size);
     this.#cos = angles.map(Math.cos);
     this.#sin = angles.map(Math.sin);
+    this.#joinedRe = new Float64Array(Math.max(1, ...this.#factors));
+    this.#joinedIm = new Float64Array(this.#joinedRe.length);
   }
 
-  transform(input: Spectrum): Spectrum {
-    const output = { re: new Float64Array(this.#size), im: new Float64Array(this.#size) };
-    this.#step(input, 0, 1, output, 0, this.#size, 0);
-    return output;
+  /** Before {@link transform}: the `n`-th number. */
+  put(n: number, re: number, im: number): void {
+    const place = this.#places[n]!;
+    this.re[place] = re;
+    this.im[place] = im;
   }
 
-  /** Every `stride`-th of the input from `from` on, `size` of them, to the output from `to` on. */
-  #step(
-    input: Spectrum,
-    from: number,
-    stride: number,
-    output: Spectrum,
-    to: number,
-    size: number,
-    depth: number,
-  ): void {
-    if (size === 1) {
-      output.re[to] = input.re[from]!;
-      output.im[to] = input.im[from]!;
-      return;
+  /** Of what was put, to `re` and `im`. */
+  transform(): void {
+    let part = 1;
+    for (const factor of this.#factors) {
+      for (let at = 0; at < this.#size; at += part * factor)
+        if (factor === 4) this.#joinFour(at, part);
+        else this.#join(at, part, factor);
+      part *= factor;
     }
-    const factor = this.#factors[depth]!;
-    const part = size / factor;
-    for (let q = 0; q < factor; q++)
-      this.#step(input, from + q * stride, stride * factor, output, to + q * part, part, depth + 1);
-    if (factor === 4) this.#joinFour(output, to, part, stride);
-    else this.#join(output, to, part, stride, factor);
   }
 
   /** Four spectra of `part` bins, one after the other, become one of four times as many. */
-  #joinFour({ re, im }: Spectrum, to: number, part: number, stride: number): void {
+  #joinFour(at: number, part: number): void {
+    const { re, im } = this;
     const cos = this.#cos;
     const sin = this.#sin;
+    const stride = this.#size / (4 * part);
     for (let k = 0; k < part; k++) {
-      const a = to + k;
+      const a = at + k;
       const b = a + part;
       const c = b + part;
       const d = c + part;
@@ -162,34 +158,36 @@ class ComplexFft {
   }
 
   /** The same of any number of spectra, by the formula. */
-  #join(output: Spectrum, to: number, part: number, stride: number, factor: number): void {
-    const re = this.#re;
-    const im = this.#im;
+  #join(at: number, part: number, factor: number): void {
+    const re = this.#joinedRe;
+    const im = this.#joinedIm;
+    const stride = this.#size / (factor * part);
     for (let k = 0; k < part; k++) {
       for (let q = 0; q < factor; q++) {
-        const at = to + q * part + k;
+        const from = at + q * part + k;
         const cos = this.#cos[q * k * stride]!;
         const sin = this.#sin[q * k * stride]!;
-        re[q] = output.re[at]! * cos - output.im[at]! * sin;
-        im[q] = output.re[at]! * sin + output.im[at]! * cos;
+        re[q] = this.re[from]! * cos - this.im[from]! * sin;
+        im[q] = this.re[from]! * sin + this.im[from]! * cos;
       }
       for (let r = 0; r < factor; r++) {
         let sumRe = 0;
         let sumIm = 0;
         for (let q = 0; q < factor; q++) {
-          const angle = ((q * r) % factor) * (this.#size / factor);
-          const cos = this.#cos[angle]!;
-          const sin = this.#sin[angle]!;
+          const turn = ((q * r) % factor) * (this.#size / factor);
+          const cos = this.#cos[turn]!;
+          const sin = this.#sin[turn]!;
           sumRe += re[q]! * cos - im[q]! * sin;
           sumIm += re[q]! * sin + im[q]! * cos;
         }
-        output.re[to + r * part + k] = sumRe;
-        output.im[to + r * part + k] = sumIm;
+        this.re[at + r * part + k] = sumRe;
+        this.im[at + r * part + k] = sumIm;
       }
     }
   }
 }
 
+/** 4 as often as it goes, then primes, ascending. */
 function factorsOf(size: number): number[] {
   const factors = [];
   let rest = size;
@@ -197,4 +195,11 @@ function factorsOf(size: number): number[] {
   for (let factor = 2; rest > 1; factor++)
     for (; rest % factor === 0; rest /= factor) factors.push(factor);
   return factors;
+}
+
+/** The numbers below `size` as stages of these factors, the last stage's first, want them. */
+function inOrder(size: number, [factor, ...rest]: readonly number[]): number[] {
+  if (factor === undefined) return [0];
+  const inner = inOrder(size / factor, rest);
+  return Array.from({ length: factor }, (_, r) => inner.map((n) => n * factor + r)).flat();
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { FRAME_SAMPLES, SAMPLE_RATE } from "../src/config";
 import { ModelError } from "../src/errors";
-import { RealFft } from "../src/fft";
 import { RefinementCode, STEPS, SYMBOL_ZERO } from "../src/refinement/code";
 import { NoiseGenerators } from "../src/refinement/noise";
 import { ErrorMeter, Refiner } from "../src/refinement/windows";
@@ -102,21 +101,4 @@ describe.each(readJson<Vector[]>("tests/web/vectors/refinement.json"))("refineme
     ];
     for (const text of damaged) expect(() => RefinementCode.fromJson(text)).toThrow(ModelError);
   });
-});
-
-test.each([2, 6, 16, 60, 640, 14])("a transform of %i samples is that of the formula", (size) => {
-  const fft = new RealFft(size);
-  const samples = Float64Array.from({ length: size }, (_, n) => Math.sin(n * n + 1));
-  const { re, im } = fft.forward(samples);
-  for (let k = 0; k <= size / 2; k++) {
-    let wantedRe = 0;
-    let wantedIm = 0;
-    samples.forEach((sample, n) => {
-      wantedRe += sample * Math.cos((2 * Math.PI * k * n) / size);
-      wantedIm -= sample * Math.sin((2 * Math.PI * k * n) / size);
-    });
-    expect(re[k]).toBeCloseTo(wantedRe, 9);
-    expect(im[k]).toBeCloseTo(wantedIm, 9);
-  }
-  fft.backward({ re, im }).forEach((sample, n) => expect(sample).toBeCloseTo(samples[n]!, 9));
 });

@@ -1,6 +1,6 @@
 /** Comfort noise: stationary noise with the level and spectrum of the speaker's background. */
+import { RealFft } from "../fft";
 import { concatenate } from "../pcm";
-import { RealFft } from "./fft";
 import { Normals } from "./normals";
 
 const FFT = 320;
@@ -68,7 +68,8 @@ export class ComfortNoise {
   }
 
   #learn(pcm: Float32Array): void {
-    const power = this.#fft.power(ANALYSIS.map((weight, n) => weight * pcm[n]!));
+    const { re, im } = this.#fft.forward(ANALYSIS.map((weight, n) => weight * pcm[n]!));
+    const power = re.map((each, k) => each * each + im[k]! * im[k]!);
     this.#learned++;
     const share = Math.max(0.05, 1 / this.#learned);
     this.#power = this.#power?.map((mean, k) => mean + (power[k]! - mean) * share) ?? power;
@@ -94,7 +95,8 @@ export class ComfortNoise {
     for (let hop = 0; hop < BATCH; hop++) {
       const [at, imaginary] = [hop * BINS, (BATCH + hop) * BINS];
       const re = normals.subarray(at, at + BINS);
-      const wave = this.#fft.inverse(re, normals.subarray(imaginary, imaginary + BINS));
+      const im = normals.subarray(imaginary, imaginary + BINS);
+      const wave = this.#fft.backward({ re, im });
       for (let n = 0; n < FFT; n++) wave[n]! *= SYNTHESIS[n]!;
       for (let n = 0; n < HOP; n++) out[hop * HOP + n] = wave[n]! + this.#tail[n]!;
       this.#tail = wave.subarray(HOP);

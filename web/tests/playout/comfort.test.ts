@@ -1,6 +1,5 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ComfortNoise } from "../../src/playout/comfort";
-import { RealFft } from "../../src/playout/fft";
 import { Normals } from "../../src/playout/normals";
 import { project, speech } from "../speech";
 import { readJson } from "../vectors";
@@ -50,25 +49,4 @@ test("normal numbers are normal, and the same again", () => {
   expect(moment(2)).toBeCloseTo(1, 1);
   expect(moment(4)).toBeGreaterThan(2.8);
   expect(moment(4)).toBeLessThan(3.2);
-});
-
-describe.each([2, 6, 10, 160, 320])("a transform of size %i", (size) => {
-  const random = new Normals(size);
-  const signal = Float64Array.from({ length: size }, () => random.next());
-  const bins = size / 2 + 1;
-  const sums = (wave: (angle: number) => number): Float64Array =>
-    Float64Array.from({ length: bins }, (_, k) =>
-      signal.reduce((sum, value, n) => sum + value * wave((-2 * Math.PI * n * k) / size), 0),
-    );
-  const [re, im] = [sums(Math.cos), sums(Math.sin)];
-
-  test("is the definition's", () => {
-    const power = new RealFft(size).power(signal);
-    power.forEach((value, k) => expect(value).toBeCloseTo(re[k]! ** 2 + im[k]! ** 2, 8));
-  });
-
-  test("goes back", () => {
-    const back = new RealFft(size).inverse(re, im);
-    back.forEach((value, n) => expect(value).toBeCloseTo(signal[n]!, 10));
-  });
 });
