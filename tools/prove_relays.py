@@ -14,14 +14,12 @@ import argparse
 import asyncio
 import math
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
@@ -32,6 +30,7 @@ from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import Call, Endpoint
 from q2d2_stream.protocol.endpoint import LocalModel
 from q2d2_stream.rooms import MemberAudio, MemberNamed, Moved, RoomEvent, RoomLink
+from tools.nats_server import NatsServer, free_port
 
 __all__ = ["main"]
 
@@ -132,37 +131,11 @@ class Person:
             self.silence_s[name] = max(self.silence_s.get(name, 0.0), silence_s)
 
 
-class Nats:
-    """A nats-server that can be killed and started again."""
-
-    def __init__(self) -> None:
-        self._program = shutil.which("nats-server") or "/usr/sbin/nats-server"
-        self.port = _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [self._program, "-a", "127.0.0.1", "-p", str(self.port)]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        for _ in range(500):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.1):
-                return
-            time.sleep(0.02)
-        raise SystemExit("nats-server does not answer")
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @contextmanager
-def relay(port: int, nats: int) -> Iterator[subprocess.Popen[str]]:
+def relay(port: int, bus: str) -> Iterator[subprocess.Popen[str]]:
     """A relay's process."""
     command = [sys.executable, "-m", "q2d2_stream", "relay", "--listen", f"127.0.0.1:{port}"]
-    command += ["--no-web", "--speakers", "6", "--bus", f"nats://127.0.0.1:{nats}"]
+    command += ["--no-web", "--speakers", "6", "--bus", bus]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -173,11 +146,6 @@ def relay(port: int, nats: int) -> Iterator[subprocess.Popen[str]]:
         process.kill()
         process.stderr.close()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def _until_all_hear(people: dict[str, Person], since: float) -> None:
@@ -212,12 +180,11 @@ def _report(what: str, people: dict[str, Person], since: float, more: str = "") 
 
 async def prove(seconds: float) -> bool:
     """All outages; whether nothing stale was heard."""
-    nats = Nats()
+    nats = NatsServer()
     with ExitStack() as stack:
-        nats.start()
-        stack.callback(nats.kill)
-        ports = [_free_port() for _ in range(3)]
-        relays = [stack.enter_context(relay(port, nats.port)) for port in ports]
+        stack.enter_context(nats.running())
+        ports = [free_port() for _ in range(3)]
+        relays = [stack.enter_context(relay(port, nats.url)) for port in ports]
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         first = RoomLink.new(*urls)
         people: dict[str, Person] = {}

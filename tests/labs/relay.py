@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -19,7 +15,7 @@ from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomKeys, RoomLin
 from q2d2_stream.transport import parse_address
 from tests.labs.rooms import endpoint
 
-__all__ = ["Guest", "NatsServer", "relay", "until"]
+__all__ = ["Guest", "relay", "until"]
 
 
 @asynccontextmanager
@@ -98,48 +94,3 @@ class Guest:
                 await asyncio.sleep(0.05)
                 self.events += self.session.tick(time.monotonic())
                 await self.flush()
-
-
-class NatsServer:
-    """A real nats-server on a free port, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._program = shutil.which("nats-server") or "/usr/sbin/nats-server"
-        self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"nats://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @staticmethod
-    def missing() -> str | None:
-        """Why it cannot be run; None where it can."""
-        found = shutil.which("nats-server") or Path("/usr/sbin/nats-server").exists()
-        return None if found else "nats-server is not installed (Debian: nats-server)"
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        command = [self._program, "-a", "127.0.0.1", "-p", str(self.port)]
-        log = (self._folder / "nats.log").open("ab")
-        self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        for _ in range(500):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.1):
-                return
-            time.sleep(0.02)
-        raise AssertionError("nats-server does not answer")
-
-    def kill(self) -> None:
-        """kill -9."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    @contextmanager
-    def running(self) -> Iterator[NatsServer]:
-        """Within the block it runs, unless it is killed there."""
-        self.start()
-        try:
-            yield self
-        finally:
-            self.kill()

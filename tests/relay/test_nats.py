@@ -10,8 +10,9 @@ import pytest
 from q2d2_stream.errors import DeviceError
 from q2d2_stream.rooms import MemberAudio, MemberLeft, MemberNamed, RoomLink
 from tests.labs.call import run_in_real_time as run
-from tests.labs.relay import Guest, NatsServer, relay, until
+from tests.labs.relay import Guest, relay, until
 from tests.labs.rooms import frames_of
+from tools.nats_server import NatsServer
 
 pytest.importorskip("nats", reason="the extra [relay] is not installed")
 pytestmark = pytest.mark.skipif(NatsServer.missing() is not None, reason=str(NatsServer.missing()))
@@ -60,7 +61,7 @@ def test_rooms_span_relays_and_nothing_stale_is_heard(tmp_path: Path) -> None:
             for guest in guests:
                 await guest.leave()
 
-    nats = NatsServer(tmp_path)
+    nats = NatsServer(tmp_path / "nats.log")
     with nats.running():
         run(main(nats), 60.0)
 
@@ -81,7 +82,7 @@ def test_who_was_on_a_relay_that_died_is_gone_for_the_others(tmp_path: Path) -> 
                 await bob.leave()
             await ann.leave()
 
-    nats = NatsServer(tmp_path)
+    nats = NatsServer(tmp_path / "nats.log")
     with nats.running():
         run(main(nats), 60.0)
 

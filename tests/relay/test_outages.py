@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.labs.paths import ROOT
-from tests.labs.relay import NatsServer
+from tools.nats_server import NatsServer
 
 pytest.importorskip("nats", reason="the extra [relay] is not installed")
 pytestmark = [
