@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from q2d2_stream.errors import HandshakeError, WireError
 from q2d2_stream.rooms.kinds import RoomKind
@@ -62,7 +62,7 @@ class CodeOpen:
         return b""
 
     @classmethod
-    def from_body(cls, body: bytes) -> CodeOpen:
+    def from_body(cls, body: bytes) -> Self:
         """Inverse of :meth:`to_body`."""
         return cls()
 
@@ -72,11 +72,6 @@ class CodeClose(CodeOpen):
     """A member shows its code no longer."""
 
     KIND: ClassVar[RoomKind] = RoomKind.CODE_CLOSE
-
-    @classmethod
-    def from_body(cls, body: bytes) -> CodeClose:
-        """Inverse of :meth:`to_body`."""
-        return cls()
 
 
 @dataclass(frozen=True)
@@ -139,6 +134,7 @@ class _OfGuess:
     """
 
     KIND: ClassVar[RoomKind]
+    DATA_BYTES: ClassVar[int]
     guess: int
     data: bytes
 
@@ -146,17 +142,20 @@ class _OfGuess:
         """Bytes after the kind."""
         return _GUESS.pack(self.guess) + self.data
 
+    @classmethod
+    def from_body(cls, body: bytes) -> Self:
+        """Inverse of :meth:`to_body`."""
+        end = _GUESS.size + cls.DATA_BYTES
+        _check(body, end)
+        return cls(int(_GUESS.unpack_from(body)[0]), body[_GUESS.size : end])
+
 
 @dataclass(frozen=True)
 class CodeGuess(_OfGuess):
     """Somebody guesses at the code that a member shows: the joiner's share."""
 
     KIND: ClassVar[RoomKind] = RoomKind.CODE_GUESS
-
-    @classmethod
-    def from_body(cls, body: bytes) -> CodeGuess:
-        """Inverse of :meth:`to_body`."""
-        return cls(*_of_guess(body, SHARE_BYTES))
+    DATA_BYTES: ClassVar[int] = SHARE_BYTES
 
 
 @dataclass(frozen=True)
@@ -164,23 +163,15 @@ class CodeAnswer(_OfGuess):
     """The member's share."""
 
     KIND: ClassVar[RoomKind] = RoomKind.CODE_ANSWER
-
-    @classmethod
-    def from_body(cls, body: bytes) -> CodeAnswer:
-        """Inverse of :meth:`to_body`."""
-        return cls(*_of_guess(body, SHARE_BYTES))
+    DATA_BYTES: ClassVar[int] = SHARE_BYTES
 
 
 @dataclass(frozen=True)
 class CodeConfirm(_OfGuess):
-    """The joiner shows that it has the same key: 16 bytes."""
+    """The joiner shows that it has the same key."""
 
     KIND: ClassVar[RoomKind] = RoomKind.CODE_CONFIRM
-
-    @classmethod
-    def from_body(cls, body: bytes) -> CodeConfirm:
-        """Inverse of :meth:`to_body`."""
-        return cls(*_of_guess(body, CONFIRMATION_BYTES))
+    DATA_BYTES: ClassVar[int] = CONFIRMATION_BYTES
 
 
 @dataclass(frozen=True)
@@ -190,9 +181,10 @@ class CodeGrant(_OfGuess):
     KIND: ClassVar[RoomKind] = RoomKind.CODE_GRANT
 
     @classmethod
-    def from_body(cls, body: bytes) -> CodeGrant:
+    def from_body(cls, body: bytes) -> Self:
         """Inverse of :meth:`to_body`."""
-        guess, data = _of_guess(body, 0)
+        _check(body, _GUESS.size)
+        guess, data = int(_GUESS.unpack_from(body)[0]), body[_GUESS.size :]
         if len(data) > MAX_SEALED_LINK_BYTES:
             raise WireError(
                 f"a sealed link has {len(data)} bytes, expected at most {MAX_SEALED_LINK_BYTES}"
@@ -212,7 +204,7 @@ class CodeClaim:
         return _RELAY.pack(self.relay)
 
     @classmethod
-    def from_body(cls, body: bytes) -> CodeClaim:
+    def from_body(cls, body: bytes) -> Self:
         """Inverse of :meth:`to_body`."""
         _check(body, _RELAY.size)
         return cls(body[: _RELAY.size])
@@ -223,12 +215,6 @@ class CodeTaken(CodeClaim):
     """Yes: the relay that claimed it must take another."""
 
     KIND: ClassVar[RoomKind] = RoomKind.CODE_TAKEN
-
-    @classmethod
-    def from_body(cls, body: bytes) -> CodeTaken:
-        """Inverse of :meth:`to_body`."""
-        _check(body, _RELAY.size)
-        return cls(body[: _RELAY.size])
 
 
 @dataclass(frozen=True)
@@ -279,12 +265,6 @@ CODE_CLASSES: tuple[type[CodeMessage], ...] = (
     CodeTaken,
     CodeVia,
 )
-
-
-def _of_guess(body: bytes, size: int) -> tuple[int, bytes]:
-    _check(body, _GUESS.size + size)
-    end = _GUESS.size + size if size else len(body)
-    return int(_GUESS.unpack_from(body)[0]), body[_GUESS.size : end]
 
 
 def _check(body: bytes, size: int) -> None:
