@@ -286,6 +286,7 @@ class Connection:
                 # The last word goes both ways: on a link that loses much, TCP may still be at it
                 # when this side is long gone.
                 path.send(data, now)
+                self._count_datagram(len(data), path.link)
             self._put(data)
         if self.closed.done():
             self._outbox.finish()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from q2d2_stream.call import CallSession
+from q2d2_stream.sending import Link
 from tests.labs.call import SECRET, dial, endpoint, listen, make_session, run, speech_file, until
 from tests.labs.udp_proxy import UdpProxy, both_proxies
 
@@ -112,14 +113,25 @@ def test_lost_frames_are_played_from_copies(tmp_path: Path) -> None:
     run(call(), 120)
 
 
-def test_the_last_word_goes_by_udp_where_the_websocket_is_stuck(tmp_path: Path) -> None:
+def test_the_last_word_goes_by_udp_where_the_websocket_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def call() -> None:
         async with a_call(tmp_path) as (caller, listener, _datagrams):
             await paths(caller, listener, "udp")
             await talk(caller, listener, 30)
-            caller._connection._transport.send = _stuck  # type: ignore[union-attr,method-assign]
+            connection = caller._connection
+            assert connection is not None
+            assert connection.path is not None
+            connection._transport.send = _stuck  # type: ignore[method-assign]
+            datagram = connection.path.link
+            counted: list[Link | None] = []
+            monkeypatch.setattr(
+                connection.sent, "count", lambda size, now, link=None: counted.append(link)
+            )
             caller.hang_up()
             await until(lambda: listener.stats().state == "ended", "the end")
+            assert counted[-2:] == [datagram, None]  # it went both ways, and both cost bits
 
     run(call())
 
