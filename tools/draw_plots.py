@@ -63,6 +63,8 @@ def _lattice() -> Figure:
 class _Silence:
     """Stands in for the codec, whose sound this picture does not show."""
 
+    delay_samples = 320
+
     def push(self, indices: NDArray[np.uint8] | None) -> NDArray[np.float32]:
         return np.full(320, 0.0 if indices is None else 1e-3, np.float32)
 

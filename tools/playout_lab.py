@@ -18,6 +18,8 @@ from q2d2_stream.netsim import SimulatedCall, parse_link, simulate_call
 class ToneDecoder:
     """A stand-in for the codec: a decaying 125 Hz buzz with pauses, so that stretching works."""
 
+    delay_samples = 320
+
     def __init__(self) -> None:
         self._frames = 0
         period = 0.3 * np.exp(-np.arange(192) / 40).astype(np.float32)

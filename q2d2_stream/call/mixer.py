@@ -139,11 +139,18 @@ class Mixer:
         voices = (*self._voices.values(), *self._leaving)
         return self._past is not None or any(voice.playout.played for voice in voices)
 
-    def stats(self, *, network_ms: float = 0.0, device_ms: float = 0.0) -> PlayoutStats:
-        """All voices together: counts are sums, delays those of the voice that is latest."""
+    def stats(
+        self, *, network_ms: float = 0.0, device_ms: float = 0.0, processing_ms: float = 0.0
+    ) -> PlayoutStats:
+        """All voices together: counts are sums, delays those of the voice that is latest.
+
+        The delays are as of :meth:`q2d2_stream.playout.Playout.stats`.
+        """
         total = self._past
         for voice in (*self._voices.values(), *self._leaving):
-            here = voice.playout.stats(network_ms=network_ms, device_ms=device_ms)
+            here = voice.playout.stats(
+                network_ms=network_ms, device_ms=device_ms, processing_ms=processing_ms
+            )
             total = _sum(total, here)
         if total is None:
             return Playout(_NoDecoder(), self._options).stats()
@@ -163,6 +170,8 @@ class Mixer:
 
 class _NoDecoder:
     """For the numbers of a room in which nobody has said anything."""
+
+    delay_samples = 0
 
     def push(self, indices: object) -> Pcm:
         """Silence."""

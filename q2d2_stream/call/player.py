@@ -81,6 +81,11 @@ class Player(ABC):
     def _has_played(self) -> bool:
         """Whether a received frame was played."""
 
+    @property
+    def _processing_ms(self) -> float:
+        """The speaker's processing is not known: what is on here is most likely on there."""
+        return self._processor.delay_ms if self._processor is not None else 0.0
+
     def post(self, job: Callable[[], None]) -> None:
         """Let the codec's thread do ``job`` before the next sound; dropped when it is behind."""
         if len(self._inbox) >= _INBOX_MESSAGES:

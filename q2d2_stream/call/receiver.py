@@ -85,12 +85,10 @@ class Receiver(Player):
         return self._playout.pull(now, samples)
 
     def _measure(self) -> PlayoutStats:
-        # The peer's processing is not known: what is on here is most likely on there.
         return self._playout.stats(
             network_ms=self._network_ms,
             device_ms=self._device_ms,
-            processing_ms=self._processor.delay_ms if self._processor is not None else 0.0,
-            codec_ms=self._decoder.latency_ms,
+            processing_ms=self._processing_ms,
         )
 
     @property
@@ -111,10 +109,9 @@ class SwitchingDecoder:
             self._codec, self._decoder = codec, codec.decoder()
 
     @property
-    def latency_ms(self) -> float:
-        """One frame and the look-ahead, which is a frame longer once refinement has begun."""
-        samples = self._decoder.frame_samples + self._decoder.delay_samples
-        return 1000.0 * samples / self._codec.config.sample_rate
+    def delay_samples(self) -> int:
+        """The look-ahead, which is a frame longer once refinement has begun."""
+        return self._decoder.delay_samples
 
     def push(self, indices: NDArray[np.uint8] | None) -> Pcm:
         """Decode one frame, or conceal a lost one (None)."""

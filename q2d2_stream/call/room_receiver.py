@@ -68,7 +68,11 @@ class RoomReceiver(Player):
         return self._mixer.pull(now, samples)
 
     def _measure(self) -> PlayoutStats:
-        return self._mixer.stats(network_ms=self._network_ms, device_ms=self._device_ms)
+        return self._mixer.stats(
+            network_ms=self._network_ms,
+            device_ms=self._device_ms,
+            processing_ms=self._processing_ms,
+        )
 
     @property
     def _has_played(self) -> bool:

@@ -26,7 +26,6 @@ class PlayoutOptions:
         fade_after_ms: length of a concealment before it begins to fade to comfort noise.
         fade_ms: length of that fade.
         skip_ms: an excess of delay above this is skipped over, one below it is stretched away.
-        codec_ms: algorithmic latency of the codec, for the report.
         seed: of the comfort noise.
 
     Raises:
@@ -41,7 +40,6 @@ class PlayoutOptions:
     fade_after_ms: float = 120.0
     fade_ms: float = 40.0
     skip_ms: float = 150.0
-    codec_ms: float = 80.0 / 3.0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -217,7 +217,7 @@ class Playout:
 
     def _pause(self, *, tail: bool) -> None:
         self._playing = False
-        self._pauses.has_tail = tail
+        self._pauses.begin(tail=tail)
         self._gap = self._waited = 0
         self._stretch_control.stop()
 
@@ -339,7 +339,6 @@ class Playout:
         network_ms: float = 0.0,
         device_ms: float = 0.0,
         processing_ms: float = 0.0,
-        codec_ms: float | None = None,
     ) -> PlayoutStats:
         """What happened so far.
 
@@ -347,9 +346,8 @@ class Playout:
             network_ms: one-way delay of the network, half of the least round trip.
             device_ms: latency of the sound devices.
             processing_ms: delay of the voice processing at the speaking end.
-            codec_ms: algorithmic latency of the codec now; None for that of the options.
         """
-        codec_ms = self.options.codec_ms if codec_ms is None else codec_ms
+        codec_ms = 1e3 * (FRAME_SAMPLES + self._pauses.delay_samples) / SAMPLE_RATE
         outside = OutsideDelays(network_ms, device_ms, processing_ms, codec_ms)
         return report(
             self._counts,

@@ -13,7 +13,8 @@ class DelayParts:
     """Mouth-to-ear delay in milliseconds, split.
 
     Attributes:
-        codec_ms: one frame to fill and the look-ahead.
+        codec_ms: one frame to fill and the look-ahead, as it is now: a frame more once refinement
+            has begun.
         packetisation_ms: waiting for the other frames of a message.
         network_ms: one way through the network, fastest case; given from outside.
         jitter_buffer_ms: held back by the playout.

@@ -18,8 +18,8 @@ NOW = PlayoutOptions(minimum_delay_ms=0, maximum_delay_ms=0, start_delay_ms=0, s
 class Tone:
     """Decodes every frame to one number."""
 
-    def __init__(self, level: float) -> None:
-        self._level = level
+    def __init__(self, level: float, delay_samples: int = 320) -> None:
+        self._level, self.delay_samples = level, delay_samples
 
     def push(self, indices: object) -> Pcm:
         return np.full(320, self._level if indices is not None else 0.0, np.float32)
@@ -114,3 +114,16 @@ def test_the_limiter_leaves_quiet_sound_alone() -> None:
     limiter = Limiter()
     pcm = np.linspace(-0.5, 0.5, 320, dtype=np.float32)
     assert limiter.push(pcm) is pcm
+
+
+def test_the_delay_of_the_voice_that_is_latest_counts() -> None:
+    mixer = Mixer(lambda member: Tone(0.1, delay_samples=320 * member), NOW)
+    assert mixer.stats().played == 0
+    heard(mixer, {1: 0, 2: 0})
+    known = {"network_ms": 20.0, "device_ms": 10.0, "processing_ms": 37.0}
+    delay = mixer.stats(**known).delay_p50
+    assert delay.codec_ms == pytest.approx(40.0)
+    assert (delay.network_ms, delay.device_ms, delay.processing_ms) == (20.0, 10.0, 37.0)
+    mixer.remove(2)
+    heard(mixer, {1: 20})
+    assert mixer.stats(**known).delay_p50.codec_ms == pytest.approx(80 / 3)

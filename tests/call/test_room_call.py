@@ -110,6 +110,23 @@ def test_everybody_hears_one_voice_bit_for_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(heard[at : at + len(wanted)], wanted)
 
 
+def test_the_report_tells_the_delay_of_refined_speech(tmp_path: Path) -> None:
+    speech_file(tmp_path / "said.wav", 8.0)
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            ear, ann = stay(link, "Ear"), stay(link, "Ann", tmp_path / "said.wav", rate=3)
+            assert codec().rates[3].refined
+            async with running(ear, ann):
+                heard = ear.stats  # Ear is silent, so all that it plays is Ann's
+                await until(lambda: heard().playout.delay_p50.codec_ms > 27, "refined speech")
+                assert heard().playout.delay_p50.codec_ms == pytest.approx(40.0)
+                assert ann.stats().playout.delay_p50.codec_ms == pytest.approx(80 / 3)
+
+    run(main())
+
+
 def test_who_comes_without_entropy_tables_hears_too(tmp_path: Path) -> None:
     """Whoever talks goes over to packets that all can read, in the middle of a word."""
     speech_file(tmp_path / "said.wav", 8.0)

@@ -21,6 +21,8 @@ def number(frames: int) -> NDArray[np.uint8]:
 class ClipDecoder:
     """Plays the frame of a clip that the indices name; a loss is the last frame at half level."""
 
+    delay_samples = 320
+
     def __init__(self, pcm: NDArray[np.float32]) -> None:
         self.frames = pcm[: len(pcm) // 320 * 320].reshape(-1, 320)
         self.pushed: list[int | None] = []

@@ -18,6 +18,8 @@ from tests.labs.playout import ClipDecoder, number, speech, voice
 class FlatDecoder:
     """The least work: one constant frame, voiced enough to be stretched, now and then quiet."""
 
+    delay_samples = 320
+
     def __init__(self) -> None:
         wave = 0.2 * np.sin(2 * np.pi * np.arange(320) / 160)
         self._frame = wave.astype(np.float32)

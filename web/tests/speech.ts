@@ -24,6 +24,7 @@ export const difference = (a: Float32Array, b: Float32Array): number =>
 
 /** Plays the frame of a clip that the indices name; a loss is the last frame at half level. */
 export class ClipDecoder {
+  readonly delaySamples: number = 320;
   readonly #pcm: Float32Array;
   #last = new Float32Array(320);
 

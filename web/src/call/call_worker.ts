@@ -130,6 +130,9 @@ class RunningCall {
   #decoder(): Decoder {
     const decoder = this.#codec.decoder();
     return {
+      get delaySamples(): number {
+        return decoder.delaySamples;
+      },
       push: (indices) => this.#decodings.measure(() => decoder.push(indices)),
       seek: (number) => decoder.seek(number),
       reset: () => decoder.reset(),

@@ -184,6 +184,7 @@ export class Mixer {
 
 /** For the numbers of a room in which nobody has said anything. */
 const SILENT: Decoder = {
+  delaySamples: 0,
   push: (): Float32Array => new Float32Array(0),
   seek: (): void => {},
   reset: (): void => {},

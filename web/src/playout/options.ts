@@ -18,8 +18,6 @@ export interface PlayoutOptions {
   readonly fadeMs: number;
   /** An excess of delay above this is skipped over, one below it is stretched away. */
   readonly skipMs: number;
-  /** Algorithmic latency of the codec, for the report. */
-  readonly codecMs: number;
   /** Of the comfort noise. */
   readonly seed: number;
 }
@@ -33,7 +31,6 @@ const DEFAULTS: PlayoutOptions = {
   fadeAfterMs: 120,
   fadeMs: 40,
   skipMs: 150,
-  codecMs: 80 / 3,
   seed: 0,
 };
 

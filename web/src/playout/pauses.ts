@@ -1,8 +1,11 @@
 /** From speech to the background and back: what is heard while nothing is decoded. */
+import { FRAME_SAMPLES } from "../pcm";
 import { ComfortNoise } from "./comfort";
 
 /** What the playout needs of a codec's decoder. */
 export interface Decoder {
+  /** By how much its output trails the sender's sound now: it may grow when a rate changes. */
+  readonly delaySamples: number;
   /** Decodes one frame, or conceals a lost one (null), to 320 samples. */
   push(indices: Uint8Array | null): Float32Array;
   /** Says which of the sender's frames comes next, lost ones counted. */
@@ -15,13 +18,12 @@ export interface Decoder {
 export class Pauses {
   /** Of the decoder, 0 to 1; the rest is comfort noise. */
   gain = 1;
-  /** Whether the decoder still holds the end of a spurt. */
-  hasTail = false;
   /** Samples of pauses. */
   noiseSamples = 0;
   readonly #decoder: Decoder;
   readonly #noise: ComfortNoise;
   #isFresh = true; // the decoder has not been used since its first reset
+  #tail = 0; // frames of a spurt that the decoder still holds
 
   /** `decoder` is freshly reset; `seed` is the noise's. */
   constructor(decoder: Decoder, seed: number) {
@@ -31,8 +33,23 @@ export class Pauses {
 
   /** Another stream follows: it begins out of the noise. */
   restart(): void {
-    this.hasTail = false;
+    this.#tail = 0;
     this.gain = this.#isFresh ? 1 : 0;
+  }
+
+  /** Of the decoder. */
+  get delaySamples(): number {
+    return this.#decoder.delaySamples;
+  }
+
+  /** Whether the decoder still holds the end of a spurt. */
+  get hasTail(): boolean {
+    return this.#tail > 0;
+  }
+
+  /** A pause begins; with `hasTail` the end of what was said is yet to be heard. */
+  begin(hasTail: boolean): void {
+    this.#tail = hasTail ? Math.floor(this.delaySamples / FRAME_SAMPLES) : 0;
   }
 
   /** One frame as the decoder makes it; `number` is its number, unless it was lost. */
@@ -51,22 +68,23 @@ export class Pauses {
   end(): void {
     // After a pause the decoder's state is of another time; its initial one is sound.
     if (!this.hasTail && !this.#isFresh) this.#decoder.reset();
-    this.hasTail = false;
+    this.#tail = 0;
   }
 
   /** The next piece of a pause, of 1 to 320 samples. */
   generate(samples: number): Float32Array {
     let noise = this.#noise.generate(samples);
     if (this.hasTail) {
-      this.hasTail = false;
-      // The decoder trails by a frame: its next concealment is the end of the spurt.
+      // The decoder trails by a frame or two: its next concealments are the end of the spurt.
+      this.#tail = samples === FRAME_SAMPLES ? this.#tail - 1 : 0;
+      const goal = (this.gain * this.#tail) / (this.#tail + 1);
       const tail = this.#decoder.push(null);
-      const step = -this.gain / samples;
+      const step = (goal - this.gain) / samples;
       noise = noise.map((value, n) => {
         const fall = Math.fround(this.gain + n * step);
         return tail[n]! * fall + value * Math.sqrt(1 - fall * fall);
       });
-      this.gain = 0;
+      this.gain = goal;
     }
     this.noiseSamples += samples;
     return noise;

@@ -253,7 +253,7 @@ export class Playout {
 
   #pause(hasTail: boolean): void {
     this.#isPlaying = false;
-    this.#pauses.hasTail = hasTail;
+    this.#pauses.begin(hasTail);
     this.#gap = this.#waited = 0;
     this.#stretchControl.stop();
   }
@@ -373,7 +373,7 @@ export class Playout {
 
   /** What happened so far. */
   stats({ networkMs = 0, deviceMs = 0, processingMs = 0 }: KnownDelays = {}): PlayoutStats {
-    const { codecMs } = this.options;
+    const codecMs = (1e3 * (FRAME_SAMPLES + this.#pauses.delaySamples)) / SAMPLE_RATE;
     const outside: OutsideDelays = { networkMs, deviceMs, processingMs, codecMs };
     return report(this.#counts, this.#buffer, this.#delay, this.#delays, outside, {
       noiseSamples: this.#pauses.noiseSamples,

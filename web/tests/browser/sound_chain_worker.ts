@@ -14,6 +14,8 @@ const nowS = (): number => performance.now() / 1e3;
 
 /** Its frames carry their samples as bytes. */
 class BytesDecoder implements Decoder {
+  readonly delaySamples = 320;
+
   push(indices: Uint8Array | null): Float32Array {
     return indices === null ? new Float32Array(320) : new Float32Array(indices.slice().buffer);
   }

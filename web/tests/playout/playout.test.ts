@@ -143,11 +143,44 @@ test.each([
   expect(() => new Playout(new ClipDecoder(CLIP), options)).toThrow(sentence);
 });
 
+/** As late as where speech is refined. */
+class LateDecoder extends ClipDecoder {
+  override readonly delaySamples = 640;
+}
+
+/** Says 0.5 for every frame that came, so many samples later, and is silent without. */
+class Trailing {
+  readonly #toSay: number[];
+
+  constructor(readonly delaySamples: number) {
+    this.#toSay = new Array<number>(delaySamples / 320).fill(0);
+  }
+
+  push(indices: Uint8Array | null): Float32Array {
+    this.#toSay.push(indices === null ? 0 : 0.5);
+    return new Float32Array(320).fill(this.#toSay.shift()!);
+  }
+
+  seek(): void {}
+
+  reset(): void {}
+}
+
+test.each([1, 2])("lets the end of a spurt be heard that comes %d frames later", (frames) => {
+  const playout = new Playout(new Trailing(320 * frames), { startDelayMs: 0 });
+  playout.put(framesOf([0, 0, 0, 30, 1 + 2, 0]), 0);
+  const pulls = Array.from({ length: 80 }, (_, n) => playout.pull((n * 320) / SAMPLE_RATE, 320));
+  const heard = [...concatenate(pulls)];
+  const spoken = heard.flatMap((sample, n) => (Math.abs(sample) > 0.01 ? [n] : []));
+  expect(playout.isEmpty).toBe(true);
+  expect(Math.abs(spoken.at(-1)! - spoken[0]! + 1 - 30 * 320)).toBeLessThan(20);
+});
+
 test("splits the delay into its parts", () => {
-  const playout = new Playout(new ClipDecoder(CLIP), { codecMs: 26 });
+  const playout = new Playout(new LateDecoder(CLIP));
   const parts: DelayParts = playout.stats({ networkMs: 5 }).delayP50;
   expect(parts).toEqual({
-    codecMs: 26,
+    codecMs: 40,
     packetisationMs: 0,
     networkMs: 5,
     jitterBufferMs: 0,
