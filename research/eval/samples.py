@@ -224,8 +224,12 @@ def _section(clip: Clip, sounds: Sequence[_Sound], picture: str) -> str:
 _HEAD = """\
 # Sound examples
 
-Made by `research.eval --data CLIPS --samples docs/samples` with the model `{model}`, hash `{hash}`,
-engine {engine}. The files are Ogg Opus at about 48 kbps, far above all that is heard through it.
-Packets are lost in bursts of 60 ms on average, the same ones for every codec. Opus runs as in a
-voice call (20 ms, variable rate, no forward error correction).
+| what | how |
+|---|---|
+| made by | `research.eval --data CLIPS --samples docs/samples` |
+| model | `{model}`, hash `{hash}`, {engine} |
+| files | Ogg Opus at about 48 kbps, far above all that is heard through it |
+| lost packets | in bursts of 60 ms on average, the same ones for every codec |
+| Opus as a codec | as in a voice call: 20 ms, variable rate, no forward error correction |
+
 [How they score](../topics/quality.md)."""

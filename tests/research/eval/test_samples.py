@@ -65,7 +65,7 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     noise = NoiseMix(tmp_path, 5.0)
     page = make_samples([clip], tmp_path / "made", engine="onnx", noise=noise)
     text = page.read_text()
-    assert re.search(r"model `\S+`, hash `[0-9a-f]{16}`,\nengine onnx fp32", text)
+    assert re.search(r"model \| `\S+`, hash `[0-9a-f]{16}`, onnx fp32 \|", text)
     assert "Sakshee5" in text
     assert "MIT" in text
     assert "CC BY 3.0" in text
