@@ -53,8 +53,9 @@ def source(name: str, seed: int, latents: Array | None = None) -> Array:
     if name == "tanh":
         return np.tanh(0.7 * rng.normal(size=_COUNT))
     assert latents is not None
-    rows = rng.permutation(len(latents))[: _COUNT // 24]
-    return latents[rows].reshape(-1)
+    # as many frames as make 24 numbers stay together: two of twelve
+    rows = latents[: len(latents) // 2 * 2].reshape(-1, 24)
+    return rows[rng.permutation(len(rows))[: _COUNT // 24]].reshape(-1)
 
 
 def snr_db(lattice: BoxLattice, x: Array) -> float:
@@ -120,7 +121,7 @@ def table(names: Sequence[str], seeds: int, latents: Array | None) -> str:
 
 
 def real_latents(folder: Path) -> Array:
-    """The shipped encoder's latents on clips, within -1 to 1, ``(frames, 24)``."""
+    """The shipped encoder's latents on clips, within -1 to 1, ``(frames, 12)``."""
     codec = load_codec()
     scale = Lattice.of(codec.config).scale
     rows = []

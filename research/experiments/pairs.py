@@ -11,7 +11,8 @@ transform, KLT), in a pair or over all dimensions?
 Mutual information is that of histograms of 16 x 16 equally filled bins, less what chance puts there
 (Miller and Madow). Points of a rhombic grid tell of each other by themselves: both of their
 coordinates are whole, or both halves. So what is left after quantization stands beside the same for
-latents whose partner was taken from another frame.
+latents whose partner was taken from another frame. The picture's last panel is a t-SNE (van der
+Maaten and Hinton, 2008) of some frames, where scikit-learn is installed.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from q2d2_stream.cli.failures import run_command
-from q2d2_stream.config import CodecConfig
+from q2d2_stream.config import BITSTREAM_1
+from q2d2_stream.engine import load_codec
+from q2d2_stream.errors import MissingExtra
 from q2d2_stream.lattice import Lattice
 from research.experiments.box_lattices import BoxLattice
 from research.experiments.dimensions import real_latents, snr_db
-from research.experiments.harness.results import FOLDER, PICTURES, Results, spread
+from research.experiments.harness.results import FOLDER, PICTURES, Results, newest, spread
 from research.experiments.harness.tables import save
 
 __all__ = ["klt", "main", "mutual_information", "study", "to_points"]
@@ -41,6 +44,7 @@ __all__ = ["klt", "main", "mutual_information", "study", "to_points"]
 Array = NDArray[np.float64]
 
 _BINS = 16
+_SHOWN = 1200  # frames in the picture
 _GRID = BoxLattice("rhombic", 7)
 
 
@@ -86,7 +90,7 @@ def _pairwise(latents: Array) -> Array:
 
 def to_points(latents: Array) -> Array:
     """The codec's points nearest to latents within -1 to 1, within -1 to 1 too."""
-    lattice = Lattice.of(CodecConfig())
+    lattice = Lattice.of(BITSTREAM_1)
     return lattice.normalised(lattice.nearest(latents * lattice.scale)).astype(np.float64)
 
 
@@ -109,7 +113,7 @@ def _allocation_gain_db(latents: Array) -> float:
 
 
 def study(latents: Array, seed: int) -> dict[str, Any]:
-    """Everything that is asked of latents within -1 to 1, ``(frames, 24)``.
+    """Everything that is asked of latents within -1 to 1, ``(frames, dims)``.
 
     A seed draws half of the frames, in pieces of one second, and the partners of broken pairs.
     """
@@ -163,17 +167,27 @@ _ROWS = {
     "snr_own_db": "SNR of rhombic 7 x 7, own pairs, dB",
     "snr_broken_db": "SNR, broken pairs",
     "snr_rotated_pairs_db": "SNR, each pair rotated by its own KLT",
-    "snr_klt_db": "SNR, all 24 rotated by the KLT",
+    "snr_klt_db": "SNR, all rotated by the KLT",
     "allocation_db": "what bits by variance would gain, dB",
     "allocation_klt_db": "the same after the KLT",
 }
 
 
+def embedded(latents: Array, seed: int = 0) -> Array:
+    """Two numbers for each frame, so that near frames stay near: a t-SNE, ``(frames, 2)``."""
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise MissingExtra("scikit-learn", "eval", "A t-SNE") from error
+    found: Array = TSNE(init="pca", random_state=seed).fit_transform(latents)
+    return found
+
+
 def draw(latents: Array, table: Array) -> Figure:
-    """Joint histograms of three pairs, information between all dimensions, and a PCA."""
+    """Joint histograms of three pairs, information between all dimensions, a PCA and a t-SNE."""
     figure = Figure(figsize=(9, 5.6), layout="constrained")
     panels = figure.subplots(2, 3).ravel()
-    edges = np.linspace(-1, 1, 41)
+    edges = np.linspace(-1, 1, 31)
     for place, pair in enumerate((0, 1, 5)):
         x, y = latents[:, 2 * pair], latents[:, 2 * pair + 1]
         panels[place].hist2d(x, y, bins=[edges, edges], cmap="viridis", rasterized=True)
@@ -182,15 +196,17 @@ def draw(latents: Array, table: Array) -> Figure:
     image = panels[3].imshow(table, cmap="magma")
     figure.colorbar(image, ax=panels[3], shrink=0.8)
     panels[3].set_title("mutual information, bits", fontsize="medium")
-    for panel, values, title in (
-        (panels[4], latents, "latents"),
-        (panels[5], to_points(latents), "points"),
-    ):
-        axes = klt(latents)[:, :2]
-        spot = (values - latents.mean(0)) @ axes
-        speed = np.abs(np.diff(latents, axis=0, prepend=latents[:1])).mean(1)
-        panel.scatter(*spot[::20].T, c=speed[::20], s=2, cmap="viridis", rasterized=True)
-        panel.set_title(f"{title}, first two axes of the PCA", fontsize="medium")
+    some = latents[:: max(1, len(latents) // _SHOWN)]
+    speed = np.abs(np.diff(latents, axis=0, prepend=latents[:1])).mean(1)
+    speed = speed[:: max(1, len(latents) // _SHOWN)]
+    views = {
+        "latents, first two axes of the PCA": (some - latents.mean(0)) @ klt(latents)[:, :2],
+        "latents, t-SNE": embedded(some),
+    }
+    for panel, (title, spot) in zip(panels[4:], views.items(), strict=True):
+        # few points on a coarse bitmap: the picture is to be small
+        panel.scatter(*spot.T, c=speed, s=3, cmap="viridis", rasterized=True, linewidths=0)
+        panel.set_title(title, fontsize="medium")
     return figure
 
 
@@ -219,13 +235,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     results = Results.of("pairs", args.results)
-    latents = real_latents(args.data) if args.data is not None else np.zeros((0, 24))
-    records = [
-        results.measure({"seed": seed}, partial(study, latents, seed)) for seed in range(args.seeds)
-    ]
-    print(table_of(records))
-    if len(latents):
+    records = newest(results.read())
+    if args.data is not None:
+        latents, model = real_latents(args.data), load_codec().model_id
+        records = [
+            results.measure({"model_id": model, "seed": seed}, partial(study, latents, seed))
+            for seed in range(args.seeds)
+        ]
         save(draw(latents, np.array(records[0]["table"])), "pairs", args.pictures)
+    print(table_of(records))
     return 0
 
 

@@ -38,7 +38,7 @@ from q2d2_stream.errors import MissingExtra
 from research.eval.clips import resample
 from research.eval.words import Recogniser
 from research.experiments.harness.features import BANDS, HOP, pcm_to_features
-from research.experiments.harness.results import Results, spread
+from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import add_arguments, start
 
 __all__ = ["Segment", "accuracy", "main", "utterances", "with_context"]
@@ -143,19 +143,29 @@ def accuracy(
 
 
 class _Material(NamedTuple):
-    """Features by name, ``(frames, dims)`` each; the phone of every frame; words."""
+    """Features by name, ``(frames, dims)`` each, and labels."""
 
     features: dict[str, Tensor]
+    labels: _Labels
+
+
+class _Labels(NamedTuple):
+    """The phone of every frame, "" where it is not known; words; and how many utterances there
+    are, and how many of them could not be aligned."""
+
     phones: list[str]
     words: list[Segment]
+    utterances: int
+    unaligned: int
 
 
-def _labels(pcm: Pcm, path: Path) -> tuple[list[str], list[Segment]]:
-    """Phones of all frames, "" where they are not known, and words; kept in ``path``."""
+def _labels(pcm: Pcm, path: Path) -> _Labels:
+    """What is said; kept in ``path``."""
     if path.exists():
         kept = np.load(path)
         named = zip(kept["words"], kept["spans"], strict=True)
-        return list(kept["phones"]), [Segment(str(w), int(a), int(b)) for w, (a, b) in named]
+        words = [Segment(str(w), int(a), int(b)) for w, (a, b) in named]
+        return _Labels(list(kept["phones"]), words, *map(int, kept["counts"]))
     try:
         import pocketsphinx
     except ImportError as error:
@@ -164,9 +174,11 @@ def _labels(pcm: Pcm, path: Path) -> tuple[list[str], list[Segment]]:
     known = {line.split(" ", 1)[0] for line in spelled.read_text(encoding="utf-8").splitlines()}
     recogniser, decoder = Recogniser(), pocketsphinx.Decoder(lm=None, logfn=os.devnull)
     phones, words = [""] * (len(pcm) // HOP), []
-    for number, (first, last) in enumerate(utterances(pcm)):
+    found, unaligned = utterances(pcm), 0
+    for number, (first, last) in enumerate(found):
         part, at = pcm[first:last], first // HOP
         heard, said = _align(part, recogniser.text(part), decoder, known)
+        unaligned += not heard
         words += [Segment(w.name, at + w.first, at + w.last) for w in heard]
         for phone in said:
             for frame in range(at + phone.first, min(at + phone.last, len(phones))):
@@ -174,8 +186,10 @@ def _labels(pcm: Pcm, path: Path) -> tuple[list[str], list[Segment]]:
         if number % 20 == 0:
             logger.info("%d s labelled, %d words", last // SAMPLE_RATE, len(words))
     spans = np.array([(w.first, w.last) for w in words])
-    np.savez(path, phones=np.array(phones), words=np.array([w.name for w in words]), spans=spans)
-    return phones, words
+    counts = np.array([len(found), unaligned])
+    names = np.array([w.name for w in words])
+    np.savez(path, phones=np.array(phones), words=names, spans=spans, counts=counts)
+    return _Labels(phones, words, len(found), unaligned)
 
 
 def _material(args: argparse.Namespace) -> _Material:
@@ -186,7 +200,7 @@ def _material(args: argparse.Namespace) -> _Material:
         parts.append(part[: len(part) // HOP * HOP])
     mono = np.concatenate(parts)
     name = "-".join(path.stem for path in args.speech)
-    phones, words = _labels(mono, args.cache / f"labels-{name}.npz")
+    labels = _labels(mono, args.cache / f"labels-{name}.npz")
     codec = load_codec()
     encoder = codec.encoder(codec.config.ladder[-1])
     indices = encoder.push(np.ascontiguousarray(mono))
@@ -194,17 +208,18 @@ def _material(args: argparse.Namespace) -> _Material:
     nothing = np.zeros(len(mono) // HOP, np.float32)
     mel = torch.from_numpy(pcm_to_features(mono, nothing)[:, :BANDS].astype(np.float32))
     features = {f"{2 * n} numbers, {n} pairs": points[:, : 2 * n] for n in codec.config.rates}
-    return _Material({**features, "log mel, 96 bands": mel}, phones, words)
+    return _Material({**features, "log mel, 96 bands": mel}, labels)
 
 
 def _study(material: _Material, name: str, seed: int) -> dict[str, float]:
     frames = material.features[name]
-    known = [n for n, phone in enumerate(material.phones) if phone]
-    names = sorted({material.phones[n] for n in known})
-    y = torch.tensor([names.index(material.phones[n]) for n in known])
+    labelled = material.labels
+    known = [n for n, phone in enumerate(labelled.phones) if phone]
+    names = sorted({labelled.phones[n] for n in known})
+    y = torch.tensor([names.index(labelled.phones[n]) for n in known])
     x = with_context(frames)[known]
-    frequent = [w for w, _ in Counter(w.name for w in material.words).most_common(_WORDS)]
-    words = [w for w in material.words if w.name in frequent and w.last - w.first >= 6]
+    frequent = [w for w, _ in Counter(w.name for w in labelled.words).most_common(_WORDS)]
+    words = [w for w in labelled.words if w.name in frequent and w.last - w.first >= 6]
     pooled = torch.stack([_thirds(frames[w.first : w.last]) for w in words])
     labels = torch.tensor([frequent.index(w.name) for w in words])
     cut, word_cut = len(x) * 3 // 4, len(words) * 3 // 4
@@ -215,6 +230,8 @@ def _study(material: _Material, name: str, seed: int) -> dict[str, float]:
         ),
         "frames": float(len(x)),
         "words": float(len(words)),
+        "utterances": float(labelled.utterances),
+        "unaligned": float(labelled.unaligned),
     }
     for hidden, kind in ((0, "linear"), (128, "perceptron")):
         found[f"phones_{kind}"] = accuracy(x, y, cut, len(names), hidden, seed)
@@ -267,7 +284,7 @@ def _run(args: argparse.Namespace) -> int:
             for name in material.features:
                 key = {"features": name, "seed": seed, "model_id": model}
                 results.measure(key, partial(_study, material, name, seed))
-    print(table(results.read()))
+    print(table(newest(results.read())))
     return 0
 
 

@@ -2,12 +2,13 @@
 
     python -m research.experiments.sounds --music DIR --sounds DIR --speech DIR --samples OUT
     python -m research.experiments.sounds --data SPEECH --cache FOLDER --music DIR --sounds DIR \\
-        --speech DIR --music-train DIR
+        --speech DIR --train DIR
 
 The first scores the shipped codec and Opus on excerpts: ViSQOL in its mode for audio, error of mel
 spectra at four resolutions, and relative distance of the hidden layers of a speech recogniser. The
-second trains the small codec on music and sounds too (a folder of sounds gives its first two
-thirds to training, the rest to the test) and compares it with the one that knows speech alone.
+second trains on a folder of other music and sounds, too: the shipped codec for a few hundred steps
+(:mod:`research.experiments.harness.fine_tuning`), beside as many on speech, decoded and scored in
+the same way; and the small codec, from the start.
 
 Limits: ViSQOL hears up to 24 kHz, the codec sends up to 12: no codec of 24 kHz gets all marks. The
 recogniser was made for speech, and a loss like it was used in training. Sounds such as these were
@@ -18,8 +19,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from q2d2_stream.analysis_by_synthesis.losses import MelLoss
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.engine import load_codec
@@ -37,20 +37,24 @@ from q2d2_stream.errors import InputError
 from research.eval.clips import resample, sound_files
 from research.eval.codecs import CodecUnderTest, StreamCodec
 from research.eval.opus import OpusCodec
+from research.experiments.decoded import Decoded
 from research.experiments.harness.arms import ARMS, BASELINE
 from research.experiments.harness.codec import SmallCodec
 from research.experiments.harness.features import folder_features
-from research.experiments.harness.results import Results, spread
+from research.experiments.harness.fine_tuning import FineTuned
+from research.experiments.harness.fine_tuning import Settings as FineTuning
+from research.experiments.harness.mel_distance import mel_distance_db
+from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import Runs, add_arguments, nearest_point, start
 from research.experiments.harness.training import curve, train, train_trunk
 from research.train.whisper import WhisperLoss
 
-__all__ = ["excerpts", "main", "mel_distance_db"]
+__all__ = ["excerpts", "main"]
 
 Pcm = NDArray[np.float32]
 
 _SECONDS = 4.0
-_COUNT = 5
+_COUNT = 8
 _QUIETEST = 0.005  # rms
 _KINDS = ("music", "sounds", "speech")
 _BITS = 39.2
@@ -78,16 +82,6 @@ def excerpts(folder: Path, count: int = _COUNT, seconds: float = _SECONDS) -> It
                 yield np.clip(mono, -1.0, 1.0)
 
 
-def mel_distance_db(got: Pcm, wanted: Pcm) -> float:
-    """Mean error of log mel magnitudes over four resolutions."""
-    total = []
-    with torch.no_grad():
-        for scale in MelLoss(SAMPLE_RATE).scales:
-            a, b = (torch.log(scale(torch.from_numpy(x)[None]) + 3e-5) for x in (got, wanted))
-            total.append(float((a - b).abs().mean()))
-    return float(np.mean(total)) * 20 / float(np.log(10))
-
-
 class _Visqol:
     """ViSQOL v3 in its mode for audio, at 48 kHz."""
 
@@ -110,48 +104,77 @@ def _codecs() -> list[CodecUnderTest]:
     return [*ours, OpusCodec(12.0)]
 
 
-def _score(codec: CodecUnderTest, folder: Path, samples: Path | None, kind: str) -> dict[str, Any]:
-    visqol, hearing = _Visqol(), WhisperLoss()
-    scores = []
-    for number, pcm in enumerate(excerpts(folder)):
-        got = codec.roundtrip(pcm).pcm
-        with torch.no_grad():
-            distance = hearing(*(torch.from_numpy(x)[None] for x in (got, pcm)))
-        scores.append([visqol(got, pcm), mel_distance_db(got, pcm), float(distance)])
-        if samples is not None and number in (1, 3):
-            samples.mkdir(parents=True, exist_ok=True)
-            for name, said in ((codec.name, got), ("original", pcm)):
-                path = samples / f"{kind}_{number}.{name}.ogg"
-                soundfile.write(path, said, SAMPLE_RATE, subtype="OPUS")
-    names = ("visqol", "mel_db", "embedding")
-    return dict(zip(names, np.array(scores).T, strict=True))
+@dataclass(frozen=True)
+class _Score:
+    """What a codec makes of excerpts of one kind."""
+
+    name: str
+    roundtrip: Callable[[Pcm], Pcm]
+    folder: Path
+    kind: str
+    samples: Path | None
+
+    def __call__(self) -> dict[str, Any]:
+        visqol, hearing = _Visqol(), WhisperLoss()
+        scores = []
+        for number, pcm in enumerate(excerpts(self.folder)):
+            got = self.roundtrip(pcm)
+            with torch.no_grad():
+                distance = hearing(*(torch.from_numpy(x)[None] for x in (got, pcm)))
+            scores.append([visqol(got, pcm), mel_distance_db(got, pcm), float(distance)])
+            if self.samples is not None and number in (1, 3):
+                self.samples.mkdir(parents=True, exist_ok=True)
+                for name, said in ((self.name, got), ("original", pcm)):
+                    path = self.samples / f"{self.kind}_{number}.{name}.ogg"
+                    soundfile.write(path, said, SAMPLE_RATE, subtype="OPUS")
+        names = ("visqol", "mel_db", "embedding")
+        return dict(zip(names, np.array(scores).T, strict=True))
+
+
+def _score_all(args: argparse.Namespace, results: Results) -> None:
+    model = load_codec().model_id
+
+    def measure(title: str, name: str, roundtrip: Callable[[Pcm], Pcm], **key: Any) -> None:
+        for kind in _KINDS:
+            work = _Score(name, roundtrip, getattr(args, kind), kind, args.samples)
+            results.measure({"title": title, "kind": kind, "model_id": model, **key}, work)
+
+    for codec in _codecs():
+        measure(codec.title, codec.name, lambda pcm, codec=codec: codec.roundtrip(pcm).pcm)  # type: ignore[misc]
+    if args.train is None:
+        return
+    for seed in range(args.seeds):
+        for what, data in (("speech", args.data), ("music and sounds", args.train)):
+            runs = Decoded(results, data, args.cache, FineTuning())
+            tuned, _ = runs.codec(BASELINE, seed)
+            said = partial(_said, runs, tuned)
+            measure(f"2.94 kbps, tuned to {what}", f"tuned_{what.split()[0]}", said, seed=seed)
+
+
+def _said(runs: Decoded, codec: FineTuned, pcm: Pcm) -> Pcm:
+    return codec.roundtrip(runs.net, pcm, max(codec.sent))[0]
 
 
 def score_table(records: Sequence[dict[str, Any]]) -> str:
     """Means over the excerpts and 95 % intervals of them, as Markdown."""
     lines = ["| codec | kind | ViSQOL audio | mel error, dB | embedding |", "|---|---|---|---|---|"]
-    for record in records:
+    for title, kind in dict.fromkeys((r["title"], r["kind"]) for r in records):
+        mine = [r for r in records if (r["title"], r["kind"]) == (title, kind)]
         cells = []
         for name, digits in (("visqol", 2), ("mel_db", 2), ("embedding", 3)):
-            values = np.array(record[name])
+            values = np.mean([r[name] for r in mine], 0)  # over the seeds
             half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
             cells.append(f"{values.mean():.{digits}f} ± {half:.{digits}f}")
-        lines.append(f"| {record['title']} | {record['kind']} | {' | '.join(cells)} |")
+        lines.append(f"| {title} | {kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _train_both(runs: Runs, args: argparse.Namespace, seed: int) -> dict[str, Any]:
     """The small codec that knows speech, and one trained on music and sounds, on all three."""
-    sounds = folder_features(args.sounds, args.cache)
-    cut = len(sounds) * 2 // 3
-    heard = np.concatenate([folder_features(args.music_train, args.cache), sounds[:cut]])
+    heard = folder_features(args.train, args.cache)
     trunk = train_trunk(heard, runs.settings, seed)
     ours, _ = train(ARMS[BASELINE](), trunk, heard, runs.settings, seed)
-    tests = {
-        "music": folder_features(args.music, args.cache),
-        "sounds": sounds[cut:],
-        "speech": folder_features(args.speech, args.cache),
-    }
+    tests = {kind: folder_features(getattr(args, kind), args.cache) for kind in _KINDS}
     both = {"speech": runs.codec(BASELINE, seed), "music and sounds": ours}
     return {
         "hours": len(heard) / 75 / 3600,
@@ -185,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     for kind in _KINDS:
         parser.add_argument(f"--{kind}", type=Path, help=f"folder of {kind} to be judged")
-    parser.add_argument("--music-train", type=Path, help="folder of other music")
+    parser.add_argument("--train", type=Path, help="folder of other music and sounds")
     parser.add_argument("--samples", type=Path, help="folder for what was decoded")
     return run_command("sounds", partial(_run, parser.parse_args(argv)))
 
@@ -194,17 +217,12 @@ def _run(args: argparse.Namespace) -> int:
     runs = start(args)
     results = Results.of("sounds", args.results)
     if args.music and args.sounds and args.speech:
-        model = load_codec().model_id
-        for codec in _codecs():
-            for kind in _KINDS:
-                key = {"title": codec.title, "kind": kind, "model_id": model}
-                folder = getattr(args, kind)
-                results.measure(key, partial(_score, codec, folder, args.samples, kind))
-        if args.music_train and args.cache:
+        _score_all(args, results)
+        if args.train and args.cache:
             for seed in range(args.seeds):
                 small = {"small": BASELINE, "seed": seed, "settings": asdict(runs.settings)}
                 results.measure(small, partial(_train_both, runs, args, seed))
-    found = results.read()
+    found = newest(results.read())
     print(score_table([r for r in found if "title" in r]))
     if trained := [r for r in found if "small" in r]:
         print("", small_table(trained), sep="\n")

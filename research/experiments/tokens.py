@@ -37,7 +37,7 @@ from q2d2_stream.engine import Codec, load_codec
 from research.eval.clips import load_clips
 from research.experiments.coded_rate import run_cost
 from research.experiments.harness.features import HOP
-from research.experiments.harness.results import Results, spread
+from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import Runs, add_arguments, start
 from research.experiments.harness.training import indices
 from research.train.corpus import open_corpus
@@ -52,15 +52,16 @@ _CODEC = "codec"
 _ARMS = ("rhombic", "VQ 2-D", "VQ 8-D")
 _PAIRS = 3
 _FRAMES = 200_000
-_MINUTES = 2.0  # of every source
+_MINUTES = 3.0  # of every source
 _BLOCK_FRAMES = 75
+_PROMPT_FRAMES, _ADDED_FRAMES = 150, 225
 
 
 @dataclass(frozen=True)
 class Settings:
     """Size and length of a run."""
 
-    steps: int = 150
+    steps: int = 500
     batch: int = 32
     frames: int = 64
     lr: float = 6e-3
@@ -245,18 +246,27 @@ def table(records: Sequence[dict[str, Any]]) -> str:
 
 
 def write_samples(args: argparse.Namespace, settings: Settings) -> None:
-    """Two seconds of some clips, and three that the model adds, as decoded."""
+    """Two seconds of some clips, and three that the model adds, as decoded; a short high tone
+    marks where they begin."""
     codec = load_codec()
     model = TokenModel(codec.lattice.codes[:_PAIRS], settings.dim)
     model.load_state_dict(torch.load(args.cache / "token-model-0.pt", weights_only=True))
     model.eval()
     args.samples.mkdir(parents=True, exist_ok=True)
     for clip in load_clips(args.eval, args.clips):
-        prompt = _codec_tokens(codec, clip.pcm)[:150]
-        said = continued(model, prompt, 225, seed=0)
+        prompt = _codec_tokens(codec, clip.pcm)[:_PROMPT_FRAMES]
+        said = continued(model, prompt, _ADDED_FRAMES, seed=0)
         pcm = codec.decoder().push(said.astype(np.uint8))
+        _mark(pcm, _PROMPT_FRAMES * HOP + codec.config.lookahead)
         path = args.samples / f"{clip.name}.continued.ogg"
         soundfile.write(path, pcm, SAMPLE_RATE, subtype="OPUS")
+
+
+def _mark(pcm: NDArray[np.float32], at: int) -> None:
+    """Add a tone of 40 ms from a sample on."""
+    time = np.arange(SAMPLE_RATE // 25) / SAMPLE_RATE
+    tone = 0.1 * np.sin(2 * np.pi * 3000 * time) * np.hanning(len(time))
+    pcm[at : at + len(time)] += tone.astype(np.float32)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -285,7 +295,7 @@ def _run(args: argparse.Namespace) -> int:
                 else partial(_study_arm, runs, name, settings, seed)
             )
             records += [results.measure(key, work)] if args.data else results.read(**key)
-    print(table(records))
+    print(table(newest(records)))
     if args.samples is not None:
         write_samples(args, settings)
     return 0

@@ -25,7 +25,7 @@ from research.experiments.harness.tables import comparison_table, draw_rates, sa
 
 __all__ = ["EDGES", "LATTICES", "main"]
 
-LATTICES = (BASELINE, "rectangular", "bcc", "d4", "e8")
+LATTICES = (BASELINE, "rectangular", "bcc", "fcc", "d4", "e8")
 EDGES = (BASELINE, "rhombic x .86", "rhombic x .8")
 
 

@@ -30,6 +30,7 @@ ARMS: dict[str, Callable[[], GroupQuantizer]] = {
     # more dimensions; "rectangular" is FSQ, too: scalars rounded behind a tanh
     "rectangular": _box("rectangular", *[9] * 12),
     "bcc": _box("bcc", *[8] * 8),
+    "fcc": _box("fcc", *[7] * 2, *[6] * 6),
     "d4": _box("d4", *[6] * 6),
     "e8": _box("e8", *[7] * 3),
     # learned codebooks

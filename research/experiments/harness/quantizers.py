@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from research.experiments.box_lattices import KINDS, BoxLattice
 
-__all__ = ["BoxQuantizer", "GroupQuantizer", "PassingQuantizer", "Quantized", "ResidualQuantizer"]
+__all__ = [
+    "BoxQuantizer",
+    "GroupQuantizer",
+    "JoinedQuantizer",
+    "PassingQuantizer",
+    "Quantized",
+    "ResidualQuantizer",
+]
 
 
 class Quantized(NamedTuple):
@@ -133,6 +140,32 @@ class PassingQuantizer(GroupQuantizer):
         mask = torch.arange(self.dims) // 2 < sent[:, None, None]
         none = torch.zeros(*latent.shape[:2], self.groups, dtype=torch.long)
         return Quantized(torch.tanh(latent) * mask, none, latent.new_zeros(()))
+
+
+class JoinedQuantizer(GroupQuantizer):
+    """Several quantizers side by side: groups of different kinds or sizes."""
+
+    def __init__(self, parts: Sequence[GroupQuantizer], bounded: bool = False) -> None:
+        """``bounded``: latents pass a tanh before any of the parts, which then should have none of
+        their own."""
+        super().__init__()
+        self.parts, self.bounded = nn.ModuleList(parts), bounded
+        self.widths = [part.dims for part in parts]
+        self.counts = [part.groups for part in parts]
+        self.dims = sum(self.widths)
+        self.sizes = tuple(size for part in parts for size in part.sizes)
+
+    def forward(self, latent: Tensor, sent: Tensor) -> Quantized:
+        """As :meth:`GroupQuantizer.forward`."""
+        x = torch.tanh(latent) if self.bounded else latent
+        found, before = [], 0
+        for part, width, count in zip(
+            self.parts, torch.split(x, self.widths, -1), self.counts, strict=True
+        ):
+            found.append(part(width, (sent - before).clamp(0, count)))
+            before += count
+        points, indices, losses = zip(*found, strict=True)
+        return Quantized(torch.cat(points, -1), torch.cat(indices, -1), torch.stack(losses).sum())
 
 
 class ResidualQuantizer(GroupQuantizer):

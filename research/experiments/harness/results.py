@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["FOLDER", "PICTURES", "Results", "commit", "rounded", "spread"]
+__all__ = ["FOLDER", "PICTURES", "Results", "commit", "newest", "rounded", "spread"]
 
 FOLDER = Path(__file__).parents[1] / "results"
 PICTURES = Path(__file__).parents[3] / "docs" / "pictures"
@@ -52,6 +52,12 @@ class Results:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         return record
+
+
+def newest(records: Sequence[Record]) -> list[Record]:
+    """Those of the weights that were measured last, and those that concern no weights."""
+    known = [r["model_id"] for r in records if "model_id" in r]
+    return [r for r in records if r.get("model_id") in (None, *known[-1:])]
 
 
 def rounded(value: Any) -> Any:

@@ -60,15 +60,11 @@ class Runs:
         return [known[each] for each in wanted if each in known]
 
     def codec(self, arm: str, seed: int, **changes: Any) -> SmallCodec:
-        """A trained network."""
+        """A trained network; trained again where it is recorded, and its weights are not kept."""
         record, key = self._record(arm, seed, changes)
-        path = self._weights(key)
+        path, settings = self._weights(key), Settings(**record["settings"])
         if not path.exists():
-            raise InputError(
-                f"the weights of {arm!r}, seed {seed}, are not in {path.parent}; remove its line "
-                f"from {self.results.path} to train it again"
-            )
-        settings = Settings(**record["settings"])
+            self._train(key)
         codec = SmallCodec(ARMS[arm](), settings.dim, settings.blocks, seed)
         codec.load_state_dict(torch.load(path, weights_only=True))
         return codec.eval()
@@ -107,17 +103,22 @@ class Runs:
         key = {"arm": arm, "seed": seed, "settings": asdict(settings)}
 
         def work() -> Record:
-            speech, trunk = self.speech(), self.trunk(seed)
-            logging.info("training %s, seed %d", arm, seed)
-            codec, told = train(ARMS[arm](), trunk, speech, settings, seed)
-            _save(codec, self._weights(key))
+            codec, told = self._train(key)
             return {
                 **told,
                 "curve": curve(codec, self.test_speech()),
-                "usage": usage(codec, _spread(speech)),
+                "usage": usage(codec, _spread(self.speech())),
             }
 
         return self.results.measure(key, work), key
+
+    def _train(self, key: Record) -> tuple[SmallCodec, Record]:
+        arm, seed = key["arm"], key["seed"]
+        speech, trunk = self.speech(), self.trunk(seed)
+        logging.info("training %s, seed %d", arm, seed)
+        codec, told = train(ARMS[arm](), trunk, speech, Settings(**key["settings"]), seed)
+        _save(codec, self._weights(key))
+        return codec, told
 
 
 def _save(codec: SmallCodec, path: Path) -> None:

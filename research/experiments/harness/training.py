@@ -19,7 +19,17 @@ from research.experiments.harness.quantizers import GroupQuantizer, PassingQuant
 from research.train.muon import Muon
 from research.train.optimizers import learning_rate
 
-__all__ = ["Settings", "curve", "indices", "train", "train_trunk", "usage", "windows"]
+__all__ = [
+    "CodesUsed",
+    "Settings",
+    "curve",
+    "indices",
+    "make_optimizers",
+    "train",
+    "train_trunk",
+    "usage",
+    "windows",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -81,19 +91,22 @@ def train(
     }
 
 
+def make_optimizers(codec: nn.Module, lr: float) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices inside the blocks, AdamW for all else."""
+    inner = [p for name, p in codec.named_parameters() if name.endswith(_MUON)]
+    outer = [p for name, p in codec.named_parameters() if not name.endswith(_MUON)]
+    adamw = torch.optim.AdamW(outer, lr=lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return Muon(inner, lr=lr), adamw
+
+
 def _optimize(
     codec: SmallCodec, speech: Frames, settings: Settings, steps: int, rng: np.random.Generator
 ) -> list[dict[str, float]]:
     """Ten times in between: step, loss, and the share of the codes used since the last time."""
-    inner = [p for name, p in codec.named_parameters() if name.endswith(_MUON)]
-    outer = [p for name, p in codec.named_parameters() if not name.endswith(_MUON)]
-    optimizers = (
-        Muon(inner, lr=settings.lr),
-        torch.optim.AdamW(outer, lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    )
+    optimizers = make_optimizers(codec, settings.lr)
     quantizer = codec.quantizer
     history: list[dict[str, float]] = []
-    recent, used, every = 0.0, _Used(quantizer.sizes), max(1, steps // 10)
+    recent, used, every = 0.0, CodesUsed(quantizer.sizes), max(1, steps // 10)
     low, high = math.log(settings.lowest_bits), math.log(settings.highest_bits)
     codec.train()
     for step in range(steps):
@@ -115,12 +128,12 @@ def _optimize(
         if (step + 1) % every == 0:
             history.append({"step": step + 1, "loss": recent / every, "used": used.share()})
             logger.info("step %d: %.4f, used %.2f", *history[-1].values())
-            recent, used = 0.0, _Used(quantizer.sizes)
+            recent, used = 0.0, CodesUsed(quantizer.sizes)
     codec.eval()
     return history
 
 
-class _Used:
+class CodesUsed:
     """Which codes were chosen; for groups too large to count, nothing."""
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
@@ -193,6 +206,6 @@ def indices(codec: SmallCodec, speech: Frames, batch: int = 64) -> NDArray[np.in
 
 def usage(codec: SmallCodec, speech: Frames) -> dict[str, Any]:
     """Share of the codes used, and entropy of the indices, bits per group."""
-    used = _Used(codec.quantizer.sizes)
+    used = CodesUsed(codec.quantizer.sizes)
     used.add(torch.from_numpy(indices(codec, speech)))
     return {"used": used.share(), "entropy": used.entropy(), "sizes": codec.quantizer.sizes}

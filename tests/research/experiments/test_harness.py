@@ -15,8 +15,12 @@ from research.experiments.box_lattices import KINDS, BoxLattice
 from research.experiments.harness.arms import ARMS
 from research.experiments.harness.codebooks import CodebookOptions, Codebooks
 from research.experiments.harness.features import BANDS, DIMS, features_to_mel, pcm_to_features
-from research.experiments.harness.quantizers import BoxQuantizer, ResidualQuantizer
-from research.experiments.harness.results import Results
+from research.experiments.harness.quantizers import (
+    BoxQuantizer,
+    JoinedQuantizer,
+    ResidualQuantizer,
+)
+from research.experiments.harness.results import Results, newest
 from research.experiments.harness.runs import Runs, difference
 from research.experiments.harness.training import Settings, train
 
@@ -64,6 +68,36 @@ def test_what_is_not_sent_is_zero_and_gets_no_gradient() -> None:
         assert not latent.grad[0, :, 2:].any()
         assert latent.grad[0, :, :2].all()
         assert latent.grad[1].all()
+
+
+def test_quantizers_side_by_side_do_what_each_does_alone() -> None:
+    parts = [BoxQuantizer([BoxLattice("bcc", 4)]), BoxQuantizer([BoxLattice("rhombic", 5)] * 2)]
+    joined = JoinedQuantizer(parts)
+    assert (joined.dims, joined.groups) == (7, 3)
+    latent = torch.randn(3, 20, 7)
+    made = joined(latent, torch.tensor([0, 2, 3]))
+    assert not made.points[0].any()
+    assert not made.points[1, :, 5:].any()
+    first = parts[0](latent[1:, :, :3], torch.tensor([1, 1]))
+    second = parts[1](latent[2:, :, 3:], torch.tensor([2]))
+    assert torch.equal(made.points[1:, :, :3], first.points)
+    assert torch.equal(made.points[2:, :, 3:], second.points)
+    assert torch.equal(made.indices[2:, :, 1:], second.indices)
+
+
+def test_a_bounded_codebook_is_given_latents_within_one() -> None:
+    torch.manual_seed(0)
+    joined = JoinedQuantizer([Codebooks(CodebookOptions(2, 16, 2))], bounded=True)
+    for _ in range(40):
+        made = joined(5.0 * torch.randn(4, 50, 4), torch.full((4,), 2))
+    assert float(made.points.abs().max()) <= 1.0
+
+
+def test_newest_are_those_of_the_last_weights() -> None:
+    records: list[dict[str, object]]
+    records = [{"model_id": "a", "n": 1}, {"n": 2}, {"model_id": "b", "n": 3}]
+    assert [r["n"] for r in newest(records)] == [2, 3]
+    assert newest([]) == []
 
 
 def test_the_second_stage_of_a_residual_grid_refines_the_first() -> None:
@@ -155,3 +189,8 @@ def test_a_run_is_recorded_once_and_compared_at_equal_bits(tmp_path: Path) -> No
     again, _ = train(ARMS["rhombic"](), runs.trunk(1), speech, TINY, 1)
     for name, value in codec.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)
+    # weights that are lost are made again, the record stays
+    for path in (tmp_path / "small_codecs").iterdir():
+        path.unlink()
+    assert torch.equal(runs.codec("rhombic", 1).encoder_out.weight, codec.encoder_out.weight)
+    assert len(results.read()) == 4

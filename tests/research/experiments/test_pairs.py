@@ -33,7 +33,7 @@ def test_klt_takes_the_correlation_out() -> None:
 
 
 def test_independent_latents_lose_nothing_when_pairs_are_broken() -> None:
-    x = np.tanh(0.7 * np.random.default_rng(0).normal(size=(6000, 24)))
+    x = np.tanh(0.7 * np.random.default_rng(0).normal(size=(6000, 12)))
     found = study(x, seed=0)
     assert abs(found["information_pairs"]) < 0.01
     assert found["snr_own_db"] == pytest.approx(found["snr_broken_db"], abs=0.05)

@@ -14,8 +14,9 @@ pytest.importorskip("torch", reason="training is tested where the extra [train] 
 import torch
 
 from q2d2_stream.errors import InputError
+from research.experiments.harness.mel_distance import mel_distance_db
 from research.experiments.probe import accuracy, utterances, with_context
-from research.experiments.sounds import excerpts, mel_distance_db
+from research.experiments.sounds import excerpts, score_table
 
 pytestmark = pytest.mark.train
 
@@ -36,6 +37,14 @@ def test_half_the_amplitude_is_six_decibels() -> None:
     pcm = np.random.default_rng(0).normal(size=24_000).astype(np.float32) * 0.1
     assert mel_distance_db(pcm, pcm) == 0.0
     assert mel_distance_db(pcm * 0.5, pcm) == pytest.approx(6.02, abs=0.3)
+
+
+def test_intervals_are_over_excerpts_and_seeds_are_averaged() -> None:
+    shared = {"title": "a", "kind": "music", "visqol": [3.0, 4.0], "mel_db": [1.0, 1.0]}
+    records = [{**shared, "embedding": each} for each in ([0.2, 0.2], [0.4, 0.4])]
+    rows = score_table(records).splitlines()
+    assert rows[2] == "| a | music | 3.50 ± 0.98 | 1.00 ± 0.00 | 0.300 ± 0.000 |"
+    assert len(rows) == 3
 
 
 def test_utterances_lie_between_pauses(speech: NDArray[np.float32]) -> None:
