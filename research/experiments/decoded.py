@@ -86,6 +86,8 @@ def _books(size: int, bounded: bool, **options: bool) -> GroupQuantizer:
 
 ARMS: dict[str, Arm] = {
     _BASELINE: Arm(lambda: _boxes("rhombic", 9, *[7] * 5), {_LOW: 3, _HIGH: 6}),
+    # scalars of 12 and 9 levels
+    "FSQ": Arm(lambda: _boxes("rectangular", 12, *[9] * 5), {_LOW: 3, _HIGH: 6}),
     "BCC": Arm(lambda: _boxes("bcc", 9, 8, 8, 8), {_LOW: 2, _HIGH: 4}),
     "E8 + D4": Arm(
         lambda: JoinedQuantizer([_boxes("e8", 7), _boxes("d4", 7)]), {_MIDDLE: 1, _HIGH: 2}

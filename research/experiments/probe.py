@@ -5,7 +5,7 @@
 A linear classifier and a small perceptron read phones (39 and silence, frame by frame) and words
 (the 20 most frequent) from tokens of the shipped codec at its rates, and from log mel spectra.
 Each sees seven frames for a phone, and means over the thirds of a word. Labels: what Whisper
-tiny.en heard, aligned to phones by PocketSphinx (``pip install pocketsphinx``). A quarter of the
+tiny.en heard, aligned to phones by PocketSphinx (both in the extra [eval]). A quarter of the
 speech, speakers not in the rest where speakers come in order, is kept for the test.
 
 Limits: labels by machines, so no score can reach 100 %; one corpus, English.
@@ -83,9 +83,9 @@ def _align(
     if not words:
         return [], []
     wide = (resample(pcm, SAMPLE_RATE, 16_000) * 32767).clip(-32768, 32767).astype(np.int16)
-    decoder.set_align_text(" ".join(words))
     heard, phones = [], []
     try:
+        decoder.set_align_text(" ".join(words))
         for second in (False, True):
             if second:
                 decoder.set_alignment()
@@ -172,13 +172,20 @@ def _labels(pcm: Pcm, path: Path) -> _Labels:
         raise MissingExtra("pocketsphinx", "eval", "Phone labels") from error
     spelled = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
     known = {line.split(" ", 1)[0] for line in spelled.read_text(encoding="utf-8").splitlines()}
-    recogniser, decoder = Recogniser(), pocketsphinx.Decoder(lm=None, logfn=os.devnull)
+    recogniser = Recogniser()
+
+    def new_decoder() -> Any:
+        return pocketsphinx.Decoder(lm=None, logfn=os.devnull)
+
+    decoder = new_decoder()
     phones, words = [""] * (len(pcm) // HOP), []
     found, unaligned = utterances(pcm), 0
     for number, (first, last) in enumerate(found):
         part, at = pcm[first:last], first // HOP
         heard, said = _align(part, recogniser.text(part), decoder, known)
-        unaligned += not heard
+        if not heard:
+            unaligned += 1
+            decoder = new_decoder()  # one that failed may be in the middle of an utterance
         words += [Segment(w.name, at + w.first, at + w.last) for w in heard]
         for phone in said:
             for frame in range(at + phone.first, min(at + phone.last, len(phones))):
