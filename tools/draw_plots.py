@@ -28,7 +28,17 @@ from q2d2_stream.netsim.simulated_call import simulate_call
 __all__ = ["PLOTS", "quality_points"]
 
 _DOCS = Path(__file__).parents[1] / "docs"
+_QUALITY = _DOCS / "topics" / "quality.md"
 _INDIGO, _TEAL, _ORANGE, _GREY = "#3f51b5", "#00796b", "#ef6c00", "#757575"
+
+# Of the picture of quality.
+_FAMILIES: dict[str, dict[str, Any]] = {
+    "q2d2": {"color": _INDIGO, "marker": "o", "linewidth": 2, "label": "q2d2-stream"},
+    "Opus": {"color": _ORANGE, "marker": "s", "label": "Opus"},
+    "Codec2": {"color": _TEAL, "marker": "^", "label": "Codec2"},
+    "Lyra v2": {"color": _GREY, "marker": "D", "linestyle": ":", "markerfacecolor": "white",
+                "label": "Lyra v2 (published, other clips)"},
+}  # fmt: skip
 
 # Text stays text, in the reader's font; ids do not change from run to run.
 mpl.rcParams.update(
@@ -139,19 +149,21 @@ def quality_points(report: str) -> dict[str, list[tuple[float, float]]]:
     return points
 
 
+def quality_text() -> str:
+    """What the picture of quality shows, in words: kept in it, so that a test can tell its age."""
+    points = quality_points(_QUALITY.read_text())
+    return "; ".join(
+        f"{family}: " + ", ".join(f"{kbps:g} kbps {score:g}" for kbps, score in points[family])
+        for family in _FAMILIES
+    )
+
+
 def _quality() -> Figure:
     """DistillMOS over kbps: ours and measured peers solid, published results hollow."""
-    points = quality_points((_DOCS / "topics" / "quality.md").read_text())
+    points = quality_points(_QUALITY.read_text())
     figure = Figure(figsize=(5.6, 3.3), layout="constrained")
     axes = figure.add_subplot()
-    styles: dict[str, dict[str, Any]] = {
-        "q2d2": {"color": _INDIGO, "marker": "o", "linewidth": 2, "label": "q2d2-stream"},
-        "Opus": {"color": _ORANGE, "marker": "s", "label": "Opus"},
-        "Codec2": {"color": _TEAL, "marker": "^", "label": "Codec2"},
-        "Lyra v2": {"color": _GREY, "marker": "D", "linestyle": ":", "markerfacecolor": "white",
-                    "label": "Lyra v2 (published, other clips)"},
-    }  # fmt: skip
-    for family, style in styles.items():
+    for family, style in _FAMILIES.items():
         axes.plot(*zip(*sorted(points[family]), strict=True), **style)
     axes.set_xscale("log")
     axes.set_xticks((1.5, 2, 3, 6, 12), labels=("1.5", "2", "3", "6", "12"))
@@ -177,8 +189,9 @@ def main(argv: list[str] | None = None) -> int:
     names = parser.parse_args(argv).names or list(PLOTS)
     for name in names:
         figure = PLOTS[name]()
+        said = {"Description": quality_text()} if name == "quality" else {}
         figure.savefig(
-            _DOCS / "pictures" / f"{name}.svg", facecolor="white", metadata={"Date": None}
+            _DOCS / "pictures" / f"{name}.svg", facecolor="white", metadata={"Date": None} | said
         )
     return 0
 

@@ -20,8 +20,10 @@ def test_diagrams_are_up_to_date(name: str) -> None:
 
 def test_the_quality_picture_shows_the_report() -> None:
     pytest.importorskip("matplotlib")
-    from tools.draw_plots import quality_points
+    from tools.draw_plots import quality_points, quality_text
 
+    kept = (ROOT / "docs" / "pictures" / "quality.svg").read_text()
+    assert quality_text() in kept, "run python -m tools.draw_plots quality"
     points = quality_points((ROOT / "docs" / "topics" / "quality.md").read_text())
     assert {"q2d2", "Opus", "Codec2", "Lyra v2"} <= set(points)
     assert all(0.5 < kbps < 20 and 1 < score < 5 for row in points.values() for kbps, score in row)

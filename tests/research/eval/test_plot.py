@@ -87,8 +87,27 @@ def test_the_report_says_how_much_is_missing() -> None:
     assert "| q2d2 1.50 kbps | 1.69 of 2.30: 0.61 short |" in text
     assert "| q2d2 2.94 kbps | 2.80 of 2.80: met |" in text
     assert text.count(" of 2.80: ") == 1  # not in noise, and not the denoiser
+    assert "| q2d2 1.50 kbps | 1.69 of 2.17: 0.48 short |" in text
+    assert "| q2d2 2.94 kbps | 2.80 of 2.60: met |" in text
     peers = Evaluation(EVALUATION.rows[3:], EVALUATION.metrics, ())
     assert "targets" not in to_markdown(peers)
+
+
+def test_losses_have_targets_of_their_own() -> None:
+    rows = tuple(_row("q2d2_6", "q2d2 5.81 kbps", 5.8, pesq, loss) for pesq, loss in
+                 ((3.1, 0.0), (2.43, 0.05), (1.9, 0.1)))  # fmt: skip
+    metrics = choose_metrics(["pesq", "distillmos", "nll"])
+    for row, (mos, nll) in zip(rows, ((3.7, 0.27), (3.5, 0.4), (3.0, 0.9)), strict=True):
+        row.entries[0].scores.update(
+            {METRICS["distillmos"].key(): Score(mos), METRICS["nll"].key(): Score(nll)}
+        )
+    text = to_markdown(Evaluation(rows, tuple(metrics), ()))
+    table = text.split("### Of bitstream version 1")[1].split("###")[0]
+    assert "| q2d2 5.81 kbps | 3.10 of 3.00: met | 3.70 of 3.72: 0.02 short |" in table
+    lost = "| q2d2 5.81 kbps, 5% of packets lost | 2.43 of 2.45: 0.02 short "
+    assert lost + "| falls by 0.20 of 0.15: 0.05 too much |" in table
+    assert "0.270 of 0.271: met |" in table
+    assert "1.90" not in table
 
 
 def test_files_are_held_against_the_targets_of_their_own_rates() -> None:
