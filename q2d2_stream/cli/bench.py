@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "STAGES", "add_arguments", "measure", "run", "synthetic_sound"]
 
 DESCRIPTION = "Measure what a frame costs on this machine, stage by stage, on one thread."
-STAGES = ("encoder", "lattice", "packet", "unpacket", "decoder", "concealment")
+STAGES = ("encoder", "lattice", "refinement", "packet", "unpacket", "decoder", "concealment")
+_TO_SEND, _TO_RECEIVE = STAGES[:4], STAGES[4:6]
 _WARM_UP_FRAMES = 50
 _PACKET_FRAMES = 3  # coded together, as in a call
 _LOST_EVERY = 10  # this share of the frames is concealed, so that concealment is measured too
@@ -65,13 +66,7 @@ def run(args: argparse.Namespace) -> int:
     rate = config.find_rate(args.rate)
     times = measure(codec, rate, pcm.reshape(-1, config.hop))
 
-    figures = {
-        stage: {
-            "median_us": float(np.median(us)),
-            "p99_us": float(np.percentile(us, 99)),
-        }
-        for stage, us in times.items()
-    }
+    figures = {stage: _figure(us) for stage, us in times.items()}
     mean_us = sum(float(np.mean(us)) for stage, us in times.items() if stage != "concealment")
     factor = mean_us / (1000 * config.frame_ms)
     memory_mb = _peak_rss_mb()
@@ -83,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
             "rate": rate.name,
             "frames": len(pcm) // config.hop,
             "stages": figures,
-            "frame": _frame_us(times),
+            "encode": _figure(_sum(times, _TO_SEND)),
+            "decode": _figure(_sum(times, _TO_RECEIVE)),
+            "frame": _figure(_sum(times, _TO_SEND + _TO_RECEIVE)),
             "real_time_factor": factor,
             "load_ms": load_ms,
             "peak_rss_mb": memory_mb,
@@ -100,8 +97,10 @@ def run(args: argparse.Namespace) -> int:
         }
     )
     print(f"\nper frame of {config.frame_ms:.1f} ms   median us    p99 us")
-    for stage, figure in figures.items():
-        print(f"{stage:<21}{figure['median_us']:>11.1f}{figure['p99_us']:>10.1f}")
+    both = {"to send": _TO_SEND, "to receive": _TO_RECEIVE}
+    sums = {name: _figure(_sum(times, stages)) for name, stages in both.items()}
+    for stage, us in (figures | sums).items():
+        print(f"{stage:<21}{us['median_us']:>11.1f}{us['p99_us']:>10.1f}")
     return 0
 
 
@@ -131,7 +130,10 @@ def measure(
         indices = []
         for frame in message:
             latent = timed("encoder", lambda frame=frame: encoder.latents(frame))  # type: ignore[misc]
-            indices.append(timed("lattice", lambda latent=latent: encoder.quantize(latent)))  # type: ignore[misc]
+            pairs = timed("lattice", lambda latent=latent: encoder.quantize(latent))  # type: ignore[misc]
+            if rate.refined:  # the sender decodes, too
+                pairs = timed("refinement", lambda f=frame, p=pairs: encoder.refine(f, p))  # type: ignore[misc]
+            indices.append(pairs)
         sent = np.concatenate(indices)
         packet = timed("packet", lambda: codec.packets.encode(sent), len(sent))
         received = timed("unpacket", lambda: codec.packets.decode(packet), len(sent))
@@ -152,12 +154,16 @@ def measure(
     return {stage: np.array(values) for stage, values in times.items() if values}
 
 
-def _frame_us(times: dict[str, NDArray[np.float64]]) -> dict[str, float]:
-    """Microseconds of a whole frame, encoded and decoded, lost ones left out."""
-    lost = np.arange(len(times["encoder"])) % _LOST_EVERY == _LOST_EVERY - 1
-    whole = sum(times[stage][~lost] for stage in STAGES[:4])
-    us = np.asarray(whole + times["decoder"])
+def _figure(us: NDArray[np.float64]) -> dict[str, float]:
+    """What is told of many times."""
     return {"median_us": float(np.median(us)), "p99_us": float(np.percentile(us, 99))}
+
+
+def _sum(times: dict[str, NDArray[np.float64]], stages: tuple[str, ...]) -> NDArray[np.float64]:
+    """Microseconds that some stages together took of every frame, lost ones left out."""
+    lost = np.arange(len(times["encoder"])) % _LOST_EVERY == _LOST_EVERY - 1
+    taken = [times[stage] for stage in stages if stage in times]
+    return np.asarray(sum(us if len(us) < len(lost) else us[~lost] for us in taken))
 
 
 def _sound(path: str | None, sample_rate: int, samples: int) -> NDArray[np.float32]:

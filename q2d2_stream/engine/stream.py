@@ -171,6 +171,9 @@ class StreamEncoder:
         check_frames(pcm, self._config.hop)
         pcm = self._offset.remove(pcm, self._config.hop)
         indices = self.quantize(self._latents(pcm))
+        return indices, self._errors(pcm, indices)
+
+    def _errors(self, pcm: NDArray[np.float32], indices: NDArray[np.uint8]) -> Array:
         errors: list[Array] = []
         if self._loop is not None:
             for frame, pairs in zip(pcm.reshape(len(indices), -1), indices, strict=True):
@@ -180,7 +183,7 @@ class StreamEncoder:
                     self._loop.skip(frame, pairs, self._rate)
         elif self._refinement is not None and self._rate.refined:
             errors = [self._refinement[0].mean] * len(indices)
-        return indices, np.array(errors, np.float32).reshape(-1, BANDS)
+        return np.array(errors, np.float32).reshape(-1, BANDS)
 
     def _refined(self, indices: NDArray[np.uint8], errors: Array) -> NDArray[np.uint8]:
         """Indices and, behind them, errors: coded with the smallest step that keeps to the limit,
@@ -200,7 +203,7 @@ class StreamEncoder:
         return np.concatenate([indices, told], axis=1)
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
-        """The first half of :meth:`push`: samples -> latents in grid units, ``(n, 24)``."""
+        """The first part of :meth:`push`: samples -> latents in grid units, ``(n, 12)``."""
         check_frames(pcm, self._config.hop)
         return self._latents(self._offset.remove(pcm, self._config.hop))
 
@@ -213,11 +216,19 @@ class StreamEncoder:
         return latents
 
     def quantize(self, latents: Array) -> NDArray[np.uint8]:
-        """The other half: latents ``(n, 24)`` -> indices ``(n, pairs)``."""
+        """The second part: latents ``(n, 12)`` -> indices ``(n, pairs)``."""
         indices = np.empty((len(latents), self._config.pairs), np.uint8)
         for n, latent in enumerate(latents):
             indices[n] = self._shaper.quantize(latent)
         return indices[:, : self._rate.pairs]
+
+    def refine(self, pcm: NDArray[np.float32], indices: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The last part, at the rate with refinement: samples ``(320 * n,)`` and their indices
+        ``(n, pairs)`` -> all of the frames' numbers, as of :meth:`push`.
+
+        An offset that :meth:`push` would take off must be off.
+        """
+        return self._refined(indices, self._errors(pcm, indices))
 
 
 class StreamDecoder:

@@ -37,12 +37,14 @@ class Cost(NamedTuple):
 def run_cost(
     codec: Codec, coder: IndexCoder, speech: Sequence[NDArray[np.uint8]], rate: int, frames: int
 ) -> Cost:
-    """What indices ``(frames, pairs)`` of several clips cost when cut into runs of ``frames``."""
-    pairs = codec.config.rates[rate]
+    """What numbers ``(frames, width)`` of several clips, as of the highest rate, cost at ``rate``
+    when cut into runs of ``frames``. Packed refinement is of its fixed form."""
+    level = codec.config.ladder[rate]
+    width = None if level.refined else level.pairs
     packed = coded = total = 0
     for indices in speech:
         for start in range(0, len(indices), frames):
-            run = np.ascontiguousarray(indices[start : start + frames, :pairs])
+            run = np.ascontiguousarray(indices[start : start + frames, :width])
             packed += packed_bytes(codec.config, rate, len(run))
             coded += len(PacketCoder(codec.config, coder).encode_payload(run).data)
             total += len(run)
@@ -58,13 +60,13 @@ def main(argv: list[str] | None = None) -> int:
     codec = load_codec()
     if codec.coder is None:
         parser.error("the installed model has no entropy tables; make them with export.entropy")
-    hop, rates = codec.config.hop, codec.config.rates
+    hop, rates = codec.config.hop, codec.config.ladder
     encoder, speech = codec.encoder(codec.config.ladder[-1]), []
     for clip in load_clips(args.data, args.limit):
         encoder.reset()
         whole = clip.pcm[: len(clip.pcm) // hop * hop]
         speech.append(encoder.push(np.ascontiguousarray(whole)))
-    print("| frames | " + " | ".join(f"{pairs} pairs" for pairs in rates) + " |")
+    print("| frames | " + " | ".join(f"{rate.name} kbps" for rate in rates) + " |")
     print("|---" * (len(rates) + 1) + "|")
     for frames, label in _RUNS.items():
         costs = [run_cost(codec, codec.coder, speech, rate, frames) for rate in range(len(rates))]
