@@ -8,7 +8,7 @@ either sends what :meth:`Session.data_to_send` holds.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from q2d2_stream.errors import HandshakeError, SealError, WireError
@@ -56,6 +56,17 @@ class State(Enum):
     AUTH = "auth"
     ESTABLISHED = "established"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class _Open:
+    """What a session works with once it is established."""
+
+    established: Established
+    sealing: Sealing
+    writer: AudioWriter
+    reader: AudioReader
+    connection: int  # the call's count of them, which tells when a newer one carries it on
 
 
 class Session:
@@ -110,11 +121,7 @@ class Session:
         self._started = now
         self._last_heard = now
         self._next_ping = now
-        self._established: Established | None = None
-        self._sealing: Sealing | None = None
-        self._writer: AudioWriter | None = None
-        self._reader: AudioReader | None = None
-        self._connection = 0
+        self._opened: _Open | None = None
         self._outgoing: deque[bytes] = deque()
         self._round_trip = RoundTrip()
         limits = self._limits
@@ -141,7 +148,12 @@ class Session:
     @property
     def established(self) -> Established | None:
         """What the handshake agreed on; None before."""
-        return self._established
+        return self._opened.established if self._opened is not None else None
+
+    @property
+    def _open(self) -> _Open:
+        assert self._opened is not None, "the session is not established"
+        return self._opened
 
     @property
     def rtt_s(self) -> float | None:
@@ -242,16 +254,13 @@ class Session:
         """
         if self._state is not State.ESTABLISHED or not self._has_room():
             return False
-        assert self._established is not None
-        assert self._writer is not None
-        assert self._sealing is not None
-        body = self._writer.write(frames, rider=self._rider(now), copies=copies)
+        body = self._open.writer.write(frames, rider=self._rider(now), copies=copies)
         if self._echoes is not None:
             self._echoes.sent(frames.sequence, now)
-        self._queue(self._sealing.seal_audio(frames.sequence, body.to_bytes()))
+        self._queue(self._open.sealing.seal_audio(frames.sequence, body.to_bytes()))
         self.counters.sent_frames += body.toc.frames
         self.counters.sent_payload_bytes += len(body.packet) - 1
-        self.counters.sent_nominal_bits += _nominal_bits(self._established.sending, body.toc)
+        self.counters.sent_nominal_bits += _nominal_bits(self._open.established.sending, body.toc)
         return True
 
     def send(self, message: ReceiverReport | Mute | Text) -> bool:
@@ -266,8 +275,7 @@ class Session:
 
     def seal(self, message: PathProbe) -> bytes:
         """A control message to be sent over another path by the owner; only once established."""
-        assert self._sealing is not None
-        return self._sealing.seal_control(encode(message))
+        return self._open.sealing.seal_control(encode(message))
 
     def _rider(self, now: float) -> bytes:
         echo = self._echoes.to_ride(now) if self._echoes is not None else None
@@ -333,11 +341,13 @@ class Session:
             return []
         self._state = State.ESTABLISHED
         established = replace(established, exchange=self._exchange)
-        self._established = established
-        self._sealing = self._handshake.sealing
-        self._writer = AudioWriter(established.sending)
-        self._reader = AudioReader(established.receiving, established.peer.sequence)
-        self._connection = established.call.connections
+        self._opened = _Open(
+            established,
+            self._handshake.sealing,
+            AudioWriter(established.sending),
+            AudioReader(established.receiving, established.peer.sequence),
+            established.call.connections,
+        )
         self._last_heard = now
         self._next_ping = now
         return [established]
@@ -348,11 +358,9 @@ class Session:
             return []
         if self._retransmission is not None and self._answer_again(data):
             return []
-        assert self._sealing is not None
-        assert self._established is not None
         # What does not open is not the peer's: it can neither end the call nor keep it alive.
         try:
-            opened = self._sealing.open(data)
+            opened = self._open.sealing.open(data)
         except SealError as error:
             if error.is_replay:
                 self.counters.replayed += 1
@@ -360,7 +368,7 @@ class Session:
                 self.counters.forged += 1
             return []
         self._last_heard = now
-        self._established.call.hear(now)
+        self._open.established.call.hear(now)
         try:
             if opened.stream is Stream.AUDIO:
                 return self._on_audio(opened, now)
@@ -394,18 +402,17 @@ class Session:
         return []
 
     def _on_audio(self, opened: Opened, now: float) -> list[Event]:
-        assert self._established is not None
-        assert self._reader is not None
+        established, reader = self._open.established, self._open.reader
         body = AudioBody.from_bytes(opened.body)
         if not self._frames.take(body.toc.frames, now):
             self.counters.rate_limited += 1
             return []
-        frames = self._reader.read(opened.sequence, body)
-        copies = self._reader.read_copies(frames, body)
+        frames = reader.read(opened.sequence, body)
+        copies = reader.read_copies(frames, body)
         rider = decode(body.rider) if body.rider else None
         if rider is not None and not isinstance(rider, (*_RIDERS, Unknown)):
             raise WireError(f"a {rider.KIND.name.lower()} rides on audio, expected an echo or so")
-        verdict = self._established.call.window.accept(opened.sequence, body.toc.frames)
+        verdict = established.call.window.accept(opened.sequence, body.toc.frames)
         if verdict is Verdict.DUPLICATE:
             self.counters.duplicate += 1
             return []
@@ -414,7 +421,7 @@ class Session:
             return []
         self.counters.received_frames += body.toc.frames
         self.counters.received_payload_bytes += len(body.packet) - 1
-        self.counters.received_nominal_bits += _nominal_bits(self._established.receiving, body.toc)
+        self.counters.received_nominal_bits += _nominal_bits(established.receiving, body.toc)
         if self._echoes is not None:
             self._echoes.received(opened.sequence, now)
         events: list[Event] = [frames] if copies is None else [frames, copies]
@@ -430,8 +437,7 @@ class Session:
         # The last word is sent even when the owner has let the queue fill.
         if message.KIND is not Kind.BYE and not self._has_room():
             return False
-        assert self._sealing is not None
-        self._queue(self._sealing.seal_control(encode(message)))
+        self._queue(self._open.sealing.seal_control(encode(message)))
         return True
 
     def _send_handshake(
@@ -469,10 +475,14 @@ class Session:
         self.counters.sent_bytes += len(data)
 
     def _check_taken_over(self, now: float) -> list[Event]:
-        if self._established is None or self._established.call.connections == self._connection:
+        if not self._is_taken_over():
             return []
         text = "a newer connection carries this call on"
         return self._end(Bye(Reason.TAKEN_OVER, text), now)
+
+    def _is_taken_over(self) -> bool:
+        opened = self._opened
+        return opened is not None and opened.established.call.connections != opened.connection
 
     def _reject(self, reason: Reason, text: str, now: float) -> list[Event]:
         message = Reject(reason, text)
@@ -485,13 +495,10 @@ class Session:
 
     def _closed(self, event: Closed, now: float) -> list[Event]:
         self._state = State.CLOSED
-        if (
-            self._registry is not None
-            and self._established is not None
-            and self._established.call.connections == self._connection
-        ):
+        established = self.established
+        if self._registry is not None and established is not None and not self._is_taken_over():
             may_return = event.reason in (Reason.LOST, Reason.TIMEOUT)
-            self._registry.leave(self._established.call, now, ended=not may_return)
+            self._registry.leave(established.call, now, ended=not may_return)
         return [event]
 
 

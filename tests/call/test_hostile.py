@@ -148,8 +148,7 @@ def test_a_mad_peer_gets_no_more_in_than_its_share() -> None:
 def test_a_mad_peer_is_hung_up_on() -> None:
     async def main() -> None:
         def make(session: Session) -> list[bytes]:
-            sealing = session._sealing
-            assert sealing is not None
+            sealing = session._open.sealing
             return [sealing.seal_control(b"\x11" + bytes(number % 8)) for number in range(1000)]
 
         callee, end = await mad_peer(make)

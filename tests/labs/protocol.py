@@ -93,9 +93,7 @@ class Peers:
     @property
     def seals(self) -> Sealing:
         """What the client seals with, for messages that no session would send."""
-        sealing = self.client._sealing
-        assert sealing is not None
-        return sealing
+        return self.client._open.sealing
 
     def tell_server(self, message: Message | bytes) -> list[Event]:
         """Deliver a control message to the server, sealed as the client's."""

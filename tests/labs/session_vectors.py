@@ -92,9 +92,7 @@ class _TestCall:
     def seals(self) -> Sealing:
         """The listener's, for messages that no session would send."""
         assert self.server is not None
-        sealing = self.server._sealing
-        assert sealing is not None
-        return sealing
+        return self.server._open.sealing
 
     def frames(
         self, rate: int, frames: int, start: bool = False, end: bool = False, dtx: bool = False

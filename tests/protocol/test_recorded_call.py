@@ -123,9 +123,7 @@ def test_nothing_in_it_can_be_read(recording: Recording) -> None:
 
 def test_nothing_in_it_can_be_replayed_or_reflected(recording: Recording) -> None:
     peers = recording.peers
-    client, server = peers.client._sealing, peers.server._sealing
-    assert client is not None
-    assert server is not None
+    client, server = peers.client._open.sealing, peers.server._open.sealing
     replayed = reflected = 0
     for data in recording.to_server:
         if is_sealed(data):

@@ -490,8 +490,7 @@ def test_round_trip_times_and_stalls() -> None:
     assert peers.client.rtt_s == pytest.approx(0.08)
     assert peers.client.unanswered_s(101.0) == 0.0
     assert peers.client.deadline == pytest.approx(102.0)
-    sealing = peers.server._sealing
-    assert sealing is not None
+    sealing = peers.server._open.sealing
     peers.client.receive_data(sealing.seal_control(encode(Pong(12345))), 101.0)
     assert peers.client.counters.out_of_place == 1
     assert peers.client.rtt_s == pytest.approx(0.08)
