@@ -47,6 +47,7 @@ class Connection:
     Attributes:
         established: done when the handshake is; cancelled when it fails.
         closed: done when the session is over.
+        gone: set when the last word is sent, too, and the transport closed.
         began: when it was made, in seconds of ``time.monotonic``.
         sent, received: bit rates.
         rtt_min_s: least round trip so far.
@@ -61,6 +62,7 @@ class Connection:
         self._link = link
         self.established: asyncio.Future[Established] = loop.create_future()
         self.closed: asyncio.Future[Closed] = loop.create_future()
+        self.gone = asyncio.Event()
         self.sent = WireMeter(link, now)
         self.received = WireMeter(link.reversed, now)
         self.rtt_min_s: float | None = None
@@ -204,16 +206,22 @@ class Connection:
         try:
             return await asyncio.shield(self.closed)
         finally:
-            self.close()  # only where the task that runs this is cancelled
-            if not self.established.done():
-                self.established.cancel()
-            reader.cancel()
-            ticker.cancel()
-            await self._outbox.drain(writer)
-            await asyncio.gather(reader, ticker, return_exceptions=True)
-            if self._path is not None:
-                self._path.close()
-            await self._transport.close()
+            try:
+                await self._leave(writer, reader, ticker)
+            finally:
+                self.gone.set()
+
+    async def _leave(self, writer: asyncio.Task[None], *others: asyncio.Task[None]) -> None:
+        self.close()  # only where the task that runs this is cancelled
+        if not self.established.done():
+            self.established.cancel()
+        for task in others:
+            task.cancel()
+        await self._outbox.drain(writer)
+        await asyncio.gather(*others, return_exceptions=True)
+        if self._path is not None:
+            self._path.close()
+        await self._transport.close()
 
     def _dispatch(self, events: list[Event]) -> None:
         now = time.monotonic()

@@ -118,6 +118,7 @@ class RoomCall(SoundCall):
         self._wait_s, self._return_s = wait_s, return_s
         self._call = Call()
         self._connection: RoomConnection | None = None
+        self._last: RoomConnection | None = None
         self._names: dict[int, str] = {}
         self._muted: set[int] = set()
         self._recording: set[int] = set()
@@ -201,9 +202,10 @@ class RoomCall(SoundCall):
             await hear  # what has arrived is heard to its end
             return _closed(closed)
         finally:
-            if self._connection is not None:
-                self._connection.close()
-            await end_tasks(tasks)
+            try:
+                await end_tasks(tasks)
+            finally:
+                await self._take_leave(self._last)
 
     async def _say(self) -> None:
         try:
@@ -259,7 +261,7 @@ class RoomCall(SoundCall):
         is_first = not self.was_established
         if self._begun_s is None:
             self._begun_s = time.monotonic()
-        self._connection = connection
+        self._connection = self._last = connection
         self._state = CallState.TALKING
         self._traffic.attach(connection)
         self._sender.attach(connection, self._call)

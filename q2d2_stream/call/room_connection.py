@@ -38,6 +38,7 @@ class RoomConnection:
     Attributes:
         admitted: done when the relay has let this side in; cancelled when it does not.
         closed: done when the session is over.
+        gone: set when the last word is sent, too, and the transport closed.
         began: when it was made, in seconds of ``time.monotonic``.
         sent, received: bit rates.
         received_messages: messages that came.
@@ -57,6 +58,7 @@ class RoomConnection:
         self.link, self.frames_per_message = link, frames_per_message
         self.admitted: asyncio.Future[Admitted] = loop.create_future()
         self.closed: asyncio.Future[RoomClosed] = loop.create_future()
+        self.gone = asyncio.Event()
         self.sent, self.received = WireMeter(link, now), WireMeter(link.reversed, now)
         self.received_messages = 0
         self._transport = transport
@@ -156,14 +158,20 @@ class RoomConnection:
         try:
             return await asyncio.shield(self.closed)
         finally:
-            self.close()  # only where the task that runs this is cancelled
-            if not self.admitted.done():
-                self.admitted.cancel()
-            await self._outbox.drain(writer)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._transport.close()
+            try:
+                await self._leave(writer, tasks)
+            finally:
+                self.gone.set()
+
+    async def _leave(self, writer: asyncio.Task[None], others: list[asyncio.Task[None]]) -> None:
+        self.close()  # only where the task that runs this is cancelled
+        if not self.admitted.done():
+            self.admitted.cancel()
+        await self._outbox.drain(writer)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._transport.close()
 
     def _dispatch(self, events: list[RoomEvent]) -> None:
         now = time.monotonic()

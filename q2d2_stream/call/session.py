@@ -86,6 +86,7 @@ class CallSession(SoundCall):
         self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._call: Call | None = None
         self._connection: Connection | None = None
+        self._last: Connection | None = None
         self._peer = ""
         self._connected = asyncio.Event()
 
@@ -115,9 +116,10 @@ class CallSession(SoundCall):
                 await far  # what has arrived is heard to its end
             return closed
         finally:
-            if self._connection is not None:
-                self._connection.close()
-            await end_tasks(tasks)
+            try:
+                await end_tasks(tasks)
+            finally:
+                await self._take_leave(self._last)
 
     async def _say(self) -> None:
         try:
@@ -200,7 +202,7 @@ class CallSession(SoundCall):
         self._call = established.call
         if self._begun_s is None:
             self._begun_s = time.monotonic()
-        self._connection = connection
+        self._connection = self._last = connection
         self._connected.set()
         self._peer = connection.remote
         self._state = CallState.TALKING

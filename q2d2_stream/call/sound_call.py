@@ -12,11 +12,14 @@ import numpy as np
 
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
+from q2d2_stream.call.connection import Connection
+from q2d2_stream.call.hang_up import unless_set
 from q2d2_stream.call.lag import LagMeter
 from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.player import Player
+from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.call.sender import Sender
 from q2d2_stream.call.stats import CallState, CallStats, MemberStats
 from q2d2_stream.call.traffic import Traffic
@@ -58,7 +61,7 @@ class SoundCall(ABC):
         self._traffic, self._lag, self._load = Traffic(), LagMeter(), LoadWatch()
         self._begun_s = begun_s
         self._state = CallState.WAITING
-        self._hang_up = asyncio.Event()
+        self._hang_up, self._hurry = asyncio.Event(), asyncio.Event()
         self.established = asyncio.Event()
         self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
 
@@ -77,10 +80,11 @@ class SoundCall(ABC):
         self._sender.set_mute(muted)
 
     def hang_up(self) -> None:
-        """End it, or the waiting for it; :meth:`run` then returns, when what has arrived has
-        been heard. A second call does not wait for that."""
+        """End it, or the waiting for it; :meth:`run` then returns, when what has arrived has been
+        heard and the other side knows. A second call does not wait for that."""
         if self._hang_up.is_set():
             self._receiver.stop()
+            self._hurry.set()
         self._hang_up.set()
 
     async def run(self) -> Closed:
@@ -111,6 +115,16 @@ class SoundCall(ABC):
     @abstractmethod
     async def _run(self) -> Closed:
         """With source and sink started."""
+
+    async def _take_leave(self, connection: Connection | RoomConnection | None) -> None:
+        """Close the last connection, and wait for its last word to get through.
+
+        An event loop that ends before takes the word along: a socket that is closed with something
+        unread in it forgets what it has not sent.
+        """
+        if connection is not None:
+            connection.close()
+            await unless_set(self._hurry, connection.gone.wait(), None)
 
     def _stats(
         self, peer: str, *, peer_muted: bool, members: tuple[MemberStats, ...] = ()

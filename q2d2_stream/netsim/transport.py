@@ -70,6 +70,7 @@ class SimulatedTransport(Transport):
     async def close(self) -> None:
         """Hang up."""
         self._reader.cancel()
+        await asyncio.wait((self._reader,))
         await self._inner.close()
 
     async def _read(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import sys
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 from q2d2_stream.transport.base import Transport
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
 
     from websockets.asyncio.connection import Connection as WebSocket
@@ -140,5 +140,16 @@ class WebSocketTransport(Transport):
         return None
 
     async def close(self) -> None:
-        """Close the websocket; a peer that does not answer is cut off after three seconds."""
+        """Close the websocket; a peer that does not answer is cut off after three seconds.
+
+        No other task may be in :meth:`recv`.
+        """
+        # The peer's answer comes after all that it has sent before.
+        discarding = asyncio.create_task(self._discard())
         await self._websocket.close()
+        await discarding
+
+    async def _discard(self) -> None:
+        with suppress(ConnectionError):
+            while True:
+                await self.recv()

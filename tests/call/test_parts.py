@@ -27,6 +27,7 @@ from q2d2_stream.netsim import parse_link
 from q2d2_stream.netsim.transport import SimulatedTransport
 from q2d2_stream.protocol import Reason
 from q2d2_stream.transport.memory import MemoryTransport
+from q2d2_stream.transport.websocket import WebSocketTransport
 from tests.labs.call import (
     codec,
     dial,
@@ -34,6 +35,7 @@ from tests.labs.call import (
     listen,
     make_session,
     run,
+    run_in_real_time,
     until,
 )
 from tests.labs.virtual_clock import busy
@@ -245,6 +247,35 @@ def test_a_failing_sink_ends_the_call_with_its_error() -> None:
             assert end.by_peer
 
     run(main())
+
+
+def test_the_last_word_gets_through_before_the_program_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = WebSocketTransport.send
+
+    async def send_slowly(transport: WebSocketTransport, data: bytes) -> None:
+        await asyncio.sleep(0.1)  # as TCP does that has lost something
+        await send(transport, data)
+
+    monkeypatch.setattr(WebSocketTransport, "send", send_slowly)
+
+    async def call(port: int) -> None:
+        caller = make_session(dial(port))
+        task = asyncio.create_task(caller.run())
+        await until(lambda: caller.stats().counters.received_frames > 30, "frames")
+        caller.hang_up()
+        await task
+
+    async def main() -> None:
+        async with listen() as listener:
+            callee = asyncio.create_task(make_session(listener).run())
+            await asyncio.to_thread(asyncio.run, call(listener.port))
+            end = await callee
+            assert end.by_peer
+            assert end.reason is Reason.ENDED
+
+    run_in_real_time(main(), 30.0)
 
 
 @pytest.mark.parametrize("denoise", [False, True])
