@@ -41,7 +41,7 @@ from research.experiments.harness.features import BANDS, HOP, pcm_to_features
 from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import add_arguments, start
 
-__all__ = ["Segment", "accuracy", "main", "utterances", "with_context"]
+__all__ = ["Segment", "accuracy", "align", "main", "utterances", "with_context"]
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +75,13 @@ def utterances(pcm: Pcm) -> list[tuple[int, int]]:
     return found
 
 
-def _align(
+def align(
     pcm: Pcm, text: str, decoder: Any, known: set[str]
 ) -> tuple[list[Segment], list[Segment]]:
-    """Words and phones of an utterance, frames from its start; none where they do not fit."""
-    words = [word for word in re.findall(r"[a-z']+", text.lower()) if word in known]
-    if not words:
+    """Words and phones of an utterance, frames from its start; none where they do not fit, or
+    numbers are not spelled out."""
+    words = re.findall(r"[a-z0-9']+", text.lower())
+    if not words or not known.issuperset(words):
         return [], []
     wide = (resample(pcm, SAMPLE_RATE, 16_000) * 32767).clip(-32768, 32767).astype(np.int16)
     heard, phones = [], []
@@ -182,7 +183,7 @@ def _labels(pcm: Pcm, path: Path) -> _Labels:
     found, unaligned = utterances(pcm), 0
     for number, (first, last) in enumerate(found):
         part, at = pcm[first:last], first // HOP
-        heard, said = _align(part, recogniser.text(part), decoder, known)
+        heard, said = align(part, recogniser.text(part), decoder, known)
         if not heard:
             unaligned += 1
             decoder = new_decoder()  # one that failed may be in the middle of an utterance

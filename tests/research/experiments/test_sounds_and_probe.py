@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 
 from q2d2_stream.errors import InputError
 from research.experiments.harness.mel_distance import mel_distance_db
-from research.experiments.probe import accuracy, utterances, with_context
+from research.experiments.probe import accuracy, align, utterances, with_context
 from research.experiments.sounds import excerpts, score_table
 
 pytestmark = pytest.mark.train
@@ -56,6 +57,23 @@ def test_utterances_lie_between_pauses(speech: NDArray[np.float32]) -> None:
         assert last - first >= 12_000
     covered = sum(last - first for first, last in found)
     assert covered < 96_000 + 24_000
+
+
+class _Refusing:
+    """A decoder to which no text fits."""
+
+    texts: ClassVar[list[str]] = []
+
+    def set_align_text(self, text: str) -> None:
+        self.texts.append(text)
+        raise RuntimeError("no alignment")
+
+
+def test_what_cannot_be_aligned_has_no_words() -> None:
+    pcm, known = np.zeros(24_000, np.float32), {"a", "dark", "roast"}
+    for said in ("A dark roast.", "A 12 ounce roast.", "A light roast.", " "):
+        assert align(pcm, said, _Refusing(), known) == ([], [])
+    assert _Refusing.texts == ["a dark roast"]  # the others were not tried
 
 
 def test_context_stands_around_each_frame() -> None:
