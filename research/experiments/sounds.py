@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from q2d2_stream.cli.failures import run_command
@@ -46,12 +47,14 @@ from research.experiments.harness.fine_tuning import Settings as FineTuning
 from research.experiments.harness.mel_distance import mel_distance_db
 from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import Runs, add_arguments, nearest_point, start
+from research.experiments.harness.tables import save
 from research.experiments.harness.training import curve, train, train_trunk
 from research.train.whisper import WhisperLoss
 
 __all__ = ["excerpts", "main"]
 
 Pcm = NDArray[np.float32]
+Mean = tuple[float, float]
 
 _SECONDS = 4.0
 _COUNT = 8
@@ -155,18 +158,49 @@ def _said(runs: Decoded, codec: FineTuned, pcm: Pcm) -> Pcm:
     return codec.roundtrip(runs.net, pcm, max(codec.sent))[0]
 
 
+_SCORES = {"visqol": 2, "mel_db": 2, "embedding": 3}  # and digits
+_TITLES = ("ViSQOL audio", "mel error, dB", "embedding")
+
+
+def _by_codec(records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Mean]]:
+    """For every codec and kind: means over the excerpts and half of their 95 % intervals. Scores
+    of several seeds are averaged first."""
+    found: dict[tuple[str, str], dict[str, Mean]] = {}
+    for key in dict.fromkeys((r["title"], r["kind"]) for r in records):
+        mine = [r for r in records if (r["title"], r["kind"]) == key]
+        each = {name: np.mean([r[name] for r in mine], 0) for name in _SCORES}
+        found[key] = {
+            name: (float(v.mean()), float(1.96 * v.std(ddof=1) / np.sqrt(len(v))))
+            for name, v in each.items()
+        }
+    return found
+
+
 def score_table(records: Sequence[dict[str, Any]]) -> str:
     """Means over the excerpts and 95 % intervals of them, as Markdown."""
-    lines = ["| codec | kind | ViSQOL audio | mel error, dB | embedding |", "|---|---|---|---|---|"]
-    for title, kind in dict.fromkeys((r["title"], r["kind"]) for r in records):
-        mine = [r for r in records if (r["title"], r["kind"]) == (title, kind)]
-        cells = []
-        for name, digits in (("visqol", 2), ("mel_db", 2), ("embedding", 3)):
-            values = np.mean([r[name] for r in mine], 0)  # over the seeds
-            half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
-            cells.append(f"{values.mean():.{digits}f} ± {half:.{digits}f}")
+    lines = [f"| codec | kind | {' | '.join(_TITLES)} |", "|---|---|---|---|---|"]
+    for (title, kind), means in _by_codec(records).items():
+        cells = [f"{means[n][0]:.{d}f} ± {means[n][1]:.{d}f}" for n, d in _SCORES.items()]
         lines.append(f"| {title} | {kind} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def draw(records: Sequence[dict[str, Any]]) -> Figure:
+    """The same as points, a panel for each score."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    found = _by_codec(records)
+    titles = list(dict.fromkeys(title for title, _ in found))
+    panels = figure.subplots(1, len(_SCORES))
+    for panel, name, label in zip(panels, _SCORES, _TITLES, strict=True):
+        for place, title in enumerate(titles):
+            kinds = [kind for kind in _KINDS if (title, kind) in found]
+            means, halves = zip(*(found[title, kind][name] for kind in kinds), strict=True)
+            at = [_KINDS.index(kind) + 0.12 * (place - (len(titles) - 1) / 2) for kind in kinds]
+            panel.errorbar(at, means, halves, fmt=".", capsize=2, label=title)
+        panel.set_xticks(range(len(_KINDS)), _KINDS)
+        panel.set_title(label, fontsize="medium")
+    panels[0].legend(fontsize="x-small")
+    return figure
 
 
 def _train_both(runs: Runs, args: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -223,7 +257,10 @@ def _run(args: argparse.Namespace) -> int:
                 small = {"small": BASELINE, "seed": seed, "settings": asdict(runs.settings)}
                 results.measure(small, partial(_train_both, runs, args, seed))
     found = newest(results.read())
-    print(score_table([r for r in found if "title" in r]))
+    scored = [r for r in found if "title" in r]
+    print(score_table(scored))
+    if scored:
+        save(draw(scored), "sounds", args.pictures)
     if trained := [r for r in found if "small" in r]:
         print("", small_table(trained), sep="\n")
     return 0

@@ -18,7 +18,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,6 +40,7 @@ from research.experiments.coded_rate import run_cost
 from research.experiments.harness.features import HOP
 from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import Runs, add_arguments, start
+from research.experiments.harness.tables import save
 from research.experiments.harness.training import indices
 from research.train.corpus import open_corpus
 
@@ -245,6 +247,27 @@ def table(records: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def draw(records: Sequence[dict[str, Any]]) -> Figure:
+    """Bits a frame of every kind of tokens, mean and deviation over the seeds."""
+    figure = Figure(figsize=(6.5, 3.2), layout="constrained")
+    axes = figure.subplots()
+    shown = [name for name in (_CODEC, *_ARMS) if any(r["tokens"] == name for r in records)]
+    bars: dict[str, Callable[[dict[str, Any]], float]] = {
+        "sent": lambda r: float(r["sent_bits"]),
+        "each by itself": lambda r: float(r["alone_bits"]),
+        "entropy tables": lambda r: float(r.get("tables_bits", np.nan)),
+        "language model": lambda r: float(sum(r["bits"])),
+    }
+    for place, (label, bits_of) in enumerate(bars.items()):
+        each = [[bits_of(r) for r in records if r["tokens"] == name] for name in shown]
+        at = np.arange(len(shown)) + 0.2 * (place - 1.5)
+        axes.bar(at, [np.mean(e) for e in each], 0.19, yerr=[np.std(e) for e in each], label=label)
+    axes.set_xticks(range(len(shown)), ["shipped codec", *shown[1:]])
+    axes.set_ylabel("bits a frame")
+    axes.legend(fontsize="small", loc="lower right")
+    return figure
+
+
 def write_samples(args: argparse.Namespace, settings: Settings) -> None:
     """Two seconds of some clips, and three that the model adds, as decoded; a short high tone
     marks where they begin."""
@@ -295,7 +318,10 @@ def _run(args: argparse.Namespace) -> int:
                 else partial(_study_arm, runs, name, settings, seed)
             )
             records += [results.measure(key, work)] if args.data else results.read(**key)
-    print(table(newest(records)))
+    records = newest(records)
+    print(table(records))
+    if records:
+        save(draw(records), "tokens", args.pictures)
     if args.samples is not None:
         write_samples(args, settings)
     return 0
