@@ -10,7 +10,8 @@ import numpy as np
 
 from q2d2_stream.audio import Pcm, Sink, Source
 from q2d2_stream.audio.program import ProgramSink, ProgramSource
-from q2d2_stream.call.sound_call import SoundCall
+from q2d2_stream.call.room_call import RoomCall
+from q2d2_stream.call.session import CallSession
 from q2d2_stream.call.stats import CallStats
 from q2d2_stream.errors import CallError, InputError
 from q2d2_stream.protocol import Closed
@@ -26,7 +27,7 @@ class LiveCall:
     where nothing arrives. The newest five seconds are kept for a program that is late.
     """
 
-    def __init__(self, make: Callable[[Source, Sink], SoundCall]) -> None:
+    def __init__(self, make: Callable[[Source, Sink], CallSession | RoomCall]) -> None:
         self._source, self._sink = ProgramSource(), ProgramSink()
         self._session = make(self._source, self._sink)
         self._task = asyncio.create_task(self._session.run())
@@ -37,7 +38,7 @@ class LiveCall:
         return self._session.was_established
 
     async def wait_until_on(self) -> None:
-        """Raises CallError where there will be no call, and what :meth:`SoundCall.run` does."""
+        """Raises CallError where there will be no call, and what :meth:`CallSession.run` does."""
         established = asyncio.create_task(self._session.established.wait())
         try:
             await asyncio.wait((established, self._task), return_when=asyncio.FIRST_COMPLETED)

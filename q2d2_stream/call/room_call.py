@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
-from q2d2_stream.call.hang_up import end_tasks, unless_set
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
 from q2d2_stream.call.relay_client import RelayClient
 from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.call.room_receiver import RoomReceiver
 from q2d2_stream.call.sound_call import SoundCall
-from q2d2_stream.call.stats import CallState, CallStats, MemberStats
+from q2d2_stream.call.stats import CallStats, MemberStats
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Call, Closed, Echo, Endpoint, Reason, Text
@@ -45,16 +43,13 @@ from q2d2_stream.transport.base import Wrap
 
 __all__ = ["RoomCall"]
 
-T = TypeVar("T")
-
 _VOICED_DB = -48.0  # of the microphone: louder is taken for voice where no detector runs
-_WATCH_S = 0.25
 _UNNAMED = "somebody"  # until an introduction has come
 _COMINGS_PER_S, _COMINGS_BURST = 1.0, 64.0  # told of who comes and goes
 _FULL = (RoomReason.FULL, RoomReason.LIMIT)
 
 
-class RoomCall(SoundCall):
+class RoomCall(SoundCall[RoomConnection, RoomClosed]):
     """Holds a place in a room, until somebody here hangs up. As :class:`CallSession`.
 
     Args:
@@ -117,8 +112,6 @@ class RoomCall(SoundCall):
         )
         self._wait_s, self._return_s = wait_s, return_s
         self._call = Call()
-        self._connection: RoomConnection | None = None
-        self._last: RoomConnection | None = None
         self._names: dict[int, str] = {}
         self._muted: set[int] = set()
         self._recording: set[int] = set()
@@ -186,64 +179,37 @@ class RoomCall(SoundCall):
     def _is_voiced(self) -> bool:
         return self._sender.meter.rms_db > _VOICED_DB
 
-    async def _run(self) -> Closed:
-        await self._thread.run(self._warm_up)
-        tasks = [asyncio.create_task(self._say())]
-        try:
-            opened = await self._unless_hung_up(self._client.open(self._call, self._wait_s))
-            if not isinstance(opened, RoomConnection):
-                return _closed(opened)
-            hear = asyncio.create_task(self._hear())
-            tasks += [hear, asyncio.create_task(self._watch())]
-            closed = await self._stay(opened)
-            self._traffic.stop()
-            self._state = CallState.ENDED
-            self._receiver.finish()
-            await hear  # what has arrived is heard to its end
-            return _closed(closed)
-        finally:
-            try:
-                await end_tasks(tasks)
-            finally:
-                await self._take_leave(self._last)
+    async def _open(self) -> RoomConnection | RoomClosed:
+        return await self._client.open(self._call, self._wait_s)
 
-    async def _say(self) -> None:
-        try:
-            await self._sender.run()
-            if self._options.hangup_at_end:
-                await asyncio.sleep(self._options.linger_s)
-                self.hang_up()
-        except Exception:
-            self.hang_up()
-            raise
+    async def _reopen(self, end: RoomClosed) -> RoomConnection | RoomClosed:
+        if not self._moved.is_set():
+            self._notify(f"{end.text}: trying again for {self._return_s:g} s")
+        self._moved.clear()
+        self._forget_members()
+        return await self._client.open(self._call, self._return_s)
 
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            now = time.monotonic()
-            self._notices.tick(now)
-            self._set_delays()
-            if self._load.update(self._thread.busy_s, now):
-                self._notify("this machine is slower than real time: sound is lost")
+    def _may_return(self, end: RoomClosed) -> bool:
+        return not self._hang_up.is_set() and end.may_retry
 
-    async def _stay(self, connection: RoomConnection) -> RoomClosed:
-        while True:
-            self._attach(connection)
-            closed = await self._unless_hung_up(self._until_over(connection))
-            self._sender.detach()
-            self._connection = None
-            connection.close()
-            if self._hang_up.is_set() or not closed.may_retry:
-                return closed
-            self._state = CallState.RECONNECTING
-            if not self._moved.is_set():
-                self._notify(f"{closed.text}: trying again for {self._return_s:g} s")
-            self._moved.clear()
-            self._forget_members()
-            opened = await self._unless_hung_up(self._client.open(self._call, self._return_s))
-            if not isinstance(opened, RoomConnection):
-                return opened
-            connection = opened
+    def _is_heard_out(self, end: RoomClosed) -> bool:
+        return True
+
+    def _hung_up(self) -> RoomClosed:
+        return RoomClosed(None, "this side left the room", left=True)
+
+    def _closed(self, end: RoomClosed) -> Closed:
+        """As a call ends, so that commands say it with the same exit status."""
+        reason = Reason.LOST
+        if end.left:
+            reason = Reason.ENDED
+        elif end.reason in _FULL:
+            reason = Reason.BUSY
+        elif end.reason is RoomReason.PROOF:
+            reason = Reason.SECRET
+        elif end.reason is RoomReason.VERSION:
+            reason = Reason.VERSION
+        return Closed(reason, end.text, by_peer=end.reason is not None)
 
     async def _until_over(self, connection: RoomConnection) -> RoomClosed:
         """Until the connection is closed, or the relay asks to go elsewhere."""
@@ -257,13 +223,7 @@ class RoomCall(SoundCall):
         self._client.leave_relay()
         return RoomClosed(None, "the relay is about to stop")
 
-    def _attach(self, connection: RoomConnection) -> None:
-        is_first = not self.was_established
-        if self._begun_s is None:
-            self._begun_s = time.monotonic()
-        self._connection = self._last = connection
-        self._state = CallState.TALKING
-        self._traffic.attach(connection)
+    def _attach(self, connection: RoomConnection) -> str:
         self._sender.attach(connection, self._call)
         connection.attach(self._on_event)
         if self._recorder is not None:
@@ -271,12 +231,11 @@ class RoomCall(SoundCall):
         if self._shows_code:
             connection.show_code(self._link)
         others = len(connection.admitted.result().others)
-        self.established.set()
         people = {0: "nobody else is there", 1: "one other is there"}.get(
             others, f"{others} others are there"
         )
-        what = "in the room" if is_first else "back in the room"
-        self._notify(f"{what} {self.fingerprint}, encrypted end to end: {people}")
+        what = "back in the room" if self.established.is_set() else "in the room"
+        return f"{what} {self.fingerprint}, encrypted end to end: {people}"
 
     def _on_event(self, event: RoomEvent, now: float) -> None:
         if isinstance(event, MemberAudio):
@@ -366,11 +325,6 @@ class RoomCall(SoundCall):
         if self._recorder is not None:
             self._recorder.forget(member)
 
-    async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | RoomClosed:
-        """What ``awaitable`` gives, unless this side hangs up before."""
-        left = RoomClosed(None, "this side left the room", left=True)
-        return await unless_set(self._hang_up, awaitable, left)
-
 
 def _described(member: MemberStats) -> str:
     facts = {
@@ -381,17 +335,3 @@ def _described(member: MemberStats) -> str:
     }
     said = ", ".join(fact for fact, is_so in facts.items() if is_so)
     return f"{member.name} ({said})" if said else member.name
-
-
-def _closed(closed: RoomClosed) -> Closed:
-    """As a call ends, so that commands say it with the same exit status."""
-    reason = Reason.LOST
-    if closed.left:
-        reason = Reason.ENDED
-    elif closed.reason in _FULL:
-        reason = Reason.BUSY
-    elif closed.reason is RoomReason.PROOF:
-        reason = Reason.SECRET
-    elif closed.reason is RoomReason.VERSION:
-        reason = Reason.VERSION
-    return Closed(reason, closed.text, by_peer=closed.reason is not None)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
 
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.connection import Connection
 from q2d2_stream.call.connector import Connector
-from q2d2_stream.call.hang_up import end_tasks, unless_set
 from q2d2_stream.call.models import codec_of_direction
 from q2d2_stream.call.notices import PeerNotices
 from q2d2_stream.call.options import CallOptions
@@ -36,12 +34,8 @@ __all__ = ["CallSession"]
 
 _REPORT_SLOW_FACTOR = 5
 
-T = TypeVar("T")
 
-_WATCH_S = 0.25
-
-
-class CallSession(SoundCall):
+class CallSession(SoundCall[Connection, Closed]):
     """Holds one call.
 
     Args:
@@ -85,10 +79,7 @@ class CallSession(SoundCall):
         )
         self._notices = PeerNotices(self._notify, time.monotonic(), on_note)
         self._call: Call | None = None
-        self._connection: Connection | None = None
-        self._last: Connection | None = None
         self._peer = ""
-        self._connected = asyncio.Event()
 
     def send_text(self, text: str) -> bool:
         """Send a note of at most 1000 bytes; False when there is nobody to read it."""
@@ -98,47 +89,39 @@ class CallSession(SoundCall):
         """What is known now."""
         return self._stats(self._peer, peer_muted=self._notices.muted)
 
-    async def _run(self) -> Closed:
-        await self._thread.run(self._warm_up)
-        near = asyncio.create_task(self._say())
-        tasks = [near]
-        try:
-            opened = await self._unless_hung_up(self._connector.open())
-            if isinstance(opened, Closed):
-                return opened
-            far = asyncio.create_task(self._hear())
-            tasks += [far, asyncio.create_task(self._tell()), asyncio.create_task(self._watch())]
-            closed = await self._talk(opened)
-            self._traffic.stop()
-            self._state = CallState.ENDED
-            self._receiver.finish()
-            if closed.by_peer or near.done():
-                await far  # what has arrived is heard to its end
-            return closed
-        finally:
-            try:
-                await end_tasks(tasks)
-            finally:
-                await self._take_leave(self._last)
+    async def _open(self) -> Connection | Closed:
+        return await self._connector.open()
 
-    async def _say(self) -> None:
-        try:
-            await self._sender.run()
-            if self._options.hangup_at_end:
-                await asyncio.sleep(self._options.linger_s)
-                # A peer that is gone before it has heard all may come back yet: if it does not,
-                # the call was lost, and has not ended.
-                await self._connected.wait()
-                self.hang_up()
-        except Exception:
-            self.hang_up()
-            raise
+    async def _reopen(self, end: Closed) -> Connection | Closed:
+        if end.reason is not Reason.TAKEN_OVER:
+            self._notify(f"{end.text}: the call is held for {self._connector.hold_s:g} s")
+        assert self._call is not None
+        return await self._connector.reopen(self._call)
+
+    async def _until_over(self, connection: Connection) -> Closed:
+        return await asyncio.shield(connection.closed)
+
+    def _may_return(self, end: Closed) -> bool:
+        if end.by_peer:
+            return end.reason is Reason.TIMEOUT
+        return end.reason in (Reason.LOST, Reason.TIMEOUT, Reason.TAKEN_OVER)
+
+    def _is_heard_out(self, end: Closed) -> bool:
+        return end.by_peer or self._sender.has_ended
+
+    def _hung_up(self) -> Closed:
+        return Closed(Reason.ENDED, "this side hung up", by_peer=False)
+
+    def _closed(self, end: Closed) -> Closed:
+        return end
+
+    def _duties(self) -> list[Coroutine[None, None, None]]:
+        return [self._tell()]
 
     async def _tell(self) -> None:
         """Report to the peer what is heard of it."""
         while True:
             await asyncio.sleep(self._report_s())
-            self._set_delays()
             if self._options.push_to_talk:
                 continue
             if self._connection is not None and self._call is not None:
@@ -151,77 +134,36 @@ class CallSession(SoundCall):
         is_slow = self._connection is not None and self._connection.link.capacity_bps is not None
         return _REPORT_SLOW_FACTOR * self._options.report_s if is_slow else self._options.report_s
 
-    async def _watch(self) -> None:
+    def _look(self) -> None:
         """Tell the user when nothing is heard of the peer, and when it is heard again."""
-        while True:
-            await asyncio.sleep(_WATCH_S)
-            self._notices.tick(time.monotonic())
-            if self._load.update(self._thread.busy_s, time.monotonic()):
-                self._notify(
-                    "this machine is slower than real time: the codec is busy "
-                    f"{100 * self._load.share:.0f} % of the time and sound is lost; end other "
-                    "programs, or take --precision int8"
-                )
-            if self._connection is None or self._options.push_to_talk:
-                continue
-            silent = self._connection.silent_s() >= SILENT_S
-            if silent and self._state is CallState.TALKING:
-                self._state = CallState.SILENT
-                self._notify(
-                    f"nothing heard from {self._peer} for {SILENT_S:g} s: the call is held for "
-                    f"{self._connector.hold_s:g} s"
-                )
-            elif not silent and self._state is CallState.SILENT:
-                self._state = CallState.TALKING
-                self._notify(f"{self._peer} is heard again")
+        if self._connection is None or self._options.push_to_talk:
+            return
+        silent = self._connection.silent_s() >= SILENT_S
+        if silent and self._state is CallState.TALKING:
+            self._state = CallState.SILENT
+            self._notify(
+                f"nothing heard from {self._peer} for {SILENT_S:g} s: the call is held for "
+                f"{self._connector.hold_s:g} s"
+            )
+        elif not silent and self._state is CallState.SILENT:
+            self._state = CallState.TALKING
+            self._notify(f"{self._peer} is heard again")
 
-    async def _talk(self, connection: Connection) -> Closed:
-        while True:
-            self._attach(connection)
-            closed = await self._unless_hung_up(asyncio.shield(connection.closed))
-            if not connection.closed.done():
-                connection.close()
-            self._sender.detach()
-            self._connection = None
-            self._connected.clear()
-            if not _may_return(closed):
-                return closed
-            self._state = CallState.RECONNECTING
-            if closed.reason is not Reason.TAKEN_OVER:
-                self._notify(f"{closed.text}: the call is held for {self._connector.hold_s:g} s")
-            assert self._call is not None
-            opened = await self._unless_hung_up(self._connector.reopen(self._call))
-            if isinstance(opened, Closed):
-                return opened
-            connection = opened
-
-    def _attach(self, connection: Connection) -> None:
+    def _attach(self, connection: Connection) -> str:
         established = connection.established.result()
         is_first = self._call is None
         is_other = self._call is not established.call
         self._call = established.call
-        if self._begun_s is None:
-            self._begun_s = time.monotonic()
-        self._connection = self._last = connection
-        self._connected.set()
         self._peer = connection.remote
-        self._state = CallState.TALKING
-        self._traffic.attach(connection)
         codec = codec_of_direction(self._codecs, established.receiving)
         goes_on = is_first or (established.resumed and not is_other)
         if not goes_on or codec is not self._receiver.codec:
             self._receiver.restart(codec)
         self._sender.attach(connection, established.call)
         connection.attach(self._on_event)
-        self.established.set()
-        self._notify(
-            f"{'connected' if is_first else 'reconnected'} to {connection.remote}, encrypted, "
-            + (
-                "authenticated"
-                if established.authenticated
-                else "but the peer is not authenticated"
-            )
-        )
+        what = "connected" if is_first else "reconnected"
+        who = "authenticated" if established.authenticated else "but the peer is not authenticated"
+        return f"{what} to {connection.remote}, encrypted, {who}"
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, AudioFrames):
@@ -234,15 +176,3 @@ class CallSession(SoundCall):
             self._notices.mute(event.muted, now)
         elif isinstance(event, Text):
             self._notices.note(event.text, now)
-
-    async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | Closed:
-        """What ``awaitable`` gives, unless this side hangs up before."""
-        hung_up = Closed(Reason.ENDED, "this side hung up", by_peer=False)
-        return await unless_set(self._hang_up, awaitable, hung_up)
-
-
-def _may_return(closed: Closed) -> bool:
-    """Whether the same call may go on over another connection."""
-    if closed.by_peer:
-        return closed.reason is Reason.TIMEOUT
-    return closed.reason in (Reason.LOST, Reason.TIMEOUT, Reason.TAKEN_OVER)

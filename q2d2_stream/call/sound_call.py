@@ -6,14 +6,15 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from q2d2_stream.audio import Sink, Source, VoiceProcessor
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.connection import Connection
-from q2d2_stream.call.hang_up import unless_set
+from q2d2_stream.call.hang_up import end_tasks, unless_set
 from q2d2_stream.call.lag import LagMeter
 from q2d2_stream.call.load import LoadWatch
 from q2d2_stream.call.notices import PeerNotices
@@ -26,12 +27,22 @@ from q2d2_stream.call.traffic import Traffic
 from q2d2_stream.engine import Codec
 from q2d2_stream.files.recorder import Recorder
 from q2d2_stream.protocol import Closed
+from q2d2_stream.rooms import RoomClosed
 
 __all__ = ["SoundCall"]
 
+ConnectionT = TypeVar("ConnectionT", Connection, RoomConnection)
+EndT = TypeVar("EndT", Closed, RoomClosed)
+T = TypeVar("T")
 
-class SoundCall(ABC):
+_WATCH_S = 0.25
+
+
+class SoundCall(ABC, Generic[ConnectionT, EndT]):
     """Sound of this side goes out, that of others comes in, until somebody hangs up.
+
+    It holds one connection after the other: those who inherit say where they come from, what
+    belongs to one, and after which end another is looked for.
 
     Attributes:
         established: set when the first connection is there.
@@ -61,6 +72,9 @@ class SoundCall(ABC):
         self._traffic, self._lag, self._load = Traffic(), LagMeter(), LoadWatch()
         self._begun_s = begun_s
         self._state = CallState.WAITING
+        self._connection: ConnectionT | None = None
+        self._last: ConnectionT | None = None
+        self._connected = asyncio.Event()
         self._hang_up, self._hurry = asyncio.Event(), asyncio.Event()
         self.established = asyncio.Event()
         self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
@@ -113,18 +127,105 @@ class SoundCall(ABC):
         """What is known now."""
 
     @abstractmethod
-    async def _run(self) -> Closed:
-        """With source and sink started."""
+    async def _open(self) -> ConnectionT | EndT:
+        """The first connection, or why there is none."""
 
-    async def _take_leave(self, connection: Connection | RoomConnection | None) -> None:
+    @abstractmethod
+    async def _reopen(self, end: EndT) -> ConnectionT | EndT:
+        """Another connection after one that ended so, or why there is none."""
+
+    @abstractmethod
+    def _attach(self, connection: ConnectionT) -> str:
+        """Use a connection from now on; what to tell the user."""
+
+    @abstractmethod
+    async def _until_over(self, connection: ConnectionT) -> EndT:
+        """Why it has ended."""
+
+    @abstractmethod
+    def _may_return(self, end: EndT) -> bool:
+        """Whether the call may go on over another connection."""
+
+    @abstractmethod
+    def _is_heard_out(self, end: EndT) -> bool:
+        """Whether what has arrived is heard to its end."""
+
+    @abstractmethod
+    def _hung_up(self) -> EndT:
+        """That this side has hung up."""
+
+    @abstractmethod
+    def _closed(self, end: EndT) -> Closed:
+        """As :meth:`run` says it."""
+
+    def _duties(self) -> list[Coroutine[None, None, None]]:
+        """What else goes on while there is a call."""
+        return []
+
+    def _look(self) -> None:
+        """Look after the connection, four times a second."""
+
+    async def _run(self) -> Closed:
+        await self._thread.run(self._warm_up)
+        tasks = [asyncio.create_task(self._say())]
+        try:
+            opened = await self._unless_hung_up(self._open())
+            if isinstance(opened, Closed | RoomClosed):
+                return self._closed(opened)
+            hear = asyncio.create_task(self._hear())
+            tasks += [hear, asyncio.create_task(self._watch())]
+            tasks += [asyncio.create_task(duty) for duty in self._duties()]
+            end = await self._hold(opened)
+            self._traffic.stop()
+            self._state = CallState.ENDED
+            self._receiver.finish()
+            if self._is_heard_out(end):
+                await hear
+            return self._closed(end)
+        finally:
+            try:
+                await end_tasks(tasks)
+            finally:
+                await self._take_leave()
+
+    async def _hold(self, connection: ConnectionT) -> EndT:
+        """Over one connection after the other, until there is no other."""
+        while True:
+            if self._begun_s is None:
+                self._begun_s = time.monotonic()
+            self._connection = self._last = connection
+            self._connected.set()
+            self._state = CallState.TALKING
+            self._traffic.attach(connection)
+            said = self._attach(connection)
+            self.established.set()
+            self._notify(said)
+            end = await self._unless_hung_up(self._until_over(connection))
+            connection.close()
+            self._sender.detach()
+            self._connection = None
+            self._connected.clear()
+            if not self._may_return(end):
+                return end
+            self._state = CallState.RECONNECTING
+            opened = await self._unless_hung_up(self._reopen(end))
+            if isinstance(opened, Closed | RoomClosed):
+                return opened
+            connection = opened
+
+    async def _unless_hung_up(self, awaitable: Awaitable[T]) -> T | EndT:
+        """What ``awaitable`` gives, unless this side hangs up before."""
+        return await unless_set(self._hang_up, awaitable, self._hung_up())
+
+    async def _take_leave(self) -> None:
         """Close the last connection, and wait for its last word to get through.
 
         An event loop that ends before takes the word along: a socket that is closed with something
         unread in it forgets what it has not sent.
         """
-        if connection is not None:
-            connection.close()
-            await unless_set(self._hurry, connection.gone.wait(), None)
+        if self._last is not None:
+            self._last.close()
+            await unless_set(self._hurry, self._last.gone.wait(), None)
 
     def _stats(
         self, peer: str, *, peer_muted: bool, members: tuple[MemberStats, ...] = ()
@@ -182,6 +283,33 @@ class SoundCall(ABC):
             encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
             frame = encoder.push(np.zeros(codec.config.hop, np.float32))
             codec.decoder().push(frame)
+
+    async def _say(self) -> None:
+        try:
+            await self._sender.run()
+            if self._options.hangup_at_end:
+                await asyncio.sleep(self._options.linger_s)
+                # Others who are gone before they have heard all may come back yet: if they do not,
+                # the call was lost, and has not ended.
+                await self._connected.wait()
+                self.hang_up()
+        except Exception:
+            self.hang_up()
+            raise
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now = time.monotonic()
+            self._notices.tick(now)
+            self._set_delays()
+            if self._load.update(self._thread.busy_s, now):
+                self._notify(
+                    "this machine is slower than real time: the codec is busy "
+                    f"{100 * self._load.share:.0f} % of the time and sound is lost; end other "
+                    "programs, or take --precision int8"
+                )
+            self._look()
 
     async def _hear(self) -> None:
         try:
