@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from q2d2_stream.call.datagram_path import DatagramPath
 from q2d2_stream.call.outbox import Outbox
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol import (
@@ -16,6 +15,7 @@ from q2d2_stream.protocol import (
     Established,
     Event,
     Mute,
+    PathAnswer,
     PathProbe,
     ReceiverReport,
     Session,
@@ -25,6 +25,7 @@ from q2d2_stream.protocol import (
 from q2d2_stream.protocol.sealing import Stream, is_sealed
 from q2d2_stream.sending import Link, WireMeter
 from q2d2_stream.transport.base import Transport
+from q2d2_stream.transport.datagram_path import DatagramPath
 from q2d2_stream.transport.udp import Route, UdpEndpoint
 
 __all__ = ["Connection"]
@@ -153,7 +154,7 @@ class Connection:
             is_only: audio never goes by the transport.
         """
         self._path = DatagramPath(
-            endpoint, self._session.seal, time.monotonic(), is_ipv6=is_ipv6, is_only=is_only
+            endpoint, self._seal_path, time.monotonic(), is_ipv6=is_ipv6, is_only=is_only
         )
         endpoint.attach(self._on_datagram)
 
@@ -272,12 +273,21 @@ class Connection:
         now = time.monotonic()
         events = self._receive(data, path.link)
         for event in events:
-            if isinstance(event, PathProbe):
-                self._count_datagram(path.probed(event, route, now), path.link)
+            if isinstance(event, PathAnswer):
+                path.answered(event.number, route, now)
+            elif isinstance(event, PathProbe):
+                self._count_datagram(path.probed(event.number, route, now), path.link)
         self._dispatch([event for event in events if not isinstance(event, PathProbe)])
         self._flush()
 
     # -- what goes ------------------------------------------------------------------------------
+
+    def _seal_path(self, ask: int | None, answer: int | None) -> bytes:
+        """In a call who answers does not ask with it."""
+        if answer is not None:
+            return self._session.seal(PathAnswer(answer))
+        assert ask is not None
+        return self._session.seal(PathProbe(ask))
 
     def _flush(self) -> None:
         """Send what the session wants sent: audio by the way that works, the rest in order."""

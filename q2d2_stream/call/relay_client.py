@@ -32,6 +32,8 @@ class RelayClient:
         is_voiced: whether the microphone holds voice now.
         ssl_context: for ``https://`` relays; None for the system's authorities.
         wrap: puts something around every transport, such as a simulated network.
+        udp: whether audio may go by UDP, where the relay and the network let it.
+        udp_only: it goes by UDP or not at all.
     """
 
     def __init__(
@@ -43,12 +45,16 @@ class RelayClient:
         *,
         ssl_context: ssl.SSLContext | None = None,
         wrap: Wrap | None = None,
+        udp: bool = True,
+        udp_only: bool = False,
     ) -> None:
         self.keys = RoomKeys(link.secret)
         self._uris = link.websocket_uris()
         self._at = 0
         self._endpoint, self._name, self._is_voiced = endpoint, name, is_voiced
         self._ssl, self._wrap = ssl_context, wrap
+        # A simulated network is around the websocket only.
+        self._udp, self._udp_only = udp and wrap is None, udp_only
         self._tasks: set[asyncio.Task[RoomClosed]] = set()
 
     def leave_relay(self) -> None:
@@ -96,6 +102,9 @@ class RelayClient:
         closed = await run_until_ready(connection, connection.admitted, self._tasks)
         if closed is not None:
             return closed
+        where = transport.remote_address
+        if self._udp and where is not None:
+            connection.ask_datagrams(where[0], is_ipv6=transport.is_ipv6, is_only=self._udp_only)
         return connection
 
 

@@ -32,7 +32,9 @@ from q2d2_stream.rooms import (
     MemberRecording,
     MemberText,
     Moved,
+    PathLoss,
     ReceiversLag,
+    ReceiversLose,
     Recording,
     RoomClosed,
     RoomEvent,
@@ -69,6 +71,8 @@ class RoomCall(SoundCall[RoomConnection, RoomClosed]):
         return_s: how long to try after a connection broke.
         ssl_context: for ``https://`` relays; None for the system's authorities.
         wrap: puts something around every transport, such as a simulated network.
+        udp: whether audio may go by UDP, where relay and network let it.
+        udp_only: it goes by UDP or not at all.
 
     Raises what :class:`q2d2_stream.call.sender.Sender` does.
     """
@@ -92,6 +96,8 @@ class RoomCall(SoundCall[RoomConnection, RoomClosed]):
         return_s: float = 60.0,
         ssl_context: ssl.SSLContext | None = None,
         wrap: Wrap | None = None,
+        udp: bool = True,
+        udp_only: bool = False,
     ) -> None:
         super().__init__(codec, source, sink, options, processor, recorder, notify, begun_s)
         self._receiver: RoomReceiver = RoomReceiver(
@@ -109,6 +115,8 @@ class RoomCall(SoundCall[RoomConnection, RoomClosed]):
             self._is_voiced,
             ssl_context=ssl_context,
             wrap=wrap,
+            udp=udp,
+            udp_only=udp_only,
         )
         self._wait_s, self._return_s = wait_s, return_s
         self._call = Call()
@@ -261,6 +269,10 @@ class RoomCall(SoundCall[RoomConnection, RoomClosed]):
             self._notices.note(f"{self._names.get(event.member, 'somebody')}: {event.text}", now)
         elif isinstance(event, ReceiversLag):
             self._sender.on_lag(event.share, now)
+        elif isinstance(event, ReceiversLose):
+            self._sender.on_receivers_loss(event.share, now)
+        elif isinstance(event, PathLoss):
+            self._sender.on_loss(event.share)
         elif isinstance(event, CodeShown | CodeGranted | CodeWrong | CodeSpent):
             self._on_code(event, now)
         elif isinstance(event, Moved):

@@ -200,6 +200,16 @@ class Sender:
             for control in self._rate_controls.values():
                 control.spare_receivers(now)
 
+    def on_receivers_loss(self, share: float, now: float) -> None:
+        """Some of those whom a relay hands audio on to miss ``share`` of it."""
+        for control in self._rate_controls.values():
+            control.repeat_for_receivers(share, now)
+
+    def on_loss(self, share: float) -> None:
+        """``share`` of what went by the way that is in use did not arrive."""
+        if self._rate_control is not None:
+            self._rate_control.lost(share)
+
     def _control_of(self, connection: AudioConnection) -> RateController:
         """What decides about the way that audio goes now."""
         link = connection.link

@@ -64,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hand out no page: browsers cannot come, nor the pages of other sites",
     )  # fmt: skip
     parser.add_argument(
+        "--udp-port", type=int, metavar="PORT",
+        help="take audio by UDP here (default: as --listen; behind a proxy: not at all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-udp", action="store_true", help="take no audio by UDP: websockets alone"
+    )
+    parser.add_argument(
         "--metrics", type=int, metavar="PORT",
         help="serve the numbers to Prometheus at http://127.0.0.1:PORT/metrics",
     )  # fmt: skip
@@ -101,13 +108,20 @@ async def _relay(args: argparse.Namespace) -> None:
             f"--behind-proxy with --listen {address}: whoever calls there without the proxy could "
             "claim any address; listen on 127.0.0.1"
         )
+    if args.no_udp and args.udp_port is not None:
+        raise InputError("--no-udp and --udp-port: expected one of them")
+    if args.udp_port is not None and not 0 <= args.udp_port <= 65535:
+        raise InputError(f"--udp-port is {args.udp_port}, expected 0 to 65535")
     limits = RelayLimits(
         people=args.people, people_per_address=args.per_address,
         behind_proxy=args.behind_proxy,
         rooms=args.rooms, members=args.members, speakers=args.speakers,
     )  # fmt: skip
     site, no_site = (None, "") if args.no_web else _site()
-    relay = Relay(address, _bus(args.bus), ssl_context=context, limits=limits, site=site)
+    relay = Relay(
+        address, _bus(args.bus), ssl_context=context, limits=limits, site=site,
+        udp=not args.no_udp, udp_port=args.udp_port,
+    )  # fmt: skip
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:

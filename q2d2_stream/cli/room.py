@@ -45,8 +45,6 @@ def check_room(settings: CallSettings) -> None:
             raise InputError(f"--{name.replace('_', '-')} is not for rooms: the link holds the key")
     if settings.new_room is not None and settings.peer is not None:
         raise InputError("--new-room makes a room, expected no PEER with it")
-    if settings.transport == "udp":
-        raise InputError("--transport udp is not for rooms: relays are reached by websocket")
 
 
 def link_of(settings: CallSettings) -> RoomLink:
@@ -113,6 +111,8 @@ def room_of(
         return_s=settings.hold,
         ssl_context=_tls(settings),
         wrap=simulated(simulate),
+        udp=settings.transport != "websocket",
+        udp_only=settings.transport == "udp",
     )
     if settings.code:
         call.show_code()

@@ -1,13 +1,17 @@
-"""One member's connection: what waits for it, and what it may send."""
+"""One member's connection: what waits for it, what it may send, and which way audio goes."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from q2d2_stream.protocol.limits import TokenBucket
 from q2d2_stream.relay.limits import RelayLimits
 from q2d2_stream.relay.room import Outlet
+from q2d2_stream.rooms.messages import is_audio
+from q2d2_stream.transport.room_path import RoomPath
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -23,14 +27,24 @@ class MemberConnection(Outlet):
     Args:
         websocket: to the member.
         limits: of the relay.
+        receive: called with audio that comes by UDP, and when.
         now: seconds.
 
     Attributes:
         dropped: messages that the member was too slow for.
+        path: datagrams beside the websocket; None where the member did not ask for them.
     """
 
-    def __init__(self, websocket: ServerConnection, limits: RelayLimits, now: float) -> None:
+    def __init__(
+        self,
+        websocket: ServerConnection,
+        limits: RelayLimits,
+        receive: Callable[[bytes, float], None],
+        now: float,
+    ) -> None:
         self.dropped = 0
+        self.path: RoomPath | None = None
+        self._receive = receive
         self._websocket, self._limits = websocket, limits
         self._waiting: deque[tuple[bytes, bool]] = deque()
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
@@ -53,6 +67,38 @@ class MemberConnection(Outlet):
 
     def forward(self, data: bytes, *, audio: bool) -> None:
         """As :meth:`Outlet.forward`: never blocks, and never keeps more than the limit."""
+        path = self.path
+        if path is not None and path.carries_audio and is_audio(data):
+            path.send_message(data, time.monotonic())
+            if not path.needs_websocket:
+                return
+        self._forward(data, audio)
+
+    def loss(self) -> float:
+        """As :meth:`Outlet.loss`."""
+        return (self.path.loss() or 0.0) if self.path is not None else 0.0
+
+    # -- as PathOwner -----------------------------------------------------------------------------
+
+    def may_take(self, size: int, now: float) -> bool:
+        """The same limits as by websocket."""
+        return self.may_send(size, now)
+
+    def on_message(self, message: bytes, now: float) -> None:
+        """Audio of the member has come."""
+        self._receive(message, now)
+
+    def on_echo(self, number: int, now: float) -> None:
+        """The path knows all that is to be known of it."""
+
+    def on_sent(self, size: int, now: float) -> None:
+        """Nobody counts the relay's bytes."""
+
+    def send_again(self, message: bytes) -> None:
+        """The websocket carries what the datagrams may have lost."""
+        self._forward(message, True)
+
+    def _forward(self, data: bytes, audio: bool) -> None:
         self._offered += audio
         if not self._waiting and not self._is_slow():
             self._write(data)

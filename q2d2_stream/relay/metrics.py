@@ -37,6 +37,12 @@ class RelayCollector(Collector):
         yield GaugeMetricFamily(
             "q2d2_relay_bus_connected", "Whether the bus is there", int(relay.bus.connected)
         )
+        port = relay.datagrams
+        yield GaugeMetricFamily(
+            "q2d2_relay_people_by_udp",
+            "Members to whom audio goes by UDP",
+            port.people if port is not None else 0,
+        )
         counts = relay.counts()
         for name, help, value in (
             ("received", "Sealed messages received of members", counts.received),
@@ -48,6 +54,19 @@ class RelayCollector(Collector):
             ("refused", "Connections and members that were turned away", relay.refused),
         ):
             yield CounterMetricFamily(f"q2d2_relay_{name}", help, value)
+        if port is None:
+            return
+        ways = port.counts()
+        for name, help, value in (
+            ("strange", "Datagrams of nobody who is here", port.strangers),
+            ("forged", "Datagrams in a member's name with a wrong tag", ways["forged"]),
+            ("replayed", "Datagrams that came before", ways["replayed"]),
+            ("malformed", "Datagrams that no member sends", ways["malformed"]),
+            ("copies", "Messages that came by the other way before", ways["copies"]),
+            ("dropped", "Datagrams that the system did not take", port.dropped),
+            ("failures", "Times that a member's UDP stopped to work", ways["failures"]),
+        ):
+            yield CounterMetricFamily(f"q2d2_relay_udp_{name}", help, value)
 
 
 def serve_metrics(relay: Relay, port: int) -> Callable[[], None]:

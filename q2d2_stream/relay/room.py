@@ -22,6 +22,7 @@ from q2d2_stream.rooms.messages import (
     decode,
     encode,
 )
+from q2d2_stream.rooms.path_messages import Lossy
 
 __all__ = ["Outlet", "Room", "RoomCounts"]
 
@@ -42,6 +43,10 @@ class Outlet(ABC):
 
     def losses(self) -> float:
         """Share of the audio that the member was too slow for since this was last asked, 0 to 1."""
+        return 0.0
+
+    def loss(self) -> float:
+        """Share of the datagrams to the member that was lost since this was last asked, 0 to 1."""
         return 0.0
 
     @abstractmethod
@@ -156,7 +161,7 @@ class Room:
             else:
                 self.counts.silenced += 1
         elif (isinstance(message, Control) and message.member not in self._here) or isinstance(
-            message, Lagging
+            message, Lagging | Lossy
         ):
             self._tell_here(data)
         return False
@@ -167,14 +172,13 @@ class Room:
         Who loses nearly all is not counted: shorter messages would not help, and one member's
         broken link is no reason for all others.
         """
-        useful = [share for _, outlet in self._here.values()
-                  if (share := outlet.losses()) <= _HOPELESS]  # fmt: skip
-        worst = max(useful, default=0.0)
-        if worst < _WORTH_TELLING:
-            return None
-        message = encode(Lagging(round(100 * worst)))
-        self._tell_here(message)
-        return message
+        worst = _worst([outlet.losses() for _, outlet in self._here.values()])
+        return self._tell(Lagging(round(100 * worst))) if worst >= _WORTH_TELLING else None
+
+    def lossy(self) -> bytes | None:
+        """The same of those who miss datagrams, against which talkers can repeat themselves."""
+        worst = _worst([outlet.loss() for _, outlet in self._here.values()])
+        return self._tell(Lossy(round(100 * worst))) if worst >= _WORTH_TELLING else None
 
     def tick(self, now: float) -> None:
         """Members of relays that are silent for too long are gone."""
@@ -200,6 +204,11 @@ class Room:
                 self._tell_here(encode(Joined(nonce)))
         return known is None and bool(nonces)
 
+    def _tell(self, message: Lagging | Lossy) -> bytes:
+        data = encode(message)
+        self._tell_here(data)
+        return data
+
     def _tell_left(self, nonces: Iterable[bytes]) -> None:
         for nonce in nonces:
             self._speakers.remove(member_id(nonce))
@@ -214,3 +223,8 @@ class Room:
     def _nonces(self) -> list[bytes]:
         elsewhere = [nonce for each in self._elsewhere.values() for nonce in each.nonces]
         return [*(nonce for nonce, _ in self._here.values()), *elsewhere]
+
+
+def _worst(shares: Iterable[float]) -> float:
+    """The most that somebody loses who can still be helped."""
+    return max((share for share in shares if share <= _HOPELESS), default=0.0)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from q2d2_stream.errors import DeviceError, HandshakeError, WireError
 from q2d2_stream.relay.bus import Bus, MemoryBus
 from q2d2_stream.relay.codes import CodeDesk
+from q2d2_stream.relay.datagrams import DatagramPort
 from q2d2_stream.relay.limits import RelayLimits
 from q2d2_stream.relay.member import MemberConnection
 from q2d2_stream.relay.rates import RateByAddress
@@ -45,7 +46,9 @@ from q2d2_stream.rooms.messages import (
     Sent,
     decode,
     encode,
+    is_audio,
 )
+from q2d2_stream.rooms.path_messages import PathAsk, PathOffer
 from q2d2_stream.transport.address import Address
 from q2d2_stream.transport.limiter import network_of
 from q2d2_stream.transport.websocket_server import WebSocketServer
@@ -63,6 +66,8 @@ __all__ = ["Relay"]
 logger = logging.getLogger(__name__)
 
 _FLUSH_S = 0.02
+_PATHS_S = 0.1
+_ALL_ADDRESSES = ("::", "0.0.0.0")
 _UNSENT_BYTES = 4096
 _CLOSE_GOING_AWAY = 1001
 
@@ -76,6 +81,8 @@ class Relay:
         ssl_context: for ``wss://``; without one a proxy in front ends TLS.
         limits: what members and strangers may do.
         site: the page that browsers get here; None for none.
+        udp: whether members may send and get audio by UDP.
+        udp_port: where; None: where the websockets come, unless a proxy is in front of those.
     """
 
     def __init__(
@@ -86,8 +93,13 @@ class Relay:
         ssl_context: ssl.SSLContext | None = None,
         limits: RelayLimits | None = None,
         site: Site | None = None,
+        udp: bool = True,
+        udp_port: int | None = None,
     ) -> None:
         self._site = site
+        self._address = address
+        self._udp, self._udp_port = udp, udp_port
+        self.datagrams: DatagramPort | None = None
         self._limits = limits = limits or RelayLimits()
         self._server = WebSocketServer(
             address,
@@ -145,10 +157,43 @@ class Relay:
         await self.bus.start()
         try:
             await self._server.start()
+            await self._open_datagrams()
         except DeviceError:
+            await self._server.close()
             await self.bus.close()
             raise
-        self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._flush())]
+        work = (self._tell, self._flush, self._keep_paths)
+        self._tasks = [asyncio.create_task(each()) for each in work]
+
+    async def _open_datagrams(self) -> None:
+        """Listen for datagrams, too. A port that was asked for must be free; without one that was
+        not, members come by websocket."""
+        failed: OSError | None = None
+        for addresses in self._datagram_addresses():
+            port = DatagramPort()
+            try:
+                await port.open(addresses)
+            except OSError as error:
+                failed = error
+            else:
+                self.datagrams = port
+                return
+        if failed is None:
+            return
+        if self._udp_port is not None:
+            text = f"--udp-port {self._udp_port} cannot be listened on ({failed.strerror})"
+            raise DeviceError(text) from failed
+        logger.warning("UDP is not listened on (%s): audio goes by websocket", failed.strerror)
+
+    def _datagram_addresses(self) -> list[list[tuple[str, int]]]:
+        """Sets of addresses, of which the first that works is taken."""
+        if not self._udp:
+            return []
+        if self._udp_port is None:
+            return [] if self._limits.behind_proxy else [self._server.addresses]
+        if self._limits.behind_proxy:  # it passes no datagrams on: members reach the relay itself
+            return [[(host, self._udp_port)] for host in _ALL_ADDRESSES]
+        return [[(host, self._udp_port) for host, _ in self._server.addresses]]
 
     async def stop(self) -> None:
         """Send everybody elsewhere, wait until they have gone, then stop."""
@@ -167,6 +212,8 @@ class Relay:
         for task in (*self._tasks, *self._of_codes):
             task.cancel()
         await self._server.close()
+        if self.datagrams is not None:
+            self.datagrams.close()
         await self.bus.close()
 
     def _answer(
@@ -287,7 +334,12 @@ class Relay:
     async def _hold(self, websocket: LimitedConnection, room: Room, join: Join) -> None:
         """A member's stay in the room."""
         room_id, place = join.room_id, (self._address_of(websocket), join.room_id)
-        member = MemberConnection(websocket, self._limits, time.monotonic())
+
+        def receive(message: bytes, now: float) -> None:
+            if not member.is_gone:
+                self._on_message(message, room_id, room, member, join.nonce, now)
+
+        member = MemberConnection(websocket, self._limits, receive, time.monotonic())
         self._server.trust(websocket)
         _keep_little(websocket)
         is_first = room_id not in self.rooms
@@ -300,8 +352,12 @@ class Relay:
                 await self.bus.subscribe(room_id, functools.partial(self._on_bus, room_id))
             self.bus.publish(room_id, roster)
             async for data in websocket:
-                self._on_message(_binary(data), room_id, room, member, join.nonce)
+                now = time.monotonic()
+                if member.may_send(len(data), now):
+                    self._on_message(_binary(data), room_id, room, member, join.nonce, now)
         finally:
+            if self.datagrams is not None:
+                self.datagrams.close_path(member)
             del self._members[websocket]
             self._dropped += member.dropped
             member.is_gone = True
@@ -316,17 +372,22 @@ class Relay:
                 await self.bus.unsubscribe(room_id)
 
     def _on_message(
-        self, data: bytes, room_id: bytes, room: Room, member: MemberConnection, nonce: bytes
+        self,
+        data: bytes,
+        room_id: bytes,
+        room: Room,
+        member: MemberConnection,
+        nonce: bytes,
+        now: float,
     ) -> None:
-        now = time.monotonic()
-        if not member.may_send(len(data), now):
-            return
         try:
             message = decode(data, from_member=True)
         except (WireError, HandshakeError):
             room.counts.malformed += 1
             return
         if isinstance(message, Sent):
+            if member.path is not None and is_audio(data) and member.path.is_copy(data):
+                return
             told = room.receive(message, nonce, now)
             if told is not None:
                 self.bus.publish(room_id, told)
@@ -334,6 +395,10 @@ class Relay:
             member.forward(encode(Pong(message.time_us)), audio=True)
         elif isinstance(message, CodeAnswer | CodeGrant):
             self._codes.from_member(member, message)
+        elif isinstance(message, PathAsk):
+            port = self.datagrams
+            offer = port.offer(member, now) if port is not None else PathOffer()
+            member.forward(encode(offer), audio=False)
         elif isinstance(message, CodeClose):
             self._start(self._codes.close(member))
         elif isinstance(message, CodeOpen) and member.may_open_code(now):
@@ -358,8 +423,14 @@ class Relay:
             for room_id, room in list(self.rooms.items()):
                 room.tick(time.monotonic())
                 self.bus.publish(room_id, room.roster())
-                if (told := room.lagging()) is not None:
-                    self.bus.publish(room_id, told)
+                for told in (room.lagging(), room.lossy()):
+                    if told is not None:
+                        self.bus.publish(room_id, told)
+
+    async def _keep_paths(self) -> None:
+        while self.datagrams is not None:
+            await asyncio.sleep(_PATHS_S)
+            self.datagrams.tick(time.monotonic())
 
     async def _flush(self) -> None:
         while True:

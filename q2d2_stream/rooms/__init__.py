@@ -21,12 +21,15 @@ from q2d2_stream.rooms.events import (
     MemberRecording,
     MemberText,
     Moved,
+    PathLoss,
     ReceiversLag,
+    ReceiversLose,
     RoomClosed,
     RoomEvent,
 )
 from q2d2_stream.rooms.keys import RoomKeys
 from q2d2_stream.rooms.link import RoomLink
+from q2d2_stream.rooms.path_messages import PathOffer
 from q2d2_stream.rooms.recording import Recording
 from q2d2_stream.rooms.session import RoomSession
 
@@ -44,7 +47,10 @@ __all__ = [
     "MemberRecording",
     "MemberText",
     "Moved",
+    "PathLoss",
+    "PathOffer",
     "ReceiversLag",
+    "ReceiversLose",
     "Recording",
     "RoomClosed",
     "RoomCode",

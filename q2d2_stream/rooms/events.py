@@ -9,6 +9,7 @@ from q2d2_stream.frames import AudioFrames
 from q2d2_stream.protocol.endpoint import LocalModel
 from q2d2_stream.protocol.messages import Echo
 from q2d2_stream.rooms.messages import RoomReason
+from q2d2_stream.rooms.path_messages import PathOffer
 
 __all__ = [
     "Admitted",
@@ -24,7 +25,9 @@ __all__ = [
     "MemberRecording",
     "MemberText",
     "Moved",
+    "PathLoss",
     "ReceiversLag",
+    "ReceiversLose",
     "RoomClosed",
     "RoomEvent",
 ]
@@ -132,6 +135,20 @@ class ReceiversLag:
 
 
 @dataclass(frozen=True)
+class PathLoss:
+    """A ``share`` of what this side sent by UDP did not reach the relay, 0 to 1."""
+
+    share: float
+
+
+@dataclass(frozen=True)
+class ReceiversLose:
+    """Some of the others lose ``share`` of the datagrams from the relay, 0 to 1."""
+
+    share: float
+
+
+@dataclass(frozen=True)
 class Moved:
     """The relay is about to stop: connect again."""
 
@@ -175,6 +192,9 @@ RoomEvent: TypeAlias = (
     | CodeWrong
     | CodeSpent
     | ReceiversLag
+    | ReceiversLose
+    | PathLoss
+    | PathOffer
     | Moved
     | Echo
     | RoomClosed

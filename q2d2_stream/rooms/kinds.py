@@ -35,6 +35,9 @@ class RoomKind(IntEnum):
     CODE_TAKEN = 54
     CODE_VIA = 55
     LAGGING = 56
+    PATH_ASK = 57
+    PATH_OFFER = 58
+    LOSSY = 59
 
 
 class RoomReason(IntEnum):

@@ -79,8 +79,11 @@ class Member:
         """Whether its introduction has come, and this side has its model."""
         return self._reader is not None
 
-    def read_audio(self, sealed: bytes, now: float) -> tuple[AudioFrames, AudioBody] | None:
-        """Frames of a sealed message, and its body; None: it is one too many, or came before.
+    def read_audio(
+        self, sealed: bytes, now: float
+    ) -> tuple[AudioFrames, AudioFrames | None, AudioBody] | None:
+        """Frames of a sealed message, copies of those before, and its body; None: it is one too
+        many, or came before.
 
         Raises SealError for what is not the member's, WireError for what does not fit the model.
         """
@@ -91,6 +94,7 @@ class Member:
         if not self._frames.take(body.toc.frames, now):
             return None
         frames = self._reader.read(opened.sequence, body)
+        copies = self._reader.read_copies(frames, body)
         if self._window.accept(opened.sequence, body.toc.frames) is not Verdict.NEW:
             return None
-        return frames, body
+        return frames, copies, body

@@ -22,6 +22,7 @@ from q2d2_stream.protocol.fields import printable, put_text, take_text
 from q2d2_stream.rooms.code_messages import CODE_CLASSES, CodeMessage
 from q2d2_stream.rooms.keys import NONCE_BYTES, ROOM_ID_BYTES, member_id
 from q2d2_stream.rooms.kinds import RoomKind, RoomReason
+from q2d2_stream.rooms.path_messages import PATH_CLASSES, PathMessage
 
 __all__ = [
     "CHALLENGE_BYTES",
@@ -376,12 +377,13 @@ RelayMessage: TypeAlias = (
     | Roster
     | Lagging
     | CodeMessage
+    | PathMessage
 )
 _CLASSES: dict[int, type[RelayMessage]] = {
     each.KIND: each
     for each in (
         Challenge, Join, Welcome, Joined, Left, Moved, Refused, Ping, Pong, Roster, Lagging,
-        *CODE_CLASSES,
+        *CODE_CLASSES, *PATH_CLASSES,
     )
 }  # fmt: skip
 _SENT = (RoomKind.AUDIO, RoomKind.VOICE, RoomKind.CONTROL)

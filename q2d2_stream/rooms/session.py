@@ -30,6 +30,7 @@ from q2d2_stream.rooms.events import (
     MemberRecording,
     MemberText,
     ReceiversLag,
+    ReceiversLose,
     RoomClosed,
     RoomEvent,
 )
@@ -57,7 +58,9 @@ from q2d2_stream.rooms.messages import (
     Welcome,
     decode,
     encode,
+    is_audio,
 )
+from q2d2_stream.rooms.path_messages import Lossy, PathAsk, PathOffer
 from q2d2_stream.rooms.recording import RECORDING_KIND, Recording
 
 __all__ = ["RoomSession", "RoomState"]
@@ -124,6 +127,7 @@ class RoomSession:
         self._round_trip = RoundTrip()
         self._next_echo = now
         self._code = CodeHost()
+        self._asks_path = self._has_path = False
         self.rtt_min_s: float | None = None
 
     @property
@@ -179,7 +183,10 @@ class RoomSession:
                 return self._on_control(message, now)
             return self._on_relay(message, now)
         except SealError as error:
-            self.counters.replayed += error.is_replay
+            # In doubt a relay says things both ways.
+            is_copy = error.is_replay and self._has_path and _is_audio(data)
+            self.counters.duplicate += is_copy
+            self.counters.replayed += error.is_replay and not is_copy
             self.counters.forged += not error.is_replay
         except HandshakeError as error:
             return self._closed(RoomClosed(None, str(error)))
@@ -207,19 +214,29 @@ class RoomSession:
             self._introduce(now)
         return self._say(self._code.tick(now))
 
-    def send_audio(self, frames: AudioFrames, now: float, *, voiced: bool = True) -> bool:
+    def send_audio(
+        self,
+        frames: AudioFrames,
+        now: float,
+        *,
+        voiced: bool = True,
+        copies: bool = False,
+        echo: bool = True,
+    ) -> bool:
         """Queue frames for everybody; False, and nothing queued, unless in the room.
 
         Args:
             frames: of the first model of this side's endpoint, their numbers ascending.
             now: seconds.
             voiced: whether they hold voice: the relay forwards only some who talk at once.
+            copies: whether to repeat the message before at the lowest rate.
+            echo: whether to have the relay say, from time to time, that it has them.
 
         Raises InputError when the frames do not fit the model, or do not ascend.
         """
         if self._state is not RoomState.IN_ROOM:
             return False
-        body = self._writer.write(frames)
+        body = self._writer.write(frames, copies=copies)
         sealed = self._sealer.seal_audio(frames.sequence, body.to_bytes())
         self._next_sequence = frames.sequence + len(frames.indices) & 0xFFFFFFFF
         if not self._send(Sent(RoomKind.VOICE if voiced else RoomKind.AUDIO, sealed).to_relay()):
@@ -228,7 +245,8 @@ class RoomSession:
         counters.sent_frames += body.toc.frames
         counters.sent_payload_bytes += len(body.packet) - 1
         counters.sent_nominal_bits += _nominal_bits(self._endpoint.models[0], body.toc)
-        self._ask_for_echo(frames.sequence, now)
+        if echo:
+            self._ask_for_echo(frames.sequence, now)
         return True
 
     def send(self, message: Mute | Text | Recording) -> bool:
@@ -245,6 +263,12 @@ class RoomSession:
         """Ask the relay for a code that leads to ``link``, in place of one there may be; False
         unless in the room. :class:`CodeShown` says when it is there."""
         return self._state is RoomState.IN_ROOM and self._send(encode(self._code.show(link)))
+
+    def ask_path(self) -> bool:
+        """Ask the relay for a way by UDP, which a :class:`PathOffer` answers; False unless in the
+        room."""
+        self._asks_path = self._state is RoomState.IN_ROOM and self._send(encode(PathAsk()))
+        return self._asks_path
 
     def _ask_for_echo(self, sequence: int, now: float) -> None:
         """Let the relay say that it has what was sent, by which the sender measures its link."""
@@ -306,6 +330,11 @@ class RoomSession:
             return [MovedEvent()]
         if isinstance(message, Lagging):
             return [ReceiversLag(message.percent / 100)]
+        if isinstance(message, Lossy):
+            return [ReceiversLose(message.percent / 100)]
+        if isinstance(message, PathOffer) and self._asks_path:
+            self._asks_path, self._has_path = False, message.port > 0
+            return [message]
         if isinstance(message, CodeNumber | CodeGuess | CodeConfirm):
             return self._say(self._code.receive(message, now))
         if isinstance(message, RelayMessage):
@@ -349,12 +378,13 @@ class RoomSession:
         if read is None:
             self.counters.duplicate += 1
             return []
-        frames, body = read
+        frames, copies, body = read
         assert member.model is not None
         self.counters.received_frames += body.toc.frames
         self.counters.received_payload_bytes += len(body.packet) - 1
         self.counters.received_nominal_bits += _nominal_bits(member.model, body.toc)
-        return [MemberAudio(message.member, frames)]
+        heard: list[RoomEvent] = [MemberAudio(message.member, frames)]
+        return heard if copies is None else [*heard, MemberAudio(message.member, copies)]
 
     def _on_control(self, message: Control, now: float) -> list[RoomEvent]:
         number, member = message.member, self.members.get(message.member)
@@ -434,6 +464,10 @@ class RoomSession:
     def _closed(self, event: RoomClosed) -> list[RoomEvent]:
         self._state = RoomState.CLOSED
         return [event]
+
+
+def _is_audio(data: bytes | str) -> bool:
+    return isinstance(data, bytes) and is_audio(data)
 
 
 def _nominal_bits(model: LocalModel, toc: Toc) -> float:

@@ -182,6 +182,7 @@ class RateController:
         self._sent_bits: int | None = None
         self._received_messages = 0
         self._spared_step, self._spared_until = 0, -math.inf
+        self._repeats_until = -math.inf
         if start_bps is not None and link.capacity_bps is None:
             # More frames per message is soon undone, a lower rate is heard: that needs more proof
             # than a handshake, which a busy machine may have taken its time for.
@@ -222,7 +223,10 @@ class RateController:
         last, self._report = self._report, (report, dropped_frames)
         expected = distance(last[0].sequence, report.sequence) if last is not None else 0
         own = (dropped_frames - last[1]) / expected if last is not None and expected > 0 else 0.0
-        loss = report.loss - own
+        self.lost(report.loss - own)
+
+    def lost(self, loss: float) -> None:
+        """A share of what was sent did not arrive, in about two seconds."""
         if loss >= _LOSS_ON:
             self._lossy, self._clean_reports = True, 0
         elif loss < _LOSS_OFF:
@@ -234,6 +238,11 @@ class RateController:
         longest = sum(frames <= _SPARED_FRAMES for frames, rate in self._ladder[1:])
         self._spared_step = min(max(self._step, self._spared_step) + 1, longest)
         self._spared_until = now + _SPARED_S
+
+    def repeat_for_receivers(self, loss: float, now: float) -> None:
+        """Some of those whom a relay hands audio on to miss some: copies for a while."""
+        if loss >= _LOSS_ON:
+            self._repeats_until = now + _SPARED_S
 
     def resume(self) -> None:
         """Audio goes by this link again, after it went another way."""
@@ -263,7 +272,7 @@ class RateController:
             rate,
             drop,
             may_send=state.buffered_bytes == 0 and not is_stalled and is_open,
-            copies=self._lossy and self._link.loses_messages,
+            copies=(self._lossy and self._link.loses_messages) or now < self._repeats_until,
             is_stalled=is_stalled,
         )
 

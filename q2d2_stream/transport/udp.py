@@ -50,10 +50,19 @@ class DatagramSocket(asyncio.DatagramProtocol):
 
     Args:
         on_datagram: called with what comes and from where.
+        buffer_bytes: of the system, each way; None: few to send, so that nothing waits there, and
+            the usual to receive.
+
+    Attributes:
+        dropped: datagrams that the system did not take.
     """
 
-    def __init__(self, on_datagram: Callable[[bytes, Route], None]) -> None:
+    def __init__(
+        self, on_datagram: Callable[[bytes, Route], None], buffer_bytes: int | None = None
+    ) -> None:
         self._on_datagram = on_datagram
+        self._buffer_bytes = buffer_bytes
+        self.dropped = 0
         self._transport: asyncio.DatagramTransport | None = None
         self._is_connected = False
 
@@ -69,9 +78,13 @@ class DatagramSocket(asyncio.DatagramProtocol):
         """Called by asyncio."""
         self._transport = cast(asyncio.DatagramTransport, transport)
         sock: socket.socket | None = transport.get_extra_info("socket")
-        if sock is not None:
-            with suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        if sock is None:
+            return
+        with suppress(OSError):
+            size = self._buffer_bytes or _SEND_BUFFER_BYTES
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            if self._buffer_bytes is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         """Called by asyncio."""
@@ -81,6 +94,12 @@ class DatagramSocket(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """Called by asyncio: nobody listens there (ICMP). Probes find that out by themselves."""
 
+    @property
+    def port(self) -> int:
+        """The port that it is bound to, once open."""
+        assert self._transport is not None
+        return int(self._transport.get_extra_info("sockname")[1])
+
     def send(self, data: bytes, address: tuple[Any, ...] | None) -> None:
         """Send a datagram, or drop it when the system takes no more."""
         transport = self._transport
@@ -89,6 +108,8 @@ class DatagramSocket(asyncio.DatagramProtocol):
         waiting = cast(asyncio.WriteTransport, transport).get_write_buffer_size()
         if waiting < _SEND_BUFFER_BYTES:
             transport.sendto(data, address)
+        else:
+            self.dropped += 1
 
     def close(self) -> None:
         """Close the socket."""
@@ -141,10 +162,17 @@ class UdpEndpoint:
             self._hub.forget(self._proved, self)
             self._proved = route
 
-    def send_probe(self, data: bytes) -> None:
-        """Send a probe to where the peer seems to be."""
-        if self._candidate is not None:
-            self._candidate.send(data if self._hub else _PROBE + self._token + data)
+    def named(self, data: bytes) -> bytes:
+        """A datagram by which a listener finds this path, whatever address it comes from."""
+        return data if self._hub else _PROBE + self._token + data
+
+    def send_probe(self, data: bytes) -> int:
+        """Send a probe to where the peer seems to be; how many bytes went."""
+        if self._candidate is None:
+            return 0
+        named = self.named(data)
+        self._candidate.send(named)
+        return len(named)
 
     def send(self, data: bytes) -> None:
         """Send to where the peer has proved to be."""
@@ -178,21 +206,35 @@ async def connect_udp(host: str, port: int, token: bytes) -> UdpEndpoint:
 class UdpHub:
     """A listener's sockets: finds the connection that a datagram belongs to.
 
+    Args:
+        buffer_bytes: as of :class:`DatagramSocket`.
+
     Attributes:
         strangers: datagrams that belonged to none; they are not answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, buffer_bytes: int | None = None) -> None:
         self.strangers = 0
+        self._buffer_bytes = buffer_bytes
         self._sockets: list[DatagramSocket] = []
         self._by_token: dict[bytes, UdpEndpoint] = {}
         self._by_route: dict[Route, UdpEndpoint] = {}
 
     async def open(self, host: str, port: int) -> None:
         """Listen at one more address. Raises OSError when its port is taken."""
-        sock = DatagramSocket(self._on_datagram)
+        sock = DatagramSocket(self._on_datagram, self._buffer_bytes)
         await sock.open(local=(host, port))
         self._sockets.append(sock)
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that the system did not take."""
+        return sum(each.dropped for each in self._sockets)
+
+    @property
+    def port(self) -> int:
+        """The port of the first socket."""
+        return self._sockets[0].port
 
     def add(self, token: bytes) -> UdpEndpoint:
         """The end of a path with this token."""

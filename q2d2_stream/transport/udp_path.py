@@ -12,10 +12,16 @@
 PROBING: audio by the websocket; probes, ever more seldom. UP: audio by UDP; a probe a second keeps
 address translators open. DOUBTFUL: audio by both, which drop each other's copies, and a probe every
 tenth of a second. So a path that dies costs what was under way, and that is sent again.
+
+A side that only follows (a relay) has no address to probe before the other side's probe comes, and
+owes nobody a probe that was not asked for: it challenges with its answers, and by itself only while
+it doubts an address that has answered before.
 """
 
 from __future__ import annotations
 
+import math
+import secrets
 from enum import Enum
 
 __all__ = ["PathState", "UdpPath"]
@@ -31,6 +37,9 @@ _CONFIRM = 2
 # A path that failed must hold for so long to be trusted at the first answer again.
 _FORGIVEN_S = 30.0
 _MAX_OUTSTANDING = 64
+# Round trips as of TCP (RFC 6298): mean and deviation, smoothed.
+_MEAN_GAIN, _DEVIATION_GAIN, _DEVIATIONS = 0.125, 0.25, 4.0
+_RTT_UNKNOWN_S = 0.5
 
 
 class PathState(Enum):
@@ -46,20 +55,23 @@ class UdpPath:
 
     Args:
         now: seconds, from any monotonic origin.
+        follows: probes when the other side does, and while in doubt.
 
     Attributes:
         failures: times that the path was given up.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, follows: bool = False) -> None:
         self.failures = 0
+        self._follows = follows
+        self._rtt_s: float | None = None
+        self._rtt_deviation_s = 0.0
         self._state = PathState.PROBING
         self._since = now
         self._next_probe = now
         self._wait_s = _PROBE_FIRST_S
         self._answers = 0
-        self._next_id = 0
-        self._outstanding: dict[int, float] = {}
+        self._outstanding: dict[int, float] = {}  # in the order of their making
         self._failed_at: float | None = None
 
     @property
@@ -80,12 +92,20 @@ class UdpPath:
     @property
     def deadline(self) -> float:
         """When :meth:`probe` wants to be called next."""
-        return self._next_probe
+        is_asked = self._follows and self._state is not PathState.DOUBTFUL
+        return math.inf if is_asked else self._next_probe
+
+    @property
+    def patience_s(self) -> float:
+        """A round trip that a probe's answer seldom takes longer than."""
+        if self._rtt_s is None:
+            return _RTT_UNKNOWN_S
+        return self._rtt_s + _DEVIATIONS * self._rtt_deviation_s
 
     def probe(self, now: float) -> int | None:
         """The number of a probe to send now by UDP; None while none is due."""
         self._age(now)
-        if now < self._next_probe:
+        if now < self.deadline:
             return None
         if self._state is PathState.PROBING:
             self._next_probe = now + self._wait_s
@@ -93,19 +113,28 @@ class UdpPath:
         else:
             is_up = self._state is PathState.UP
             self._next_probe = now + (_KEEP_ALIVE_S if is_up else _DOUBT_PROBE_S)
-        number = self._next_id
-        self._next_id += 1
+        return self.challenge(now)
+
+    def challenge(self, now: float) -> int:
+        """The number of a probe that goes with an answer. It cannot be guessed: who answers it has
+        received it, at the address that it went to."""
+        self._age(now)
+        number = 0
+        while not number or number in self._outstanding:
+            number = secrets.randbits(32)
         self._outstanding[number] = now
         if len(self._outstanding) > _MAX_OUTSTANDING:
-            del self._outstanding[min(self._outstanding)]
+            del self._outstanding[next(iter(self._outstanding))]
         return number
 
     def answered(self, number: int, now: float) -> bool:
         """The peer answers a probe, by UDP; False when there was no such probe."""
-        if self._outstanding.pop(number, None) is None:
+        if number not in self._outstanding:
             return False
-        for older in [other for other in self._outstanding if other < number]:
-            del self._outstanding[older]
+        self._measure(now - self._outstanding[number])
+        while (oldest := next(iter(self._outstanding))) != number:
+            del self._outstanding[oldest]
+        del self._outstanding[number]
         self._answers += 1
         is_new = self._failed_at is None or now - self._failed_at > _FORGIVEN_S
         needed = 1 if self._state is PathState.PROBING and is_new else _CONFIRM
@@ -125,7 +154,19 @@ class UdpPath:
 
     def moved(self, now: float) -> None:
         """The peer has another address: what was known is void."""
-        self._fail(now)
+        if self._state is PathState.PROBING:
+            self._enter(PathState.PROBING, now, 0.0)
+        else:
+            self._fail(now)
+
+    def _measure(self, rtt_s: float) -> None:
+        if self._rtt_s is None:
+            self._rtt_s, self._rtt_deviation_s = rtt_s, rtt_s / 2
+            return
+        self._rtt_deviation_s += _DEVIATION_GAIN * (
+            abs(rtt_s - self._rtt_s) - self._rtt_deviation_s
+        )
+        self._rtt_s += _MEAN_GAIN * (rtt_s - self._rtt_s)
 
     def _age(self, now: float) -> None:
         gave_up = self._state is PathState.DOUBTFUL and now - self._since > _DOUBT_S

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from q2d2_stream.protocol import Closed, Endpoint, Reason
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
 from q2d2_stream.rooms import RoomCode, RoomLink
 from tests.labs.call import EXACT, codec, run, speech_file, until
-from tests.labs.relay import Guest, relay
+from tests.labs.relay import Guest, lossy, relay
 
 pytestmark = pytest.mark.slow
 
@@ -320,5 +321,50 @@ def test_notes_names_and_mutes_are_shown() -> None:
                 await until(lambda: "note: Bob: hello all" in notes, "the note")
                 assert ann.stats().peer == "Bob (muted)"
             assert "Bob is in the room" in notes
+
+    run(main())
+
+
+def test_a_room_goes_by_udp_and_mends_what_is_lost(tmp_path: Path) -> None:
+    """Loss between talker and relay, then between relay and listener: copies stand in for it."""
+    said = tmp_path / "said.wav"
+    speech_file(said, 40)
+
+    async def main() -> None:
+        async with relay() as it, lossy(it) as proxy:
+            link = link_to(it)
+            ann, bob = stay(link, "Ann", said), stay(link, "Bob", said)
+            async with running(ann, bob):
+                calls = (ann, bob)
+                await until(lambda: all(call.stats().path == "udp" for call in calls), "UDP")
+                for loss in ([0.15, 0.0], [0.0, 0.15]):
+                    proxy.loss = loss
+                    mended = sum(call.stats().playout.repaired for call in calls)
+                    await until(partial(_mends, calls, mended + 40), "frames repaired")
+                proxy.loss = [0.0, 0.0]
+                await until(lambda: all(call.stats().path == "udp" for call in calls), "UDP again")
+
+    run(main())
+
+
+def _mends(calls: Sequence[RoomCall], frames: int) -> bool:
+    return sum(call.stats().playout.repaired for call in calls) >= frames
+
+
+@pytest.mark.parametrize("transport", ["websocket", "udp"])
+def test_a_room_goes_by_what_was_asked_for(tmp_path: Path, transport: str) -> None:
+    said = tmp_path / "said.wav"
+    speech_file(said, 8)
+
+    async def main() -> None:
+        async with relay() as it:
+            link = link_to(it)
+            calls = [stay(link, name, said) for name in ("Ann", "Bob")]
+            for call in calls:
+                call._client._udp = transport != "websocket"
+                call._client._udp_only = transport == "udp"
+            async with running(*calls):
+                await until(lambda: all(c.stats().playout.played > 100 for c in calls), "words")
+                assert {call.stats().path for call in calls} == {transport}
 
     run(main())

@@ -13,9 +13,11 @@ from q2d2_stream.protocol import Endpoint
 from q2d2_stream.relay import Bus, Relay, RelayLimits
 from q2d2_stream.rooms import Admitted, RoomClosed, RoomEvent, RoomKeys, RoomLink, RoomSession
 from q2d2_stream.transport import parse_address
+from tests.labs.call import free_port
 from tests.labs.rooms import endpoint
+from tests.labs.udp_proxy import UdpProxy
 
-__all__ = ["Guest", "relay", "until"]
+__all__ = ["Guest", "lossy", "relay", "until"]
 
 
 @asynccontextmanager
@@ -27,6 +29,19 @@ async def relay(bus: Bus | None = None, limits: RelayLimits | None = None) -> As
         yield it
     finally:
         await it.close()
+
+
+@asynccontextmanager
+async def lossy(it: Relay) -> AsyncIterator[UdpProxy]:
+    """Members are told of a port at which datagrams can be lost."""
+    assert it.datagrams is not None
+    proxy, port = UdpProxy(it.datagrams.port), free_port()
+    await proxy.open(port)
+    it.datagrams.port = port
+    try:
+        yield proxy
+    finally:
+        proxy.close()
 
 
 async def until(true: object, what: str, limit_s: float = 30.0) -> None:
