@@ -2,9 +2,11 @@
 
     python tools/load_relay.py                          the table of docs/guides/rooms.md
     python tools/load_relay.py --people 800 --room 4 --talkers 1 --seconds 6 [--tls] [--relays 2]
+                                                                             [--udp]
 
 Every member does what a client does: the websocket's handshake, the admission, an introduction, and
-then, if it talks, a sealed message of three frames every 40 ms. It is one process on one thread,
+then, if it talks, a sealed message of three frames every 40 ms; by UDP also the echoes and the
+questions that keep the way open. It is one process on one thread,
 since a real client costs more than the relay; what it costs itself is in the last column. Members
 of a room have an address of 127.0.0.0/8 of their own, so the relay's limits are those of use.
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import re
 import resource
 import select
@@ -36,7 +39,14 @@ from pathlib import Path
 from q2d2_stream.config import CodecConfig
 from q2d2_stream.protocol.endpoint import LocalModel
 from q2d2_stream.protocol.sealing import Sealer
-from q2d2_stream.rooms import RoomKeys, RoomLink
+from q2d2_stream.rooms import PathOffer, RoomKeys, RoomLink
+from q2d2_stream.rooms.datagrams import (
+    DatagramKind,
+    DatagramOpener,
+    DatagramSealer,
+    EchoBody,
+    PathBody,
+)
 from q2d2_stream.rooms.intro import INTRO_KIND, Intro
 from q2d2_stream.rooms.messages import (
     Challenge,
@@ -47,8 +57,10 @@ from q2d2_stream.rooms.messages import (
     decode,
     encode,
 )
+from q2d2_stream.rooms.path_messages import PathAsk
+from q2d2_stream.transport.room_path import MEMBER_ECHO_S
 
-__all__ = ["UPGRADE", "Member", "Process", "frame", "main", "running"]
+__all__ = ["UPGRADE", "Datagrams", "Member", "Process", "frame", "main", "running"]
 
 _PEOPLE_MAX, _SECONDS_MAX = 4000, 60.0
 _MESSAGE_S = 0.04
@@ -70,6 +82,66 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if len(payload) < 126:
         return bytes((opcode, 0x80 | len(payload), 0, 0, 0, 0)) + payload
     return struct.pack(">BBH", opcode, 0x80 | 126, len(payload)) + bytes(4) + payload
+
+
+class Datagrams:
+    """A member's UDP socket.
+
+    Args:
+        offer: of the relay.
+        address: of the relay.
+        source: of this side.
+    """
+
+    def __init__(self, offer: PathOffer, address: str, source: str) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((source, 0))
+        self.socket.connect((address, offer.port))
+        self.sealer = DatagramSealer(offer.member_key)
+        self._opener = DatagramOpener(offer.relay_key)
+        self._name = b"\0" + offer.token
+        self._next_echo = 0.0
+
+    def open(self) -> None:
+        """Ask and answer until the relay knows the way."""
+        self.socket.settimeout(5.0)
+        for _ in range(2):
+            self.ask()
+            question = PathBody.from_bytes(self._opener.open(self.socket.recv(2048)).body)
+            self.answer(question.ask)
+        self.socket.setblocking(False)
+
+    def ask(self) -> None:
+        """A question, that the way stays open."""
+        self._named(PathBody(random.getrandbits(32) | 1, 0))
+
+    def answer(self, number: int) -> None:
+        """The answer to one of the relay's."""
+        self._named(PathBody(0, number))
+
+    def send(self, message: bytes) -> None:
+        """Audio."""
+        self.socket.send(self.sealer.seal_message(message))
+
+    def messages(self) -> Iterator[bytes]:
+        """What has come; answers and echoes, as a member does."""
+        while True:
+            try:
+                opened = self._opener.open(self.socket.recv(2048))
+            except BlockingIOError:
+                return
+            if opened.kind is DatagramKind.PATH:
+                if number := PathBody.from_bytes(opened.body).ask:
+                    self.answer(number)
+            elif opened.kind is not DatagramKind.ECHO:
+                if (now := time.monotonic()) >= self._next_echo:
+                    self._next_echo = now + MEMBER_ECHO_S
+                    echo = EchoBody(self._opener.newest, self._opener.received)
+                    self.socket.send(self.sealer.seal(DatagramKind.ECHO, echo.to_bytes()))
+                yield opened.message
+
+    def _named(self, body: PathBody) -> None:
+        self.socket.send(self._name + self.sealer.seal(DatagramKind.PATH, body.to_bytes()))
 
 
 class Member:
@@ -110,16 +182,36 @@ class Member:
         sealed = self.sealer.seal_control(bytes([INTRO_KIND]) + intro.to_body())
         self._send(Sent.control(counter, sealed).to_relay())
         self.socket.setblocking(False)
+        self.datagrams: Datagrams | None = None
+        self._where = address[0], source
+
+    def open_datagrams(self) -> None:
+        """Talk and hear by UDP from now on."""
+        self.socket.settimeout(10.0)
+        self._send(encode(PathAsk()))
+        while not isinstance(offer := decode(self._next()), PathOffer):
+            pass
+        self.socket.setblocking(False)
+        self.datagrams = Datagrams(offer, *self._where)
+        self.datagrams.open()
 
     def talk(self) -> bytes:
         """Send a message of three frames; what was sealed."""
         sealed = self.sealer.seal_audio(self.sequence, bytes(_BODY_BYTES))
         self.sequence += _FRAMES
-        self._send(Sent(RoomKind.VOICE, sealed).to_relay())
+        message = Sent(RoomKind.VOICE, sealed).to_relay()
+        if self.datagrams is not None:
+            self.datagrams.send(message)
+        else:
+            self._send(message)
         return sealed
 
     def messages(self) -> Iterator[bytes]:
         """What has come, whole messages; answers pings."""
+        if self.datagrams is not None:
+            for message in self.datagrams.messages():
+                self.received += 1
+                yield message
         try:
             while True:
                 data = self.socket.recv(65_536)
@@ -177,6 +269,7 @@ class Load:
         room: members of a room.
         talkers: of them talk, the others send nothing.
         tls: whether the relay does TLS.
+        udp: whether audio goes by UDP.
         relays: 1, or 2 with NATS between: the talkers of a room on the one, the rest on the other.
         seconds: measured.
     """
@@ -186,6 +279,7 @@ class Load:
     talkers: int
     tls: bool = False
     relays: int = 1
+    udp: bool = False
     seconds: float = 6.0
 
 
@@ -283,8 +377,14 @@ def _measure(
             port = relays[0 if is_talker else -1][1]
             member = Member(("127.0.0.1", port), source, keys, context)
             (talkers if is_talker else listeners).append(member)
+            if load.udp:
+                member.open_datagrams()
     poll = select.epoll()
-    members = {each.socket.fileno(): each for each in (*talkers, *listeners)}
+    everybody = (*talkers, *listeners)
+    members = {each.socket.fileno(): each for each in everybody}
+    members |= {
+        each.datagrams.socket.fileno(): each for each in everybody if each.datagrams is not None
+    }
     for fileno in members:
         poll.register(fileno, select.EPOLLIN)
     sent_at: dict[bytes, float] = {}
@@ -293,6 +393,7 @@ def _measure(
     def run(seconds: float) -> int:
         """Everybody talks, at evenly spread moments; messages sent."""
         sent, began = 0, time.monotonic()
+        kept = 0
         step = _MESSAGE_S / len(talkers)
         while (now := time.monotonic()) < began + seconds:
             while began + sent * step <= now:
@@ -300,6 +401,12 @@ def _measure(
                 if sent % _SAMPLE == 0:
                     sent_at[sealed] = time.monotonic()
                 sent += 1
+            if load.udp:  # a member after the other, so that all are asked for within a second
+                while kept < (now - began) * len(everybody):
+                    datagrams = everybody[kept % len(everybody)].datagrams
+                    assert datagrams is not None
+                    datagrams.ask()
+                    kept += 1
             for fileno, _ in poll.poll(max(0.0, began + sent * step - time.monotonic())):
                 for payload in members[fileno].messages():
                     if payload[0] == RoomKind.VOICE and (at := sent_at.get(payload[5:])):
@@ -314,21 +421,28 @@ def _measure(
     latencies.clear()
     measured = [*(process for process, _ in relays), *([nats] if nats is not None else [])]
     cpu = [process.cpu_s for process in measured]
-    received = sum(each.received for each in members.values())
+    received = sum(each.received for each in everybody)
     own, wall = time.process_time(), time.monotonic()
     sent = run(load.seconds)
     wall = time.monotonic() - wall
     own = time.process_time() - own
     used = [process.cpu_s - c for process, c in zip(measured, cpu, strict=True)]
-    received = sum(each.received for each in members.values()) - received
+    received = sum(each.received for each in everybody) - received
     heard = min(load.talkers, _FORWARDED)
     expected = sent / load.talkers * heard * (load.room - 1)
-    for member in members.values():
+    for member in everybody:
         with suppress(OSError):
             member.socket.close()
+            if member.datagrams is not None:
+                member.datagrams.socket.close()
     shares = " + ".join(f"{100 * share / wall:.0f}" for share in used)
     quantiles = statistics.quantiles(latencies, n=100)
-    where = ("wss" if load.tls else "ws") + (f", {load.relays} relays and NATS" if nats else "")
+    carrier = "UDP beside " if load.udp else ""
+    where = (
+        carrier
+        + ("wss" if load.tls else "ws")
+        + (f", {load.relays} relays and NATS" if nats else "")
+    )
     per_core = load.people / (sum(used) / wall)
     return (
         f"| {load.room}, {load.talkers} | {where} | {load.people} | {shares} | "
@@ -344,8 +458,13 @@ _HEAD = """\
 |---|---|---|---|---|---|---|---|---|---|---|"""
 
 _TABLE = [
-    Load(people, room, talkers, tls, relays)
-    for tls, relays in ((False, 1), (True, 1), (False, 2))
+    Load(people, room, talkers, tls, relays, udp)
+    for tls, relays, udp in (
+        (False, 1, False),
+        (False, 1, True),
+        (True, 1, False),
+        (False, 2, False),
+    )
     for people, room, talkers in ((400, 4, 1), (200, 4, 4), (300, 20, 4), (100, 20, 20))
     if relays == 1 or talkers < 20
 ]
@@ -360,13 +479,18 @@ def main() -> None:
     parser.add_argument("--room", type=int, default=4, help="members of a room (default: 4)")
     parser.add_argument("--talkers", type=int, default=1, help="who sends (default: 1)")
     parser.add_argument("--tls", action="store_true", help="by wss://")
+    parser.add_argument("--udp", action="store_true", help="audio by UDP")
     parser.add_argument("--relays", type=int, default=1, choices=(1, 2), help="2: by way of NATS")
     parser.add_argument("--seconds", type=float, default=6.0, help="measured (default: 6)")
     args = parser.parse_args()
     if args.people is None:
         loads = _TABLE
     else:
-        loads = [Load(args.people, args.room, args.talkers, args.tls, args.relays, args.seconds)]
+        loads = [
+            Load(
+                args.people, args.room, args.talkers, args.tls, args.relays, args.udp, args.seconds
+            )
+        ]  # fmt: skip
     for load in loads:
         if not (
             1 <= load.talkers <= load.room <= load.people <= _PEOPLE_MAX

@@ -35,7 +35,15 @@ from q2d2_stream.protocol import Endpoint, Secret
 from q2d2_stream.transport.address import parse_address, split_code
 from q2d2_stream.transport.tls import client_context, server_context
 
-__all__ = ["IncomingCalls", "connect", "loaded", "options_of", "serve"]
+__all__ = [
+    "IncomingCalls",
+    "Transport",
+    "check_transport",
+    "connect",
+    "loaded",
+    "options_of",
+    "serve",
+]
 
 Notify = Callable[[str], None]
 Transport = Literal["auto", "websocket", "udp"]
@@ -241,6 +249,12 @@ def options_of(
     return CallOptions(rate=rate, denoise=denoise, dtx=dtx, hangup_at_end=True)
 
 
+def check_transport(transport: str) -> None:
+    """Raise InputError for what carries no audio."""
+    if transport not in get_args(Transport):
+        raise InputError(f"transport is {transport!r}, expected one of {get_args(Transport)}")
+
+
 def _endpoint(
     codecs: Sequence[Codec],
     secret: str | None,
@@ -248,8 +262,7 @@ def _endpoint(
     dtx: bool,
     transport: Transport,
 ) -> Endpoint:
-    if transport not in get_args(Transport):
-        raise InputError(f"transport is {transport!r}, expected one of {get_args(Transport)}")
+    check_transport(transport)
     return Endpoint.of(
         codecs,
         frames_per_message=frames_per_message,

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from q2d2_stream.audio import Sink, Source
-from q2d2_stream.call.live import loaded, options_of
+from q2d2_stream.call.live import Transport, check_transport, loaded, options_of
 from q2d2_stream.call.live_call import LiveCall
 from q2d2_stream.call.room_call import RoomCall
 from q2d2_stream.config import Rate
@@ -72,6 +72,7 @@ async def join(
     name: str = "",
     bitrate: Rate | str | float | None = None,
     frames_per_message: int = 3,
+    transport: Transport = "auto",
     dtx: bool = False,
     denoise: bool = False,
     ca: Path | str | None = None,
@@ -88,7 +89,7 @@ async def join(
         link: to the room; ``RoomLink.new("https://relay.example")`` of :mod:`q2d2_stream.rooms`
             makes one to a new room.
         name: how the others shall call this side; may be empty.
-        codec, bitrate, frames_per_message, dtx, denoise, wait_s, notify: as of
+        codec, bitrate, frames_per_message, transport, dtx, denoise, wait_s, notify: as of
             :func:`q2d2_stream.connect`.
         ca: PEM file with the authority to trust for ``https://``; None for the system's.
         on_text: called with every line of text, after the name of who wrote it; None: ``notify``
@@ -100,6 +101,7 @@ async def join(
         ModelError: model files that are missing or damaged.
     """
     where = link if isinstance(link, RoomLink) else RoomLink.parse(link)
+    check_transport(transport)
     codecs = await loaded(codec)
     options = options_of(codecs, bitrate, dtx, denoise)
     context = client_context(ca) if ca is not None else None
@@ -117,6 +119,8 @@ async def join(
             frames_per_message=frames_per_message,
             wait_s=wait_s,
             ssl_context=context,
+            udp=transport != "websocket",
+            udp_only=transport == "udp",
         )
 
     room = LiveRoom(where, make)

@@ -33,6 +33,7 @@ def test_every_relay_is_one_and_speaks_to_nats() -> None:
         assert args.behind_proxy
         host, port = args.listen.split(":")
         assert host == "127.0.0.1"  # all share one network: nothing but the proxy is reachable
+        assert args.udp_port == int(port)
         assert f"http://127.0.0.1:{port}/healthz" in SERVICES[name]["healthcheck"]["test"][-1]
 
 
@@ -45,6 +46,9 @@ def test_the_proxy_knows_all_relays_and_is_the_only_door() -> None:
     assert "{$RELAY_HOST}" in caddyfile
     assert "RELAY_HOST" in SERVICES["caddy"]["environment"]
     assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["caddy"]
+    ports = [parse(["relay", *SERVICES[name]["command"]]).udp_port for name in RELAYS]
+    both = f"{ports[0]}-{ports[-1]}"
+    assert SERVICES["caddy"]["ports"] == ["80:80", "443:443", f"{both}:{both}/udp"]
     for name in (*RELAYS, "nats"):
         assert SERVICES[name]["network_mode"] == "service:caddy"
         assert SERVICES[name]["cap_drop"] == ["ALL"]
@@ -77,6 +81,7 @@ def test_the_unit_starts_a_relay_behind_a_proxy() -> None:
     assert Path(words[0]).name == "q2d2"
     args = parse(words[1:])
     assert (args.listen, args.behind_proxy, args.metrics) == ("127.0.0.1:8080", True, 9100)
+    assert args.udp_port == 8080
     commented = re.findall(r"^#ExecStart=(.+)$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
     assert parse(shlex.split(commented[0])[1:]).tls_cert.endswith("/cert.pem")
     for key, value in (("DynamicUser", "true"), ("ProtectSystem", "strict"),

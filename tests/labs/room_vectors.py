@@ -1,4 +1,5 @@
-"""Vectors of rooms: the keys of a link, and a code that leads to it, with random numbers fixed.
+"""Vectors of rooms: the keys of a link, a code that leads to it, and datagrams, with random numbers
+fixed.
 
 python -m tests.labs.room_vectors     writes docs/vectors/rooms.json
 """
@@ -13,9 +14,17 @@ from q2d2_stream.protocol.sealing import Sealer
 from q2d2_stream.rooms import RoomCode, RoomKeys, RoomLink
 from q2d2_stream.rooms.code_keys import CodeExchange
 from q2d2_stream.rooms.code_messages import CodeAnswer, CodeAsk, CodeConfirm, CodeGrant, CodeGuess
+from q2d2_stream.rooms.datagrams import (
+    DatagramKind,
+    DatagramOpener,
+    DatagramSealer,
+    EchoBody,
+    PathBody,
+)
 from q2d2_stream.rooms.intro import INTRO_KIND, Intro
 from q2d2_stream.rooms.keys import member_id
-from q2d2_stream.rooms.messages import Challenge, Join, Sent, encode
+from q2d2_stream.rooms.messages import Challenge, Join, RoomKind, Sent, encode
+from q2d2_stream.rooms.path_messages import Lossy, PathAsk, PathOffer
 from q2d2_stream.rooms.recording import RECORDING_KIND, Recording
 from tests.labs.paths import ROOT
 from tests.labs.protocol_vectors import OFFER, PACKET
@@ -28,6 +37,10 @@ NONCE = bytes(range(0xA0, 0xB0))
 CHALLENGE = bytes(range(0x40, 0x60))
 CODE = RoomCode(7, ("guitar", "orbit"), "https://relay.example")
 NUMBER = 77_000  # of the first frame
+OFFER_OF_PATH = PathOffer(
+    443, bytes(range(0xB0, 0xB8)), bytes(range(0xC0, 0xD0)), bytes(range(0xD0, 0xE0))
+)
+COUNTER = 70_000  # of the first datagram: more than travels of it
 
 
 class _Entropy:
@@ -98,9 +111,39 @@ def _code() -> dict[str, str]:
     }
 
 
+def _path() -> dict[str, str]:
+    """The member asks, talks and echoes; the relay answers and forwards."""
+    offer = OFFER_OF_PATH
+    member, relay = DatagramSealer(offer.member_key), DatagramSealer(offer.relay_key)
+    member.next_counter = relay.next_counter = COUNTER
+    sealed = bytes.fromhex(_room()["audio_sealed"])
+    sent = Sent(RoomKind.VOICE, sealed)
+    opener = DatagramOpener(offer.member_key)
+    opener._window.add(COUNTER - 1)
+    asked = member.seal(DatagramKind.PATH, PathBody(0x01020304, 0).to_bytes())
+    talked = member.seal_message(sent.to_relay())
+    assert opener.open(asked).counter == COUNTER
+    assert opener.open(talked).message == sent.to_relay()
+    return {
+        "ask_message": encode(PathAsk()).hex(),
+        "offer_message": encode(offer).hex(),
+        "no_offer_message": encode(PathOffer()).hex(),
+        "lossy_message": encode(Lossy(12)).hex(),
+        "token": offer.token.hex(),
+        "member_key": offer.member_key.hex(),
+        "relay_key": offer.relay_key.hex(),
+        "counter": str(COUNTER),
+        "asked": (b"\0" + offer.token + asked).hex(),
+        "answered": relay.seal(DatagramKind.PATH, PathBody(5, 0x01020304).to_bytes()).hex(),
+        "talked": talked.hex(),
+        "echoed": relay.seal(DatagramKind.ECHO, EchoBody(COUNTER + 1, 2).to_bytes()).hex(),
+        "forwarded": relay.seal_message(sent.forwarded(member_id(NONCE))).hex(),
+    }
+
+
 def make() -> dict[str, Any]:
     """All vectors."""
-    return {"room": _room(), "code": _code()}
+    return {"room": _room(), "code": _code(), "path": _path()}
 
 
 if __name__ == "__main__":

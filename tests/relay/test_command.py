@@ -41,6 +41,8 @@ def test_a_relay_counts_and_stops_in_good_order() -> None:
         text = await asyncio.to_thread(read)
         assert "q2d2_relay_people 2.0" in text
         assert "q2d2_relay_forwarded_total" in text
+        assert "q2d2_relay_people_by_udp 0.0" in text  # these two do not ask for it
+        assert "q2d2_relay_udp_strange_total 0.0" in text
         assert "127.0.0.1" not in text
         process.send_signal(signal.SIGTERM)
         await until(lambda: ann.closed and bob.closed, "the end")
@@ -64,6 +66,8 @@ def test_a_relay_counts_and_stops_in_good_order() -> None:
         (["--listen", "127.0.0.1:0", "--members", "1"], "2 to 64"),
         (["--listen", "127.0.0.1:0", "--speakers", "0"], "at least 1"),
         (["--listen", "nonsense:::"], "address"),
+        (["--listen", "127.0.0.1:0", "--udp-port", "70000"], "0 to 65535"),
+        (["--listen", "127.0.0.1:0", "--udp-port", "9", "--no-udp"], "one of them"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(

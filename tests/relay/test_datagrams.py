@@ -16,7 +16,7 @@ from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.errors import DeviceError
 from q2d2_stream.protocol import Call
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
-from q2d2_stream.rooms import MemberAudio, PathLoss, ReceiversLose, RoomEvent, RoomLink
+from q2d2_stream.rooms import MemberAudio, PathLoss, ReceiversLose, RoomClosed, RoomEvent, RoomLink
 from q2d2_stream.transport import parse_address
 from tests.labs.call import free_port, run, until
 from tests.labs.relay import lossy, relay
@@ -56,7 +56,8 @@ async def room(
 ) -> AsyncIterator[list[Talker]]:
     """Members in one room, each on the next of the relays."""
     link = RoomLink.new("http://127.0.0.1:1")
-    talkers, tasks = [], []
+    talkers: list[Talker] = []
+    tasks: list[asyncio.Task[RoomClosed]] = []
     for index, name in enumerate(names.split()):
         port = relays[index % len(relays)].port
         client = RelayClient(

@@ -17,6 +17,7 @@ from tests.labs.room_vectors import FILE, make
 VECTORS: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROOM = VECTORS["room"]
 CODE = VECTORS["code"]
+PATH = VECTORS["path"]
 LABEL = b"q2d2-stream room 1 "
 
 
@@ -72,3 +73,30 @@ def test_the_code_is_as_documented() -> None:
     assert of(CODE, "confirm_message")[5:] == hkdf(keys[0], b"code confirmation", 16)
     key = AESGCM(hkdf(keys[0], b"code grant", 16))
     assert key.decrypt(bytes(12), of(CODE, "grant_message")[5:], None).decode() == ROOM["link"]
+
+
+def test_the_datagrams_are_as_documented() -> None:
+    """Layout and tags, by hashlib alone."""
+    token, number = of(PATH, "token"), bytes.fromhex(ROOM["member"])[::-1]
+    keys = of(PATH, "member_key"), of(PATH, "relay_key")
+    assert of(PATH, "ask_message") == b"\x39"
+    assert of(PATH, "offer_message") == b"\x3a" + (443).to_bytes(2, "little") + token + b"".join(
+        keys
+    )
+    assert of(PATH, "no_offer_message") == b"\x3a\0\0"
+    assert of(PATH, "lossy_message") == b"\x3b\x0c"
+    first = int(PATH["counter"])
+    question = (0x01020304).to_bytes(4, "little")
+    sealed = of(ROOM, "audio_sealed")
+    for name, key, kind, counter, front, body, size in (
+        ("asked", 0, 0, first, b"\0" + token, question + bytes(4), 8),
+        ("answered", 1, 0, first, b"", (5).to_bytes(4, "little") + question, 8),
+        ("talked", 0, 3, first + 1, b"", sealed, 4),
+        ("echoed", 1, 1, first + 1, b"",
+         ((first + 1) % 2**14).to_bytes(2, "little") + (2).to_bytes(2, "little"), 4),
+        ("forwarded", 1, 3, first + 2, b"", number + sealed, 4),
+    ):  # fmt: skip
+        data = (kind << 14 | counter % 2**14).to_bytes(2, "big") + body
+        covered = counter.to_bytes(8, "little") + data
+        tag = hashlib.blake2s(covered, key=keys[key], digest_size=size).digest()
+        assert of(PATH, name) == front + data + tag, name
