@@ -6,6 +6,9 @@ Every attack gets a relay of its own on 127.0.0.1, with Ann and Bob in a room. A
 a second, Bob reads them, and twice a second somebody with the link comes in anew. The attack is a
 process of its own, bounded in time. Reported is what became of the three, and of the relay. Run it
 against your own checkout only.
+
+In attacks by UDP Ann and Bob talk by UDP, and "back" is what the relay sent to the attacker, or to
+the address that the attacker pointed at, for each byte that it got of it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from contextlib import suppress
 
 from q2d2_stream.rooms import RoomKeys, RoomLink
 from q2d2_stream.rooms.code_messages import CodeAsk
+from q2d2_stream.rooms.datagrams import DatagramKind, PathBody
 from q2d2_stream.rooms.messages import Join, Ping, RoomKind, Sent, encode
 from tools.load_relay import UPGRADE, Member, frame, running
 
@@ -49,6 +53,7 @@ class Attacker:
         self._keys = RoomKeys(link.secret)
         self._until = until
         self.sent = 0
+        self.bytes_sent = self.bytes_back = 0
 
     def _goes_on(self) -> bool:
         return time.monotonic() < self._until
@@ -153,6 +158,91 @@ class Attacker:
                 self._member().socket.close()
             self.sent += 1
 
+    def udp_garbage(self) -> None:
+        """Datagrams of random bytes and lengths, from addresses of nobody."""
+        sockets = [self._datagram_socket() for _ in range(20)]
+        while self._goes_on():
+            for each in sockets:
+                self._throw(each, random.randbytes(random.choice((0, 1, 9, 27, 60, 1200, 1400))))
+
+    def udp_tokens(self) -> None:
+        """Questions with guessed tokens."""
+        sockets = [self._datagram_socket() for _ in range(20)]
+        while self._goes_on():
+            for each in sockets:
+                self._throw(each, b"\0" + random.randbytes(26))
+
+    def udp_replay(self) -> None:
+        """A member's datagrams, recorded, again from its address and from others."""
+        member, recorded = self._udp_member([])
+        for _ in range(25):
+            member.talk()
+            time.sleep(0.04)
+        datagrams = member.datagrams
+        assert datagrams is not None
+        others = [self._datagram_socket() for _ in range(5)]
+        while self._goes_on():
+            for data in recorded:
+                for each in (datagrams.socket, *others):
+                    self._throw(each, data)
+
+    def udp_forge(self) -> None:
+        """From the address of a member, with its token, and without its key."""
+        member, recorded = self._udp_member([])
+        datagrams = member.datagrams
+        assert datagrams is not None
+        while self._goes_on():
+            for data in recorded:
+                self._throw(datagrams.socket, data[:-1] + bytes([data[-1] ^ 1]))
+
+    def udp_elsewhere(self) -> None:
+        """A member who asks in the name of another address, which is to get the room's audio."""
+        member, _ = self._udp_member([])
+        victim = self._datagram_socket()
+        datagrams = member.datagrams
+        assert datagrams is not None
+        while self._goes_on():
+            question = datagrams.sealer.seal(DatagramKind.PATH, PathBody(7, 0).to_bytes())
+            self._throw(victim, datagrams.name + question)
+            guess = datagrams.sealer.seal(
+                DatagramKind.PATH, PathBody(0, random.getrandbits(32)).to_bytes()
+            )
+            self._throw(victim, datagrams.name + guess)
+            time.sleep(0.02)
+
+    def udp_flood(self) -> None:
+        """A member that sends as many datagrams as it can."""
+        member, _ = self._udp_member([])
+        while self._goes_on():
+            for _ in range(50):
+                member.talk()
+                self.sent += 1
+            for _ in member.messages():
+                pass
+
+    def _udp_member(self, recorded: list[bytes]) -> tuple[Member, list[bytes]]:
+        """A member by UDP, and all that it has sent so far and will."""
+        member = self._member()
+        member.open_datagrams(recorded)
+        return member, recorded
+
+    def _datagram_socket(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind((random.choice(_ADDRESSES), 0))
+        made.connect(self._address)
+        made.setblocking(False)
+        return made
+
+    def _throw(self, by: socket.socket, data: bytes) -> None:
+        """Send, and count what has come back."""
+        with suppress(OSError):
+            by.send(data)
+            self.sent += 1
+            self.bytes_sent += len(data)
+        with suppress(OSError):
+            while True:
+                self.bytes_back += len(by.recv(2048))
+
     def _pour(self, frames: list[bytes], *, read: bool = True) -> None:
         data = b"".join(frames)
         while self._goes_on():
@@ -176,11 +266,15 @@ class Witness:
     Args:
         port: of the relay.
         link: to their room.
+        udp: whether Ann and Bob talk by UDP.
     """
 
-    def __init__(self, port: int, link: RoomLink) -> None:
+    def __init__(self, port: int, link: RoomLink, udp: bool) -> None:
         self._address, self._keys = ("127.0.0.1", port), RoomKeys(link.secret)
         self._ann, self._bob = (self._enter("127.0.0.1") for _ in range(2))
+        if udp:
+            for each in (self._ann, self._bob):
+                each.open_datagrams()
         self.delays_s: list[float] = []
         self.entries_s: list[float] = []
         self.failed = self.said = 0
@@ -200,6 +294,9 @@ class Witness:
                 self.said += 1
             if now >= self._next_entry:
                 self._next_entry = now + _ENTER_S
+                for each in (self._ann, self._bob):
+                    if each.datagrams is not None:
+                        each.datagrams.ask()
                 try:
                     self._enter("127.0.8.1").socket.close()
                     self.entries_s.append(time.monotonic() - now)
@@ -218,7 +315,7 @@ def measure(attack: str, seconds: float) -> str:
     command = [sys.executable, "-m", "q2d2_stream", "relay", "--listen", "127.0.0.1:0", "--no-web"]
     with running(command, r"port (\d+)$") as (relay, port):
         link = RoomLink.new(f"http://127.0.0.1:{port}")
-        witness = Witness(port, link)
+        witness = Witness(port, link, attack.startswith("udp"))
         witness.live(time.monotonic() + 1.0)
         witness.delays_s.clear()
         witness.entries_s.clear()
@@ -237,12 +334,14 @@ def measure(attack: str, seconds: float) -> str:
         used, grown = relay.cpu_s - cpu, relay.rss - before
         witness.live(time.monotonic() + 0.5)
         assert attacker.stdout is not None
-        tried = int(attacker.stdout.read() or 0)
+        tried, thrown, back = map(int, attacker.stdout.read().split())
+        factor = f"{back / thrown:.2f}" if thrown else ""
         arrived = len(witness.delays_s) / max(1, witness.said - said)
         delays = statistics.quantiles(witness.delays_s, n=100)
         entries = sorted(witness.entries_s)
         return (
-            f"| {attack} | {tried} | {100 * used / wall:.0f} % | {grown / 2**20:+.1f} MB | {most} "
+            f"| {attack} | {tried} | {factor} | {100 * used / wall:.0f} % "
+            f"| {grown / 2**20:+.1f} MB | {most} "
             f"| {100 * arrived:.1f} % | {1e3 * delays[49]:.1f} / {1e3 * delays[98]:.0f} ms "
             f"| {len(entries)} of {len(entries) + witness.failed} "
             f"| {1e3 * statistics.median(entries):.0f} / {1e3 * entries[-1]:.0f} ms |"
@@ -250,9 +349,9 @@ def measure(attack: str, seconds: float) -> str:
 
 
 _HEAD = """\
-| attack | tries | of a core | memory | files | Bob hears | delay p50 / p99 | come in | within \
-median / worst |
-|---|---|---|---|---|---|---|---|---|"""
+| attack | tries | back | of a core | memory | files | Bob hears | delay p50 / p99 | come in \
+| within median / worst |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
@@ -273,7 +372,7 @@ def main() -> None:
         until = time.monotonic() + args.seconds
         attacker = Attacker(args.port, RoomLink.parse(args.link), until)
         getattr(attacker, args.attacks[0])()
-        print(attacker.sent)
+        print(attacker.sent, attacker.bytes_sent, attacker.bytes_back)
         return
     print(_HEAD)
     for attack in args.attacks or ATTACKS:

@@ -91,15 +91,22 @@ class Datagrams:
         offer: of the relay.
         address: of the relay.
         source: of this side.
+        recorded: gets all that is sent, where it is not None.
+
+    Attributes:
+        name: in front of questions and answers.
     """
 
-    def __init__(self, offer: PathOffer, address: str, source: str) -> None:
+    def __init__(
+        self, offer: PathOffer, address: str, source: str, recorded: list[bytes] | None = None
+    ) -> None:
+        self._recorded = recorded
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((source, 0))
         self.socket.connect((address, offer.port))
         self.sealer = DatagramSealer(offer.member_key)
         self._opener = DatagramOpener(offer.relay_key)
-        self._name = b"\0" + offer.token
+        self.name = b"\0" + offer.token
         self._next_echo = 0.0
 
     def open(self) -> None:
@@ -121,7 +128,7 @@ class Datagrams:
 
     def send(self, message: bytes) -> None:
         """Audio."""
-        self.socket.send(self.sealer.seal_message(message))
+        self._send(self.sealer.seal_message(message))
 
     def messages(self) -> Iterator[bytes]:
         """What has come; answers and echoes, as a member does."""
@@ -141,7 +148,12 @@ class Datagrams:
                 yield opened.message
 
     def _named(self, body: PathBody) -> None:
-        self.socket.send(self._name + self.sealer.seal(DatagramKind.PATH, body.to_bytes()))
+        self._send(self.name + self.sealer.seal(DatagramKind.PATH, body.to_bytes()))
+
+    def _send(self, data: bytes) -> None:
+        if self._recorded is not None:
+            self._recorded.append(data)
+        self.socket.send(data)
 
 
 class Member:
@@ -185,14 +197,14 @@ class Member:
         self.datagrams: Datagrams | None = None
         self._where = address[0], source
 
-    def open_datagrams(self) -> None:
-        """Talk and hear by UDP from now on."""
+    def open_datagrams(self, recorded: list[bytes] | None = None) -> None:
+        """Talk and hear by UDP from now on; ``recorded`` gets what is sent so."""
         self.socket.settimeout(10.0)
         self._send(encode(PathAsk()))
         while not isinstance(offer := decode(self._next()), PathOffer):
             pass
         self.socket.setblocking(False)
-        self.datagrams = Datagrams(offer, *self._where)
+        self.datagrams = Datagrams(offer, *self._where, recorded)
         self.datagrams.open()
 
     def talk(self) -> bytes:

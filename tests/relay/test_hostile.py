@@ -201,12 +201,14 @@ def test_nonsense_about_codes_is_refused(messages: list[bytes]) -> None:
 @pytest.mark.net
 def test_the_attacks_run_and_everybody_else_talks_on() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tools.attack_relay", "--seconds", "1", "squat", "churn"],
+        [sys.executable, "-m", "tools.attack_relay", "--seconds", "1", "squat", "churn",
+         "udp_elsewhere"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    rows = [line.split("|") for line in done.stdout.splitlines()[2:4]]
-    assert [row[1].strip() for row in rows] == ["squat", "churn"]
+    rows = [line.split("|") for line in done.stdout.splitlines()[2:5]]
+    assert [row[1].strip() for row in rows] == ["squat", "churn", "udp_elsewhere"]
     for row in rows:
         assert int(row[2]) > 0
-        assert float(row[6].strip().removesuffix(" %")) > 50.0
+        assert float(row[7].strip().removesuffix(" %")) > 50.0
+    assert 0.0 < float(rows[-1][3]) < 1.0  # who is pointed at gets less than the relay got

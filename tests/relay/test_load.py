@@ -12,8 +12,10 @@ from tests.labs.paths import ROOT
 pytestmark = pytest.mark.net
 
 
-@pytest.mark.parametrize("more", [[], ["--tls"]])
-def test_all_that_is_said_arrives(more: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("more", "by"), [([], "ws"), (["--tls"], "wss"), (["--udp"], "UDP beside ws")]
+)
+def test_all_that_is_said_arrives(more: list[str], by: str) -> None:
     done = subprocess.run(
         [sys.executable, "tools/load_relay.py", "--people", "12", "--room", "6", "--talkers", "2",
          "--seconds", "1", *more],
@@ -21,7 +23,7 @@ def test_all_that_is_said_arrives(more: list[str]) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     row = done.stdout.splitlines()[2].split("|")
-    assert row[1:4] == [" 6, 2 ", " wss " if more else " ws ", " 12 "]
+    assert row[1:4] == [" 6, 2 ", f" {by} ", " 12 "]
     assert float(row[10]) > 90.0  # what is under way at the end is not counted
 
 
