@@ -7,8 +7,7 @@
 The first scores the shipped codec and Opus on excerpts: ViSQOL in its mode for audio, error of mel
 spectra at four resolutions, and relative distance of the hidden layers of a speech recogniser. The
 second trains on a folder of other music and sounds, too: the shipped codec for a few hundred steps
-(:mod:`research.experiments.harness.fine_tuning`), beside as many on speech, decoded and scored in
-the same way; and the small codec, from the start.
+(:mod:`research.experiments.harness.fine_tuning`), beside as many on speech.
 
 Limits: ViSQOL hears up to 24 kHz, the codec sends up to 12: no codec of 24 kHz gets all marks. The
 recogniser was made for speech, and a loss like it was used in training. Sounds such as these were
@@ -20,7 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,16 +38,12 @@ from research.eval.clips import resample, sound_files
 from research.eval.codecs import CodecUnderTest, StreamCodec
 from research.eval.opus import OpusCodec
 from research.experiments.decoded import Decoded
-from research.experiments.harness.arms import ARMS, BASELINE
-from research.experiments.harness.codec import SmallCodec
-from research.experiments.harness.features import folder_features
+from research.experiments.harness.arms import BASELINE
 from research.experiments.harness.fine_tuning import FineTuned
 from research.experiments.harness.fine_tuning import Settings as FineTuning
 from research.experiments.harness.mel_distance import mel_distance_db
-from research.experiments.harness.results import Results, newest, spread
-from research.experiments.harness.runs import Runs, add_arguments, nearest_point, start
+from research.experiments.harness.results import FOLDER, PICTURES, Results, newest
 from research.experiments.harness.tables import save
-from research.experiments.harness.training import curve, train, train_trunk
 from research.train.whisper import WhisperLoss
 
 __all__ = ["excerpts", "main"]
@@ -57,10 +52,9 @@ Pcm = NDArray[np.float32]
 Mean = tuple[float, float]
 
 _SECONDS = 4.0
-_COUNT = 8
+_COUNT = 5
 _QUIETEST = 0.005  # rms
 _KINDS = ("music", "sounds", "speech")
-_BITS = 39.2
 
 
 def excerpts(folder: Path, count: int = _COUNT, seconds: float = _SECONDS) -> Iterator[Pcm]:
@@ -203,35 +197,6 @@ def draw(records: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def _train_both(runs: Runs, args: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """The small codec that knows speech, and one trained on music and sounds, on all three."""
-    heard = folder_features(args.train, args.cache)
-    trunk = train_trunk(heard, runs.settings, seed)
-    ours, _ = train(ARMS[BASELINE](), trunk, heard, runs.settings, seed)
-    tests = {kind: folder_features(getattr(args, kind), args.cache) for kind in _KINDS}
-    both = {"speech": runs.codec(BASELINE, seed), "music and sounds": ours}
-    return {
-        "hours": len(heard) / 75 / 3600,
-        "mel_db": {
-            name: {kind: _mel_error(codec, part) for kind, part in tests.items()}
-            for name, codec in both.items()
-        },
-    }
-
-
-def _mel_error(codec: SmallCodec, frames: NDArray[np.float16]) -> float:
-    return nearest_point({"curve": curve(codec, frames)}, _BITS)["mel_db"]
-
-
-def small_table(records: Sequence[dict[str, Any]]) -> str:
-    """Mel errors of the small codecs at 2.9 kbps, as Markdown."""
-    lines = [f"| trained on | {' | '.join(_KINDS)} |", "|---|---|---|---|"]
-    for name in records[0]["mel_db"]:
-        cells = [spread([r["mel_db"][name][kind] for r in records], 2) for kind in _KINDS]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(
@@ -239,7 +204,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    add_arguments(parser)
+    parser.add_argument("--data", type=Path, help="folder of training speech")
+    parser.add_argument("--cache", type=Path, help="decoded sound, features and weights")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--results", type=Path, default=FOLDER, help="folder of the records")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder of the pictures")
     for kind in _KINDS:
         parser.add_argument(f"--{kind}", type=Path, help=f"folder of {kind} to be judged")
     parser.add_argument("--train", type=Path, help="folder of other music and sounds")
@@ -248,21 +217,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    runs = start(args)
+    torch.set_num_threads(1)
     results = Results.of("sounds", args.results)
     if args.music and args.sounds and args.speech:
         _score_all(args, results)
-        if args.train and args.cache:
-            for seed in range(args.seeds):
-                small = {"small": BASELINE, "seed": seed, "settings": asdict(runs.settings)}
-                results.measure(small, partial(_train_both, runs, args, seed))
-    found = newest(results.read())
-    scored = [r for r in found if "title" in r]
+    scored = newest(results.read())
     print(score_table(scored))
     if scored:
         save(draw(scored), "sounds", args.pictures)
-    if trained := [r for r in found if "small" in r]:
-        print("", small_table(trained), sep="\n")
     return 0
 
 

@@ -6,10 +6,10 @@ The model (a GRU) is trained on the indices of the base pairs, 1.5 kbps. Pairs a
 MusicGen (arXiv 2306.05284): a step predicts pair 1 of one frame, pair 2 of the frame before and
 pair 3 of the one before that, so every pair knows the pairs before it in its frame. Bits per frame
 on held-out clips stand beside what the codec's entropy tables take, and beside the same model on
-tokens of the small codec with rhombic pairs and with learned codebooks (same network, bits and
-speech).
+tokens of the codec with learned codebooks of as many codes, and with rhombic pairs, both trained on
+for as many steps (:mod:`research.experiments.decoded`).
 
-With ``--samples`` it goes on where clips were cut off, and the codec's decoder makes it heard.
+With ``--samples`` it goes on where clips were cut off, and the decoder makes it heard.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -34,27 +34,28 @@ from torch.nn import functional
 
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import SAMPLE_RATE
-from q2d2_stream.engine import Codec, load_codec
+from q2d2_stream.engine import load_codec
+from q2d2_stream.errors import InputError
 from research.eval.clips import load_clips
 from research.experiments.coded_rate import run_cost
+from research.experiments.decoded import Decoded
 from research.experiments.harness.features import HOP
-from research.experiments.harness.results import Results, newest, spread
-from research.experiments.harness.runs import Runs, add_arguments, start
+from research.experiments.harness.fine_tuning import Settings as FineTuning
+from research.experiments.harness.fine_tuning import hidden
+from research.experiments.harness.results import FOLDER, PICTURES, Results, newest, spread
 from research.experiments.harness.tables import save
-from research.experiments.harness.training import indices
-from research.train.corpus import open_corpus
 
 __all__ = ["Settings", "TokenModel", "bits_per_frame", "continued", "delayed", "main", "train"]
 
 logger = logging.getLogger(__name__)
 
 Indices = NDArray[np.int64]  # (frames, pairs)
+Pcm = NDArray[np.float32]
 
-_CODEC = "codec"
-_ARMS = ("rhombic", "VQ 2-D", "VQ 8-D")
+_CODEC, _VQ = "shipped", "VQ 2-D"
+_ARMS = ("rhombic", _VQ)
 _PAIRS = 3
-_FRAMES = 200_000
-_MINUTES = 3.0  # of every source
+_WINDOW = 1500  # frames encoded at a time
 _BLOCK_FRAMES = 75
 _PROMPT_FRAMES, _ADDED_FRAMES = 150, 225
 
@@ -63,7 +64,7 @@ _PROMPT_FRAMES, _ADDED_FRAMES = 150, 225
 class Settings:
     """Size and length of a run."""
 
-    steps: int = 500
+    steps: int = 300
     batch: int = 32
     frames: int = 64
     lr: float = 6e-3
@@ -164,53 +165,62 @@ def continued(
     return torch.stack(whole, -1).numpy()
 
 
-def _codec_tokens(codec: Codec, pcm: NDArray[np.float32]) -> Indices:
-    encoder = codec.encoder(codec.config.ladder[0])
-    return encoder.push(np.ascontiguousarray(pcm[: len(pcm) // HOP * HOP])).astype(np.int64)
+class _Tokens(NamedTuple):
+    """Tokens of training speech and of held-out clips, ``(frames, pairs)``; numbers of codes."""
+
+    speech: Indices
+    clips: list[Indices]
+    sizes: tuple[int, ...]
 
 
-def _speech_tokens(codec: Codec, args: argparse.Namespace) -> Indices:
-    """What the codec sends of the first minutes of every source; kept in the cache."""
-    path = args.cache / f"tokens-{codec.model_id}.npy"
-    if not path.exists():
-        parts = []
-        for source in open_corpus(args.data, args.cache).sources:
-            pcm = source.pcm[: int(_MINUTES * 60 * SAMPLE_RATE)].astype(np.float32) / 32767.0
-            parts.append(_codec_tokens(codec, pcm))
-            logger.info("encoded %s", source.name)
-        np.save(path, np.concatenate(parts).astype(np.uint8))
-    return np.load(path)[:, :_PAIRS].astype(np.int64)  # type: ignore[no-any-return]
+@torch.no_grad()
+def _shipped_tokens(runs: Decoded, clips: Sequence[Pcm]) -> _Tokens:
+    net, x = runs.net, torch.from_numpy(runs.material.hidden)
+    windows = x[: len(x) // _WINDOW * _WINDOW].view(-1, _WINDOW, x.shape[1]).float()
+    latents = torch.tanh(net.encoder.project_out(windows)) * net.encoder.scale
+    _, speech = net.quantizer.shaped(latents)
+    held_out = [net.encode(torch.from_numpy(_whole(pcm))[None])[1][0].numpy() for pcm in clips]
+    sizes = net.config.codec.codebook_sizes[:_PAIRS]
+    first = [each[:, :_PAIRS] for each in (speech.flatten(0, 1).numpy(), *held_out)]
+    return _Tokens(first[0], first[1:], sizes)
 
 
-def _study_codec(args: argparse.Namespace, settings: Settings, seed: int) -> dict[str, Any]:
+def _tuned_tokens(runs: Decoded, arm: str, seed: int, clips: Sequence[Pcm]) -> _Tokens:
+    codec, _ = runs.codec(arm, seed)
+    parts = torch.split(torch.from_numpy(runs.material.hidden), _WINDOW)
+    speech = np.concatenate([codec.indices(part.float()) for part in parts])
+    begin = runs.net.encoder.initial_state(1)
+    seen = [hidden(runs.net, torch.from_numpy(_whole(pcm))[None], begin)[0][0] for pcm in clips]
+    first = [each[:, :_PAIRS] for each in (speech, *map(codec.indices, seen))]
+    return _Tokens(first[0], first[1:], codec.quantizer.sizes[:_PAIRS])
+
+
+def _whole(pcm: Pcm) -> Pcm:
+    """Without the samples after the last frame."""
+    return np.ascontiguousarray(pcm[: len(pcm) // HOP * HOP])
+
+
+def _study(
+    runs: Decoded, name: str, settings: Settings, seed: int, clips: Sequence[Pcm]
+) -> dict[str, Any]:
+    tokens = (
+        _shipped_tokens(runs, clips) if name == _CODEC else _tuned_tokens(runs, name, seed, clips)
+    )
+    begun = time.process_time()
+    model = train(tokens.speech, tokens.sizes, settings, seed)
+    seconds = time.process_time() - begun
+    torch.save(model.state_dict(), _path(runs, name, seed))
+    found = bits_per_frame(model, tokens.clips)
+    told = _told(model, found, np.concatenate(tokens.clips), seconds)
     codec = load_codec()
-    sizes = codec.lattice.codes[:_PAIRS]
-    begun = time.process_time()
-    model = train(_speech_tokens(codec, args), sizes, settings, seed)
-    clips = [_codec_tokens(codec, clip.pcm) for clip in load_clips(args.eval)]
-    found = bits_per_frame(model, clips)
-    path = args.cache / f"token-model-{seed}.pt"
-    torch.save(model.state_dict(), path)
-    told = _told(model, found, np.concatenate(clips), time.process_time() - begun)
-    if codec.coder is not None:
-        speech = [clip.astype(np.uint8) for clip in clips]
-        cost = run_cost(codec, codec.coder, speech, 0, _BLOCK_FRAMES)
-        told |= {"tables_bits": cost.coded}
-    return told | {"model_id": codec.model_id}
+    if name == _CODEC and codec.coder is not None:
+        sent = [clip.astype(np.uint8) for clip in tokens.clips]
+        told["tables_bits"] = run_cost(codec, codec.coder, sent, 0, _BLOCK_FRAMES).coded
+    return told | {"frames": len(tokens.speech)}
 
 
-def _study_arm(runs: Runs, arm: str, settings: Settings, seed: int) -> dict[str, Any]:
-    codec = runs.codec(arm, seed)
-    speech = runs.speech()
-    pieces = speech[: len(speech) // 600 * 600].reshape(-1, 600, speech.shape[1])
-    some = pieces[:: max(1, len(speech) // _FRAMES)].reshape(-1, speech.shape[1])
-    begun = time.process_time()
-    sizes = codec.quantizer.sizes[:_PAIRS]
-    model = train(indices(codec, some)[:, :_PAIRS], sizes, settings, seed)
-    held_out = indices(codec, runs.test_speech())[:, :_PAIRS]
-    clips = [held_out[first : first + 600] for first in range(0, len(held_out), 600)]
-    found = bits_per_frame(model, clips)
-    return _told(model, found, held_out, time.process_time() - begun)
+def _path(runs: Decoded, name: str, seed: int) -> Path:
+    return runs.cache / f"token-model-{name}-{seed}-{runs.model_id}.pt".replace(" ", "_")
 
 
 def _told(model: TokenModel, bits: list[float], tokens: Indices, seconds: float) -> dict[str, Any]:
@@ -262,27 +272,37 @@ def draw(records: Sequence[dict[str, Any]]) -> Figure:
         each = [[bits_of(r) for r in records if r["tokens"] == name] for name in shown]
         at = np.arange(len(shown)) + 0.2 * (place - 1.5)
         axes.bar(at, [np.mean(e) for e in each], 0.19, yerr=[np.std(e) for e in each], label=label)
-    axes.set_xticks(range(len(shown)), ["shipped codec", *shown[1:]])
+    axes.set_xticks(range(len(shown)), shown)
     axes.set_ylabel("bits a frame")
     axes.legend(fontsize="small", loc="lower right")
     return figure
 
 
-def write_samples(args: argparse.Namespace, settings: Settings) -> None:
+def write_samples(
+    runs: Decoded, settings: Settings, folder: Path, clips: Mapping[str, Pcm]
+) -> None:
     """Two seconds of some clips, and three that the model adds, as decoded; a short high tone
     marks where they begin."""
-    codec = load_codec()
-    model = TokenModel(codec.lattice.codes[:_PAIRS], settings.dim)
-    model.load_state_dict(torch.load(args.cache / "token-model-0.pt", weights_only=True))
-    model.eval()
-    args.samples.mkdir(parents=True, exist_ok=True)
-    for clip in load_clips(args.eval, args.clips):
-        prompt = _codec_tokens(codec, clip.pcm)[:_PROMPT_FRAMES]
-        said = continued(model, prompt, _ADDED_FRAMES, seed=0)
-        pcm = codec.decoder().push(said.astype(np.uint8))
-        _mark(pcm, _PROMPT_FRAMES * HOP + codec.config.lookahead)
-        path = args.samples / f"{clip.name}.continued.ogg"
-        soundfile.write(path, pcm, SAMPLE_RATE, subtype="OPUS")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (_CODEC, _VQ):
+        codec = None if name == _CODEC else runs.codec(name, 0)[0]
+        tokens = (
+            _shipped_tokens(runs, list(clips.values()))
+            if codec is None
+            else _tuned_tokens(runs, name, 0, list(clips.values()))
+        )
+        model = TokenModel(tokens.sizes, settings.dim)
+        model.load_state_dict(torch.load(_path(runs, name, 0), weights_only=True))
+        model.eval()
+        for clip, spoken in zip(clips, tokens.clips, strict=True):
+            said = continued(model, spoken[:_PROMPT_FRAMES], _ADDED_FRAMES, seed=0)
+            if codec is None:
+                pcm = np.array(load_codec().decoder().push(said.astype(np.uint8)))
+            else:
+                pcm = codec.decode(torch.from_numpy(said))
+            _mark(pcm, _PROMPT_FRAMES * HOP + runs.net.config.codec.lookahead)
+            path = folder / f"{clip}.continued_{name.split()[0].lower()}.ogg"
+            soundfile.write(path, pcm, SAMPLE_RATE, subtype="OPUS")
 
 
 def _mark(pcm: NDArray[np.float32], at: int) -> None:
@@ -299,31 +319,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    add_arguments(parser)
+    parser.add_argument("--data", type=Path, help="folder of training speech")
+    parser.add_argument("--eval", type=Path, help="folder of held-out clips")
+    parser.add_argument("--cache", type=Path, help="decoded speech, features and weights")
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--samples", type=Path, help="folder for continuations")
-    parser.add_argument("--clips", type=int, default=4, help="how many continuations")
+    parser.add_argument("--clips", type=int, default=2, help="how many continuations")
+    parser.add_argument("--results", type=Path, default=FOLDER, help="folder of the records")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="folder of the pictures")
     return run_command("tokens", partial(_run, parser.parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:
-    runs, settings = start(args), Settings()
-    results = Results.of("tokens", args.results)
-    records: list[dict[str, Any]] = []
-    for name in (_CODEC, *_ARMS):
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    results, settings = Results.of("tokens", args.results), Settings()
+    if args.data is not None:
+        if args.eval is None or args.cache is None:
+            raise InputError("this run needs held-out clips; give --eval and --cache")
+        torch.set_num_threads(1)
+        runs = Decoded(results, args.data, args.cache, FineTuning())
+        clips = {clip.name: clip.pcm for clip in load_clips(args.eval)}
         for seed in range(args.seeds):
-            key = {"tokens": name, "seed": seed, "settings": asdict(settings)}
-            work = (
-                partial(_study_codec, args, settings, seed)
-                if name == _CODEC
-                else partial(_study_arm, runs, name, settings, seed)
-            )
-            records += [results.measure(key, work)] if args.data else results.read(**key)
-    records = newest(records)
+            for name in (_CODEC, *_ARMS):
+                key = {"tokens": name, "seed": seed, "settings": asdict(settings)}
+                key |= {"model_id": runs.model_id}
+                work = partial(_study, runs, name, settings, seed, list(clips.values()))
+                results.measure(key, work)
+        if args.samples is not None:
+            some = dict(list(clips.items())[:: max(1, len(clips) // args.clips)][: args.clips])
+            write_samples(runs, settings, args.samples, some)
+    records = newest(results.read())
     print(table(records))
     if records:
         save(draw(records), "tokens", args.pictures)
-    if args.samples is not None:
-        write_samples(args, settings)
     return 0
 
 

@@ -74,6 +74,12 @@ class Codebooks(GroupQuantizer):
         book = self.codes @ self.weight if self.options.shared else self.codes
         return functional.normalize(book, dim=-1) if self.options.cosine else book
 
+    @torch.no_grad()
+    def points(self, indices: Tensor) -> Tensor:
+        """Codes of the first groups, ``(frames, groups)`` -> ``(frames, groups * size)``."""
+        groups = torch.arange(indices.shape[1])
+        return self._book()[groups, indices].flatten(1)
+
     def forward(self, latent: Tensor, sent: Tensor) -> Quantized:
         """As :meth:`GroupQuantizer.forward`."""
         opts = self.options

@@ -30,7 +30,7 @@ from q2d2_stream.analysis_by_synthesis.reconstruction import (
 from q2d2_stream.model import Decoder
 from q2d2_stream.model.encoder import EncoderState
 from q2d2_stream.model.net import CodecNet
-from research.experiments.harness.quantizers import GroupQuantizer, Quantized
+from research.experiments.harness.quantizers import GroupQuantizer, JoinedQuantizer, Quantized
 from research.experiments.harness.training import make_optimizers
 from research.train.batches import fill_unvoiced
 from research.train.corpus import Corpus
@@ -50,11 +50,11 @@ _FULL_SCALE = 32767.0
 class Settings:
     """Length of a run; the same for all that are compared."""
 
-    steps: int = 300
-    batch: int = 4
-    frames: int = 75
+    steps: int = 120
+    batch: int = 3
+    frames: int = 60
     lr: float = 5e-4
-    minutes: float = 3.0  # of every source
+    minutes: float = 1.5  # of every source
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,26 @@ class FineTuned(nn.Module):
         sent = torch.tensor([self.sent[rate] for rate in rates.tolist()])
         flags = torch.eye(self.decoder.flags)[rates][:, None].expand(-1, x.shape[1], -1)
         return self.quantizer(self.project_out(x), sent), flags
+
+    @torch.no_grad()
+    def indices(self, x: Tensor) -> NDArray[np.int64]:
+        """What the encoder's blocks gave, ``(frames, dim)``, as ``(frames, groups)``."""
+        sent = torch.tensor([self.quantizer.groups])
+        found: NDArray[np.int64]
+        found = self.quantizer(self.project_out(x[None]), sent).indices[0].numpy()
+        return found
+
+    @torch.no_grad()
+    def decode(self, indices: Tensor) -> Pcm:
+        """Indices of the first groups, ``(frames, groups)``, as of the lowest rate -> samples.
+
+        For codebooks alone: a code is looked up for each index.
+        """
+        assert isinstance(self.quantizer, JoinedQuantizer)
+        points = self.quantizer.points(indices)[None]
+        flags = torch.eye(self.decoder.flags)[min(self.sent)].expand(1, len(indices), -1)
+        out, _ = self.decoder(points, flags, self.decoder.initial_state())
+        return out[0].clamp(-1, 1).numpy()  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def roundtrip(self, shipped: CodecNet, pcm: Pcm, rate: int) -> tuple[Pcm, NDArray[np.int64]]:

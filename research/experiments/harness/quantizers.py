@@ -155,6 +155,16 @@ class JoinedQuantizer(GroupQuantizer):
         self.dims = sum(self.widths)
         self.sizes = tuple(size for part in parts for size in part.sizes)
 
+    def points(self, indices: Tensor) -> Tensor:
+        """Points of the first groups, ``(frames, groups)`` -> ``(frames, dims)``, zero for those
+        after them; where all parts are codebooks."""
+        found, before = [], 0
+        for part, width, count in zip(self.parts, self.widths, self.counts, strict=True):
+            given = part.points(indices[:, before : before + count])  # type: ignore[operator]
+            found.append(nn.functional.pad(given, (0, width - given.shape[1])))
+            before += count
+        return torch.cat(found, -1)
+
     def forward(self, latent: Tensor, sent: Tensor) -> Quantized:
         """As :meth:`GroupQuantizer.forward`."""
         x = torch.tanh(latent) if self.bounded else latent

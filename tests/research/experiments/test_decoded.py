@@ -90,6 +90,17 @@ def test_training_moves_the_decoder_and_leaves_the_encoder(
     assert indices.shape[1] == codec.quantizer.groups
 
 
+def test_indices_are_decoded_to_what_was_sent(net: CodecNet, speech: Pcm) -> None:
+    codec = FineTuned(net, ARMS["VQ 2-D"], seed=0).eval()
+    pcm = torch.from_numpy(speech[: 320 * 60])[None]
+    x, _ = hidden(net, pcm, net.encoder.initial_state(1))
+    indices = codec.indices(x[0])[:, :3]
+    said, _ = codec.roundtrip(net, speech[: 320 * 59], 0)
+    lookahead = net.config.codec.lookahead
+    again = codec.decode(torch.from_numpy(indices))[lookahead:]
+    np.testing.assert_allclose(again[: 320 * 57], said[: 320 * 57], atol=1e-5)
+
+
 def test_material_is_what_the_encoder_s_last_layer_is_given(
     net: CodecNet, speech: Pcm, tmp_path: Path
 ) -> None:

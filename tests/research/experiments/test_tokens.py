@@ -66,13 +66,13 @@ def test_what_repeats_costs_next_to_nothing_and_is_continued() -> None:
 def test_tokens_are_shown_in_the_order_of_their_codecs() -> None:
     records = [
         {"tokens": name, "sent_bits": 20.0, "alone_bits": 18.0, "bits": [5.0, 5.0, 4.0 + seed]}
-        for name in ("rhombic", "codec")
+        for name in ("rhombic", "shipped")
         for seed in (0, 1)
     ]
     records[-1]["tables_bits"] = records[-2]["tables_bits"] = 15.0
     lines = table(records).splitlines()
-    assert lines[2] == "| codec | 20.0 | 18.00 ± 0.00 | 15.00 | 14.50 ± 0.71 | 72% |"
+    assert lines[2] == "| shipped | 20.0 | 18.00 ± 0.00 | 15.00 | 14.50 ± 0.71 | 72% |"
     assert lines[3].startswith("| rhombic | 20.0 |")
     axes = draw(records).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["shipped codec", "rhombic"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["shipped", "rhombic"]
     assert axes.dataLim.height == 20.0
