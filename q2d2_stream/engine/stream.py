@@ -373,8 +373,7 @@ class StreamDecoder:
                 f"the refinement has steps up to {steps.max()} and symbols up to {symbols.max()}, "
                 f"expected below {len(STEPS)} and {SYMBOLS}"
             )
-        told = zip(symbols, steps.tolist(), strict=True)
-        return np.stack([self._code.symbols_to_error(symbol, step) for symbol, step in told])
+        return self._code.symbols_to_error(symbols, steps)
 
     def _conceal(self) -> Array:
         if self._last is None:

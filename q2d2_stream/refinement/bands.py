@@ -44,8 +44,8 @@ class Bands:
         ramp = np.sin(np.pi * np.arange(size) / size)
         self.window: Array = ramp.astype(np.float32)
         """Square root of a Hann window, ``(2 * hop,)``: before and after, halves add up to one."""
-        slope = np.arange(size) - (size - 1) / 2
-        self._slope = (slope / np.sqrt(np.square(slope).sum())).astype(np.float32)
+        line = np.stack([np.ones(size), np.arange(size) - (size - 1) / 2], axis=1)
+        self._line = (line / np.sqrt(np.square(line).sum(0))).astype(np.float32)
 
     @property
     def transform_macs(self) -> int:
@@ -59,18 +59,17 @@ class Bands:
         return int(self._bank.size)
 
     def spectrum(self, samples: Array) -> NDArray[np.complex64]:
-        """Samples of a window ``(2 * hop,)`` -> its spectrum ``(hop + 1,)``."""
+        """Samples of windows ``(..., 2 * hop)`` -> their spectra ``(..., hop + 1)``."""
         return np.fft.rfft(samples * self.window).astype(np.complex64)
 
     def without_line(self, samples: Array) -> Array:
-        """Samples of a window less the straight line that fits them best: an offset, and rumble
+        """Samples of windows less the straight line that fits each best: an offset, and rumble
         below speech, would leak into the lowest bands. The encoder's analysis does the same."""
-        level = samples - samples.mean()
-        flat: Array = level - self._slope * (level @ self._slope)
+        flat: Array = samples - (samples @ self._line) @ self._line.T
         return flat
 
     def levels(self, spectrum: NDArray[np.complex64]) -> Array:
-        """Log levels ``(40,)`` of a spectrum, in nepers."""
+        """Log levels ``(..., 40)`` of spectra, in nepers."""
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         levels: Array = 0.5 * np.log(power @ self._bank + self._floor)
         return levels

@@ -87,9 +87,13 @@ class RefinementCode:
         signed: NDArray[np.int8] = np.clip(rounded, -_REACH, _REACH).astype(np.int8)
         return (signed + SYMBOL_ZERO).astype(np.uint8)
 
-    def symbols_to_error(self, symbols: NDArray[np.uint8], step: int = 0) -> Array:
-        """Symbols ``(..., 40)`` -> the error as it arrives, nepers."""
-        part = (symbols.astype(np.float32) - SYMBOL_ZERO) * np.float32(self.step * STEPS[step])
+    def symbols_to_error(
+        self, symbols: NDArray[np.uint8], step: int | NDArray[np.uint8] = 0
+    ) -> Array:
+        """Symbols ``(..., 40)`` -> the error as it arrives, nepers; ``step`` of all of them, or of
+        each, ``(...)``."""
+        unit = (self.step * np.array(STEPS)[step]).astype(np.float32)[..., None]
+        part = (symbols.astype(np.float32) - SYMBOL_ZERO) * unit
         return np.asarray(part @ self.basis.T + self.mean, np.float32)
 
     @cached_property
@@ -136,10 +140,9 @@ def _cheapest(part: Array, bits: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Of three symbols for each component ``(..., 40)`` of errors in steps the cheapest."""
     below = np.clip(np.floor(part), -_REACH, _REACH - 1)
     tried = np.stack([np.zeros_like(below), below, below + 1])
-    symbols = (tried + SYMBOL_ZERO).astype(np.int64)
+    symbols = (tried + SYMBOL_ZERO).astype(np.uint8)
     cost = np.square(part - tried) + BIT_WORTH * bits[np.arange(BANDS), symbols]
-    best = cost.argmin(0)[None]
-    cheapest: NDArray[np.uint8] = np.take_along_axis(symbols, best, 0)[0].astype(np.uint8)
+    cheapest: NDArray[np.uint8] = np.choose(cost.argmin(0), symbols)
     return cheapest
 
 
