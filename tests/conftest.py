@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from _pytest.mark.expression import Expression
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
@@ -31,6 +34,9 @@ settings.load_profile(
 )
 
 
+_ALL_OF_TORCH = re.compile(r"^pytestmark = .*pytest\.mark\.train\b", re.MULTILINE)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Reasons of skips that are fine in CI."""
     parser.addini("expected_skips", "parts of the reasons for which CI may skip", "linelist")
@@ -45,6 +51,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is marked ``sound`` where there can be no virtual sound card."""
     if item.get_closest_marker("sound") and (why := missing()):
         pytest.skip(f"no virtual sound card: {why}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where no test of torch is wanted, files of nothing else are not imported: that alone takes
+    seconds."""
+    if not config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    wanted = Expression.compile(config.option.markexpr)
+
+    def is_wanted(marks: tuple[str, ...]) -> bool:
+        def has(mark: str, /, **_: object) -> bool:
+            return mark == "train" or mark in marks
+
+        return wanted.evaluate(has)
+
+    if any(is_wanted(m) for n in range(4) for m in combinations(("slow", "sound", "net"), n)):
+        return None
+    return True if _ALL_OF_TORCH.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 @pytest.fixture(autouse=True)

@@ -94,6 +94,7 @@ def test_what_is_no_feedback_is_refused(feedback: object) -> None:
         NoiseShaper(LATTICE, feedback)  # type: ignore[arg-type]
 
 
+@pytest.mark.train
 def test_torch_shapes_as_the_engine_does() -> None:
     torch = pytest.importorskip("torch")
     from q2d2_stream.model.quantizer import Quantizer

@@ -20,8 +20,9 @@ def check_range(name: str, value: int, low: int, high: int) -> None:
 
 def printable(text: str, max_bytes: int) -> str:
     """One line that cannot move a terminal's cursor, cut to ``max_bytes`` of UTF-8."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return shown.encode()[:max_bytes].decode("utf-8", "ignore")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return text.encode()[:max_bytes].decode("utf-8", "ignore")
 
 
 def take(layout: struct.Struct, body: bytes, what: str) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ class Bands:
     def levels(self, spectrum: NDArray[np.complex64]) -> Array:
         """Log levels ``(..., 40)`` of spectra, in nepers."""
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        levels: Array = 0.5 * np.log(power @ self._bank + self._floor)
+        levels: Array = np.float32(0.5) * np.log(power @ self._bank + self._floor)
         return levels
 
     def gains(self, error: Array) -> Array:

@@ -21,7 +21,7 @@ from tests.call.test_end_to_end import assert_heard  # noqa: E402
 from tests.labs.call import EXACT, dial, listen, run, speech_file  # noqa: E402
 from tests.labs.networks import codec_of, small_net  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 FINEST = 4
 

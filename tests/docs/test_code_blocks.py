@@ -45,6 +45,7 @@ def test_python_runs(path: str, block: Block, tmp_path: Path) -> None:
     assert done.returncode == 0, f"{path}:{block.line}: {done.stderr}"
 
 
+@pytest.mark.slow
 def test_the_guide_to_files_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(SPEECH / "kathleen_en_0.flac", tmp_path / "speech.wav")
     monkeypatch.chdir(tmp_path)

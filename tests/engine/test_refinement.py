@@ -19,7 +19,7 @@ from q2d2_stream.packet import Toc  # noqa: E402
 from q2d2_stream.refinement import SYMBOL_ZERO, Bands  # noqa: E402
 from tests.labs.networks import codec_of, small_net  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 HOP, FRAMES = 320, 60
 

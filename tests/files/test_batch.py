@@ -44,6 +44,7 @@ def names(folder: Path) -> list[str]:
 CODED = ["deep/er/no_ending.q2d2", "deep/two.q2d2", "one.q2d2"]
 
 
+@pytest.mark.slow
 def test_a_tree_is_encoded_and_decoded(
     corpus: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

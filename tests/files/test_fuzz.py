@@ -7,6 +7,8 @@ import pytest
 from tests.labs.call import codec
 from tools.fuzz_files import fuzz_files, fuzz_options, seeds
 
+pytestmark = pytest.mark.slow
+
 
 def test_mutated_files_end_well() -> None:
     ends, failures = fuzz_files(2 * len(seeds()), seed=28)
@@ -16,7 +18,6 @@ def test_mutated_files_end_well() -> None:
     assert ends["refused: InputError"] > 20
 
 
-@pytest.mark.slow
 def test_odd_command_lines_end_well() -> None:
     codec()
     ends, failures = fuzz_options(60, seed=28)

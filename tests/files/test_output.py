@@ -194,6 +194,7 @@ def test_a_signal_leaves_nothing_lying(number: signal.Signals, tmp_path: Path) -
     target.write_bytes(b"old")
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # under nohup it is ignored
         "from q2d2_stream.cli.main import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", code, "encode", "-", str(target)]

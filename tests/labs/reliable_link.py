@@ -126,7 +126,7 @@ class Talker:
         self._newest: tuple[int, float] | None = None
         self._echoed_at = -1.0
         self._echoed = -1
-        self._received = 0
+        self._received = self._sent_bits = 0
         self._acknowledge_at: float | None = None
 
     def step(self, now: float) -> None:
@@ -141,7 +141,7 @@ class Talker:
             unsent_frames=len(self.queue),
             dropped_frames=self.queue.dropped,
             buffered_bytes=self.out.unsent_bytes,
-            sent_bits=sum(bits for _, bits in self.sent_bits),
+            sent_bits=self._sent_bits,
             received_messages=self._received,
         )
         plan = self.control.update(state, now)
@@ -180,6 +180,7 @@ class Talker:
         if message is not None:
             self.control.sent(message.sequence, size, now)
         self.sent_bits.append((now, self.link.wire_bits(size)))
+        self._sent_bits += self.link.wire_bits(size)
 
     def receive(self, item: Item, now: float, sender: Talker) -> None:
         message, echo = item

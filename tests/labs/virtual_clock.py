@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 __all__ = ["VirtualClockLoop", "busy", "run"]
@@ -36,12 +35,12 @@ _TURN_S = 1e-6
 
 def _others_work() -> bool:
     """Whether another thread of Python runs, is about to or waits for a disk, as Linux has it."""
+    own = threading.get_native_id()
     for thread in threading.enumerate():
-        if thread.native_id in (None, threading.get_native_id()):
+        if thread.native_id in (None, own):
             continue
-        with suppress(OSError):
-            stat = Path(f"/proc/self/task/{thread.native_id}/stat").read_text()
-            if stat.rpartition(")")[2].split()[0] in ("R", "D"):
+        with suppress(OSError), open(f"/proc/self/task/{thread.native_id}/stat", "rb") as stat:
+            if stat.read().rpartition(b")")[2].split(None, 1)[0] in (b"R", b"D"):
                 return True
     return False
 
@@ -109,6 +108,14 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self._clock.jobs += 1
         future.add_done_callback(self._job_done)
         return future
+
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        """As asyncio's; the clock stands still until its threads have ended."""
+        self._clock.jobs += 1
+        try:
+            await super().shutdown_default_executor(*args, **options)
+        finally:
+            self._clock.jobs -= 1
 
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self._clock.jobs -= 1

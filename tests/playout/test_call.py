@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -12,6 +12,7 @@ from q2d2_stream.errors import InputError
 from q2d2_stream.frames import AudioFrames
 from q2d2_stream.netsim import LinkSpec, SimulatedCall, parse_link, simulate_call
 from q2d2_stream.playout import Playout, PlayoutOptions
+from tests.labs.examples import examples
 from tests.labs.playout import ClipDecoder, number, speech, voice
 
 
@@ -302,7 +303,7 @@ def test_speaker_that_stands_still_does_not_fill_memory() -> None:
         max_size=40,
     )
 )
-@settings(max_examples=60)
+@examples(60)
 def test_any_messages_leave_it_running(messages: list[tuple]) -> None:  # type: ignore[type-arg]
     playout = Playout(FlatDecoder())
     now = 0.0

@@ -32,7 +32,7 @@ def changed(dice: random.Random, data: bytes) -> bytes:
     return bytes(out)
 
 
-@pytest.mark.parametrize("secret", [None, SECRET])
+@pytest.mark.parametrize("secret", [None, pytest.param(SECRET, marks=pytest.mark.slow)])
 def test_strangers(secret: str | None) -> None:
     dice = random.Random(7)
     own, registry = endpoint(secret), CallRegistry()
@@ -41,8 +41,8 @@ def test_strangers(secret: str | None) -> None:
     sent = 0
     while sent < MESSAGES:
         session = Session(own, Role.SERVER, 0.0, registry=registry)
-        # Every tenth begins as it should: a real hello makes the server's share, which is slow.
-        first = [hello] if not sent % 600 else [changed(dice, hello)]
+        # Every thirtieth begins as it should: a real hello makes the server's share, which is slow.
+        first = [hello] if not sent % 1800 else [changed(dice, hello)]
         for data in [*first, *(nasty(dice.randrange(1 << 30)) for _ in range(59))]:
             session.receive_data(data, sent / 100)
             sent += 1
@@ -54,6 +54,7 @@ def test_strangers(secret: str | None) -> None:
     assert peak < 2 * MIB
 
 
+@pytest.mark.slow
 def test_a_peer_with_the_secret() -> None:
     """Bodies are sealed as they must be: what is odd is what is in them."""
     dice = random.Random(8)

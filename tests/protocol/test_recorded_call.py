@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.errors import SealError
@@ -32,6 +32,7 @@ from q2d2_stream.protocol import (
 from q2d2_stream.protocol.hello import Hello
 from q2d2_stream.protocol.messages import decode, encode
 from q2d2_stream.protocol.sealing import is_sealed
+from tests.labs.examples import examples
 from tests.labs.protocol import CONFIG, SECRET, Peers, endpoint, frames_of
 
 NOTE = "meet me at the old bridge at nine"
@@ -178,7 +179,7 @@ def test_the_same_call_on_another_connection_has_other_keys() -> None:
         assert second.server.counters.forged == 1
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.integers(0, 2**32), st.sampled_from(["flip", "cut", "longer", "swap"]))
 def test_a_changed_message_is_dropped_and_counted_and_the_call_goes_on(seed: int, how: str) -> None:
     dice = random.Random(seed)
@@ -231,7 +232,7 @@ def handshake_with(
     return ends
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([None, SECRET]))
 def test_no_bit_of_a_handshake_can_be_changed(
     seed: int, of_client: bool, secret: str | None

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from q2d2_stream.entropy import IndexCoder
@@ -46,6 +46,7 @@ from q2d2_stream.protocol.messages import (
 )
 from tests.labs.entropy import coder as fitted_coder
 from tests.labs.entropy import random_tables, smooth_indices
+from tests.labs.examples import examples
 from tests.labs.protocol import CONFIG, HASH, SECRET, Peers, endpoint, frames_of, local_model
 
 
@@ -88,7 +89,7 @@ def test_handshake_agrees_on_rates_and_frames(secret: str | None) -> None:
 
 
 @given(st.integers(0, 2**32), st.booleans())
-@settings(max_examples=40)
+@examples(40)
 def test_an_adversarial_schedule_loses_and_reorders_nothing(seed: int, secret: bool) -> None:
     order = random.Random(seed)
     end = endpoint(SECRET if secret else None)
@@ -453,7 +454,7 @@ def test_rates_that_were_not_offered_are_malformed() -> None:
     ),
     st.sampled_from(["server", "auth", "client", "established"]),
 )
-@settings(max_examples=200)
+@examples(200)
 def test_noise_in_any_state_raises_nothing(noise: list[bytes | int | str], where: str) -> None:
     peers = Peers(endpoint(SECRET), endpoint(SECRET))
     if where == "established":
@@ -624,7 +625,7 @@ def test_audio_is_packed_when_the_tables_differ(coders: tuple[IndexCoder | None,
 
 
 @given(st.integers(0, 2), st.integers(1, 16), st.binary(max_size=90))
-@settings(max_examples=50)
+@examples(50)
 def test_coded_noise_is_heard_or_malformed(rate: int, frames: int, payload: bytes) -> None:
     peers = Peers(endpoint(coder=TABLES[0]), endpoint(coder=TABLES[0]))
     peers.settle()

@@ -8,6 +8,7 @@ import pytest
 from q2d2_stream.refinement.noise import MODULUS, noise_seeds, noise_state
 
 
+@pytest.mark.train
 def test_a_state_is_that_of_as_many_steps() -> None:
     torch = pytest.importorskip("torch", reason="the noise it is compared with is the network's")
     from q2d2_stream.model.excitation import NoisePhase

@@ -8,10 +8,13 @@ import pytest
 
 from q2d2_stream.call.code_client import link_of_code
 from q2d2_stream.errors import CallError
-from q2d2_stream.relay import MemoryBus, Relay
+from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
 from q2d2_stream.rooms import CodeShown, CodeSpent, CodeWrong, RoomCode, RoomLink
 from tests.labs.call import run_in_real_time as run
 from tests.labs.relay import Guest, relay, until
+
+# For so long others are asked for a number that nobody has here.
+PROMPT = RelayLimits(join_s=1.5)
 
 
 async def show(guest: Guest, link: RoomLink) -> RoomCode:
@@ -31,7 +34,7 @@ def at(relay: Relay, code: RoomCode, words: tuple[str, str] | None = None) -> Ro
 
 def test_a_code_leads_into_the_room() -> None:
     async def main() -> None:
-        async with relay() as it:
+        async with relay(limits=PROMPT) as it:
             link = RoomLink.new(f"http://127.0.0.1:{it.port}")
             ann = await Guest(link, "Ann").enter(it.port)
             code = await show(ann, link)
@@ -70,7 +73,7 @@ def test_a_code_is_asked_for_at_another_relay() -> None:
 
 def test_a_new_code_takes_the_place_of_the_old_one() -> None:
     async def main() -> None:
-        async with relay() as it:
+        async with relay(limits=PROMPT) as it:
             link = RoomLink.new(f"http://127.0.0.1:{it.port}")
             ann = await Guest(link, "Ann").enter(it.port)
             old = await show(ann, link)

@@ -19,6 +19,7 @@ from tests.labs.relay import Guest, until
 LINK = RoomLink.new("http://127.0.0.1:1")
 
 
+@pytest.mark.net
 def test_a_relay_counts_and_stops_in_good_order() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         metrics = free.getsockname()[1]

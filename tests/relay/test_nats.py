@@ -15,7 +15,10 @@ from tests.labs.rooms import frames_of
 from tools.nats_server import NatsServer
 
 pytest.importorskip("nats", reason="the extra [relay] is not installed")
-pytestmark = pytest.mark.skipif(NatsServer.missing() is not None, reason=str(NatsServer.missing()))
+pytestmark = [
+    pytest.mark.net,
+    pytest.mark.skipif(NatsServer.missing() is not None, reason=str(NatsServer.missing())),
+]
 
 LINK = RoomLink.new("http://127.0.0.1:1")
 

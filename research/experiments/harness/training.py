@@ -153,7 +153,7 @@ class CodesUsed:
         """Bits of each group; NaN where it was too large."""
         found = []
         for counts in self.counts:
-            share = counts[counts > 0] / max(1, counts.sum())
+            share = counts[counts > 0] / max(1, int(counts.sum()))
             found.append(float(-(share * np.log2(share)).sum()) if len(counts) else math.nan)
         return found
 

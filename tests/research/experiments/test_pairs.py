@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="training is tested where the extra [train] is")
+
 from research.experiments.pairs import klt, mutual_information, study, to_points
+
+pytestmark = pytest.mark.train
 
 
 def test_mutual_information_of_gaussians_is_that_of_their_correlation() -> None:
