@@ -320,11 +320,12 @@ class Sender:
             sent_bits=8 * connection.sent.wire_bytes,
             received_messages=connection.received_messages,
         )
-        plan = control.update(state, time.monotonic())
+        now = time.monotonic()
+        plan = control.update(state, now)
         queue.drop_oldest(plan.drop_frames)
         self._encoder.rate = self._codec.config.ladder[plan.rate]
         self._frames_per_message = plan.frames_per_message
-        if plan.is_stalled:
+        if control.hears_nothing(now):
             connection.doubt_datagrams()
         return plan
 

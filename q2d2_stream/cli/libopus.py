@@ -21,6 +21,7 @@ _MAX_PACKET = 1275
 # From opus_defines.h.
 _APPLICATION_VOIP = 2048
 _SET_BITRATE, _SET_COMPLEXITY, _SET_SIGNAL, _GET_LOOKAHEAD = 4002, 4010, 4024, 4027
+_SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4012, 4014
 _SIGNAL_VOICE = 3001
 
 
@@ -29,6 +30,8 @@ class OpusStream:
 
     Args:
         kbps: target bitrate, 6 to 510.
+        fec_loss: share of packets that will be lost, 0 to 1, against which packets repeat the frame
+            before them coarsely (in-band FEC) where the bitrate has room for it; None: they do not.
 
     Attributes:
         delay_samples: the encoder's look-ahead.
@@ -36,7 +39,7 @@ class OpusStream:
     Raises MissingExtra without libopus, InputError for a bitrate that it refuses.
     """
 
-    def __init__(self, kbps: float) -> None:
+    def __init__(self, kbps: float, *, fec_loss: float | None = None) -> None:
         library = self._library = _load_library()
         self._encoder = self._decoder = 0
         self._encoder = _create(library.opus_encoder_create, SAMPLE_RATE, 1, _APPLICATION_VOIP)
@@ -46,6 +49,8 @@ class OpusStream:
             (_SET_BITRATE, round(kbps * 1000)),
             (_SET_COMPLEXITY, 10),
             (_SET_SIGNAL, _SIGNAL_VOICE),
+            (_SET_INBAND_FEC, fec_loss is not None),
+            (_SET_PACKET_LOSS_PERC, round(100 * (fec_loss or 0.0))),
         ):
             _check(library.opus_encoder_ctl(self._encoder, request, ctypes.c_int32(value)))
         delay = ctypes.c_int32()
@@ -66,13 +71,17 @@ class OpusStream:
         )
         return self._packet.raw[:size]
 
-    def decode(self, packet: bytes | None) -> npt.NDArray[np.float32]:
-        """A packet, or None for one that was lost, -> 480 samples."""
+    def decode(self, packet: bytes | None, *, before: bool = False) -> npt.NDArray[np.float32]:
+        """A packet, or None for one that was lost, -> 480 samples.
+
+        With ``before`` they are of the lost frame before the packet's own, from what the packet
+        repeats of it; where it repeats nothing the frame is concealed.
+        """
         pcm = np.zeros(OPUS_FRAME_SAMPLES, np.float32)
         size = len(packet) if packet is not None else 0
         _check(
             self._library.opus_decode_float(
-                self._decoder, packet, size, _floats(pcm), OPUS_FRAME_SAMPLES, 0
+                self._decoder, packet, size, _floats(pcm), OPUS_FRAME_SAMPLES, int(before)
             )
         )
         return pcm

@@ -317,6 +317,19 @@ class RateController:
             else:
                 self._climb(now)
 
+    def hears_nothing(self, now: float) -> bool:
+        """Whether no echo comes at all any more: where messages only queue, echoes still do.
+
+        Silence that lasts tells of a way that carries nothing, and perhaps another one does.
+        """
+        if not self._is_stalled(now):
+            return False
+        monitor = self.monitor
+        if monitor.last_echo_at is None:
+            return True
+        patience_s = _HOLD_S + 2 * monitor.interval_s + monitor.usual_spread_s
+        return now - monitor.last_echo_at > patience_s
+
     def _is_stalled(self, now: float) -> bool:
         """Whether the link has been silent for longer than its jitter explains."""
         if self._link.capacity_bps is not None:

@@ -21,13 +21,16 @@ QUICK_METRICS = "pesq,stoi"
 
 
 def parse_baseline(text: str) -> CodecUnderTest:
-    """A baseline by its name, "opus6" or "codec2_3200"; raises InputError for unknown ones."""
-    if match := re.fullmatch(r"opus(\d+(?:\.\d+)?)", text):
-        return OpusCodec(float(match.group(1)))
+    """A baseline by its name, "opus6", "opus12_fec10" (in-band FEC against 10 % loss) or
+    "codec2_3200"; raises InputError for unknown ones."""
+    if match := re.fullmatch(r"opus(\d+(?:\.\d+)?)(?:_fec(\d+))?", text):
+        fec_loss = int(match.group(2)) / 100 if match.group(2) else None
+        return OpusCodec(float(match.group(1)), fec_loss)
     if match := re.fullmatch(r"codec2_(\d+)", text):
         return Codec2(int(match.group(1)))
     raise InputError(
-        f"the baseline is {text!r}, expected opusKBPS (opus6) or codec2_BPS (codec2_3200)"
+        f"the baseline is {text!r}, expected opusKBPS (opus6), opusKBPS_fecPERCENT "
+        "(opus12_fec10) or codec2_BPS (codec2_3200)"
     )
 
 

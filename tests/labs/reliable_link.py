@@ -1,4 +1,4 @@
-"""A call's two senders over a link that behaves as TCP does, in simulated time.
+"""A call's two senders over a link that behaves as TCP or as UDP does, in simulated time.
 
 In order and reliable, with a window: what does not fit into it waits in the system, unsent.
 Acknowledgements that travel alone take their share of the other direction.
@@ -22,6 +22,7 @@ from q2d2_stream.sending import (
     SendPlan,
     SendQueue,
     SendState,
+    UdpLink,
     WebSocketLink,
 )
 from tests.labs.protocol import CONFIG
@@ -39,13 +40,17 @@ _DELAYED_ACK_S = 0.04
 
 @dataclass
 class ReliableLink:
-    """One direction. ``bps`` None has no limit; a stall is (from, to) in seconds."""
+    """One direction. ``bps`` None has no limit; a stall is (from, to) in seconds.
+
+    With ``queue_s`` it is as datagrams see it: no window, and what would wait longer is dropped.
+    """
 
     bps: float | None = None
     delay_s: float = 0.02
     jitter_s: float = 0.0
     stalls: tuple[tuple[float, float], ...] = ()
     window_messages: int = 10
+    queue_s: float | None = None
     loss: float = 0.0
     seed: int = 1
     unsent: deque[tuple[Item, int]] = field(default_factory=deque)
@@ -65,8 +70,9 @@ class ReliableLink:
         self._free_at = max(now, self._free_at) + bits / self.bps
         return self._free_at
 
-    def put(self, item: Item, bits: int) -> None:
-        self.unsent.append((item, bits))
+    def put(self, item: Item, bits: int, now: float) -> None:
+        if self.queue_s is None or self._free_at - now <= self.queue_s:
+            self.unsent.append((item, bits))
 
     @property
     def unsent_bytes(self) -> int:
@@ -84,7 +90,8 @@ class ReliableLink:
     def _window(self, now: float) -> None:
         # an acknowledgement comes back a delay after the arrival
         unacknowledged = len(self.under_way)
-        while self.unsent and unacknowledged < self.window_messages:
+        is_open = self.queue_s is not None
+        while self.unsent and (is_open or unacknowledged < self.window_messages):
             item, bits = self.unsent.popleft()
             at = self.take(bits, now) + self.delay_s + self._dice.uniform(-1, 1) * self.jitter_s
             while self._dice.random() < self.loss:
@@ -119,6 +126,7 @@ class Talker:
         self.queue = SendQueue(Call())
         self.dtx = Dtx(None)
         self.plans: list[tuple[float, SendPlan]] = []
+        self.doubts: list[float] = []
         self.sent_bits: list[tuple[float, int]] = []
         self.captured = 0
         self.delivered: list[tuple[float, float, int]] = []  # arrival, delay, frames
@@ -147,6 +155,8 @@ class Talker:
         plan = self.control.update(state, now)
         self._rate = plan.rate
         self.plans.append((now, plan))
+        if self.control.hears_nothing(now):
+            self.doubts.append(now)
         self.queue.drop_oldest(plan.drop_frames)
         self._send(plan, now)
         newest = self._newest
@@ -175,7 +185,7 @@ class Talker:
     def _put(
         self, message: AudioFrames | None, echo: tuple[int, float] | None, size: int, now: float
     ) -> None:
-        self.out.put((message, echo), self.link.wire_bits(size))
+        self.out.put((message, echo), self.link.wire_bits(size), now)
         self._acknowledge_at = None
         if message is not None:
             self.control.sent(message.sequence, size, now)
@@ -215,7 +225,10 @@ class ReliableCall:
         there, back = ReliableLink(**link), ReliableLink(**{"seed": 2, **link})
 
         def talker(out: ReliableLink, back: ReliableLink, role: Role) -> Talker:
-            return Talker(out, back, role, rate=rate, max_bps=max_bps, start_bps=start_bps)
+            own = UdpLink() if out.queue_s is not None else None
+            return Talker(
+                out, back, role, rate=rate, max_bps=max_bps, start_bps=start_bps, link=own
+            )
 
         return cls(talker(there, back, Role.CLIENT), talker(back, there, Role.SERVER))
 
