@@ -57,8 +57,11 @@ class AudioConnection(Protocol):
     def buffered_bytes(self) -> int:
         """Bytes of audio, and what waits before it, that have not left this machine."""
 
-    def doubt_datagrams(self) -> None:
-        """Nothing of what was sent is echoed."""
+    def doubt_datagrams(self, *, is_thin: bool = False) -> None:
+        """Nothing of what was sent is echoed.
+
+        ``is_thin``: the link carries less than the best setting.
+        """
 
     def send_audio(self, frames: AudioFrames, *, copies: bool = False) -> int:
         """Send frames; bytes of the message, 0 when the connection is not established."""

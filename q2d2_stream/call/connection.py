@@ -158,10 +158,10 @@ class Connection:
         )
         endpoint.attach(self._on_datagram)
 
-    def doubt_datagrams(self) -> None:
+    def doubt_datagrams(self, *, is_thin: bool = False) -> None:
         """The peer echoes nothing of what goes by datagrams: both ways carry the audio now."""
         if self._path is not None:
-            for data in self._path.doubt(time.monotonic()):
+            for data in self._path.doubt(time.monotonic(), is_thin=is_thin):
                 self._put(data)
 
     def send_audio(self, frames: AudioFrames, *, copies: bool = False) -> int:

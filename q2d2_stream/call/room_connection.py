@@ -152,10 +152,10 @@ class RoomConnection:
         self.session.ask_path()
         self._flush()
 
-    def doubt_datagrams(self) -> None:
+    def doubt_datagrams(self, *, is_thin: bool = False) -> None:
         """The relay echoes nothing of what goes by datagrams: both ways carry the audio now."""
         if self._path is not None:
-            for message in self._path.doubt(time.monotonic()):
+            for message in self._path.doubt(time.monotonic(), is_thin=is_thin):
                 self._put(message)
 
     def attach(self, handler: Callable[[RoomEvent, float], None]) -> None:

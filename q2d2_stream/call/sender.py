@@ -325,8 +325,8 @@ class Sender:
         queue.drop_oldest(plan.drop_frames)
         self._encoder.rate = self._codec.config.ladder[plan.rate]
         self._frames_per_message = plan.frames_per_message
-        if control.hears_nothing(now):
-            connection.doubt_datagrams()
+        if control.doubts_path(now):
+            connection.doubt_datagrams(is_thin=control.step > 0)
         return plan
 
     def _send(

@@ -32,6 +32,8 @@ __all__ = ["RateController", "SendPlan", "SendState"]
 _AUDIO_BYTES = AUDIO_OVERHEAD_BYTES + 2
 # The echo that rides on some messages.
 _ECHO_BYTES = 6
+# Around the copies: their length and their TOC.
+_COPY_BYTES = 2
 _FRAMES_LADDER = (1, 2, 3, 4, 6, 8, 10, 12, 16)
 # Frames that wait in this program and the system, as time: a backlog; above the second, frames are
 # dropped until as few are left as the first allows.
@@ -75,6 +77,8 @@ _FILL_LINE = 0.88
 _SPARED_FRAMES = 6
 _SPARED_S = 20.0
 _LOSS_ON = 0.02
+# Loss so soon after a queue is taken for the queue's.
+_FULL_S = 5.0
 _LOSS_OFF = 0.005
 _CLEAN_REPORTS = 5
 
@@ -176,7 +180,7 @@ class RateController:
         self._clear_since: float | None = None
         self._climb_after_s = _CLIMB_RISKY_S
         # Datagrams begin with copies, until two reports say that nothing is lost.
-        self._lossy = link.loses_messages and link.capacity_bps is None
+        self._lossy = self._copies = link.loses_messages and link.capacity_bps is None
         self._clean_reports = _CLEAN_REPORTS - 2
         self._report: tuple[ReceiverReport, int] | None = None
         self._sent_bits: int | None = None
@@ -201,14 +205,18 @@ class RateController:
         return None if self._max_bps is None else self._max_bps / 1000
 
     def wire_bps(self, frames_per_message: int, rate: int) -> float:
-        """Bits per second on the wire of speech sent so, headers included."""
-        if self._coder is not None:
-            payload = self._coder.typical_bytes(rate, frames_per_message)
-        else:
-            payload = self._config.ladder[rate].packed_bytes(frames_per_message)
+        """Bits per second on the wire of speech sent so, headers and copies included."""
+        payload = self._payload_bytes(frames_per_message, rate)
+        if self._copies:
+            payload += _COPY_BYTES + self._payload_bytes(frames_per_message, 0)
         echo = _ECHO_BYTES if self._link.capacity_bps is None else 0
         message = self._link.wire_bits(_AUDIO_BYTES + echo + payload)
         return message * self._config.frame_rate / frames_per_message
+
+    def _payload_bytes(self, frames: int, rate: int) -> int:
+        if self._coder is not None:
+            return self._coder.typical_bytes(rate, frames)
+        return self._config.ladder[rate].packed_bytes(frames)
 
     def sent(self, sequence: int, message_bytes: int, now: float) -> None:
         """Audio has been handed to the transport, frames from ``sequence`` on."""
@@ -252,6 +260,7 @@ class RateController:
     def update(self, state: SendState, now: float) -> SendPlan:
         """What to do at ``now`` (seconds, any monotonic origin)."""
         self._count(state, now)
+        self._choose_copies(now)
         self._step = max(self._step, self._floor_step(now))
         frames, rate = self._ladder[self._step]
         frame_ms = self._config.frame_ms
@@ -272,9 +281,20 @@ class RateController:
             rate,
             drop,
             may_send=state.buffered_bytes == 0 and not is_stalled and is_open,
-            copies=(self._lossy and self._link.loses_messages) or now < self._repeats_until,
+            copies=self._copies,
             is_stalled=is_stalled,
         )
+
+    def _choose_copies(self, now: float) -> None:
+        """Copies where messages are lost, but not where a queue has just overflowed: they take
+        more of the link, and are no use against that."""
+        is_full = self._failed_at is not None and now < self._failed_at + _FULL_S
+        copies = self._lossy and self._link.loses_messages and not is_full
+        copies = copies or now < self._repeats_until
+        if copies and not self._copies and self._ceiling_bps is not None:
+            self._copies = True  # what the link has carried must carry them as well
+            self._step = max(self._step, self._step_for(_SHARE * self._ceiling_bps, now))
+        self._copies = copies
 
     def _count(self, state: SendState, now: float) -> None:
         """What went and came since the last update, for the cap and the acknowledgements."""
@@ -317,17 +337,20 @@ class RateController:
             else:
                 self._climb(now)
 
-    def hears_nothing(self, now: float) -> bool:
-        """Whether no echo comes at all any more: where messages only queue, echoes still do.
+    def doubts_path(self, now: float) -> bool:
+        """Whether another way should carry audio too: this one seems to carry nothing.
 
-        Silence that lasts tells of a way that carries nothing, and perhaps another one does.
+        A link that has always carried the best setting is at fault as soon as it stalls. On any
+        other messages may only queue, and while they do their echoes still come: there silence
+        tells.
         """
         if not self._is_stalled(now):
             return False
         monitor = self.monitor
-        if monitor.last_echo_at is None:
+        is_ample = self._step == 0 and self._ceiling_bps is None and self._climbed_at is None
+        if is_ample or monitor.last_echo_at is None:
             return True
-        patience_s = _HOLD_S + 2 * monitor.interval_s + monitor.usual_spread_s
+        patience_s = _HOLD_S + monitor.interval_s + monitor.usual_spread_s
         return now - monitor.last_echo_at > patience_s
 
     def _is_stalled(self, now: float) -> bool:

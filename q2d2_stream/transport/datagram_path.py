@@ -11,7 +11,8 @@ from q2d2_stream.transport.udp_path import PathState, UdpPath
 
 __all__ = ["DatagramPath"]
 
-_RESEND_S = 0.8
+# What a path that died may have swallowed: longer than it takes to notice.
+_RESEND_S = 1.2
 
 
 class DatagramPath:
@@ -25,7 +26,6 @@ class DatagramPath:
         is_ipv6: for what a datagram costs.
         is_only: audio never goes by the websocket.
         follows: as of :class:`UdpPath`: answers carry the challenges.
-        resend_s: what a path that died may have swallowed: as long as it takes to notice.
 
     Attributes:
         link: what a datagram costs.
@@ -40,13 +40,12 @@ class DatagramPath:
         is_ipv6: bool = False,
         is_only: bool = False,
         follows: bool = False,
-        resend_s: float = _RESEND_S,
     ) -> None:
         self.link = UdpLink(is_ipv6)
         self._endpoint = endpoint
         self._seal = seal
         self._path = UdpPath(now, follows=follows)
-        self._is_only, self._follows, self._resend_s = is_only, follows, resend_s
+        self._is_only, self._follows = is_only, follows
         # When it went, the number of its datagram, and what the websocket would carry.
         self._recent: deque[tuple[float, int, bytes]] = deque()
         self._unheard_since: float | None = None
@@ -113,7 +112,7 @@ class DatagramPath:
         self._recent.append((now, number, message or data))
         if self._unheard_since is None:
             self._unheard_since = now
-        while now - self._recent[0][0] > self._resend_s:
+        while now - self._recent[0][0] > _RESEND_S:
             self._recent.popleft()
 
     def arrived(self, number: int) -> None:
@@ -127,15 +126,18 @@ class DatagramPath:
         """Age of the oldest audio of which nothing is known; 0 where there is none."""
         return 0.0 if self._unheard_since is None else now - self._unheard_since
 
-    def doubt(self, now: float) -> list[bytes]:
-        """The peer has not echoed what went last: audio that the websocket should carry again."""
-        if not self._path.doubt(now) or self._is_only:
+    def doubt(self, now: float, *, is_thin: bool = False) -> list[bytes]:
+        """The peer has not echoed what went last: audio that the websocket should carry again.
+
+        ``is_thin``: the link carries less than the best setting, and has no room for both ways.
+        """
+        if not self._path.doubt(now, is_thin=is_thin and not self._is_only) or self._is_only:
             return []
         return self.take_recent(now)
 
     def take_recent(self, now: float) -> list[bytes]:
         """What went last and may be lost, once."""
-        again = [message for at, _, message in self._recent if now - at <= self._resend_s]
+        again = [message for at, _, message in self._recent if now - at <= _RESEND_S]
         self._recent.clear()
         self._unheard_since = None
         return again

@@ -25,8 +25,6 @@ __all__ = ["MEMBER_ECHO_S", "RELAY_ECHO_S", "PathOwner", "RoomPath"]
 RELAY_ECHO_S, MEMBER_ECHO_S = 0.1, 0.15
 # Without an echo for so long beyond a round trip: three of a member's are missing.
 _UNHEARD_S = 0.6
-# Longer than it takes to notice.
-_RESEND_S = 1.2
 # Fewer datagrams say nothing of how many are lost.
 _LOSS_DATAGRAMS = 20
 # Of so many messages a copy by the other way is known: some seconds of talk.
@@ -88,7 +86,6 @@ class RoomPath(DatagramPath):
             is_ipv6=is_ipv6,
             is_only=is_only,
             follows=follows,
-            resend_s=_RESEND_S,
         )
         self.forged = self.replayed = self.malformed = self.copies = 0
         self._known: deque[bytes] = deque(maxlen=_KNOWN_MESSAGES)

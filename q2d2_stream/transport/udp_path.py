@@ -11,7 +11,9 @@
 
 PROBING: audio by the websocket; probes, ever more seldom. UP: audio by UDP; a probe a second keeps
 address translators open. DOUBTFUL: audio by both, which drop each other's copies, and a probe every
-tenth of a second. So a path that dies costs what was under way, and that is sent again.
+tenth of a second. So a path that dies costs what was under way, and that is sent again. Where the
+link is thin, both would be more than it carries: then audio goes by the websocket alone, and probes
+are fewer.
 
 A side that only follows (a relay) has no address to probe before the other side's probe comes, and
 owes nobody a probe that was not asked for: it challenges with its answers, and by itself only while
@@ -29,7 +31,7 @@ __all__ = ["PathState", "UdpPath"]
 _PROBE_FIRST_S = 0.1
 _PROBE_MAX_S = 5.0
 _KEEP_ALIVE_S = 1.0
-_DOUBT_PROBE_S = 0.1
+_DOUBT_PROBE_S, _DOUBT_PROBE_THIN_S = 0.1, 0.3
 _DOUBT_S = 1.0
 # Keep-alives without an answer after which a path that carries nothing is taken for dead.
 _UNANSWERED = 4
@@ -73,6 +75,7 @@ class UdpPath:
         self._answers = 0
         self._outstanding: dict[int, float] = {}  # in the order of their making
         self._failed_at: float | None = None
+        self._is_thin = False
 
     @property
     def state(self) -> PathState:
@@ -82,7 +85,8 @@ class UdpPath:
     @property
     def carries_audio(self) -> bool:
         """Whether audio is to go by UDP."""
-        return self._state is not PathState.PROBING
+        is_doubtful = self._state is PathState.DOUBTFUL
+        return self._state is PathState.UP or (is_doubtful and not self._is_thin)
 
     @property
     def needs_websocket(self) -> bool:
@@ -112,7 +116,8 @@ class UdpPath:
             self._wait_s = min(2 * self._wait_s, _PROBE_MAX_S)
         else:
             is_up = self._state is PathState.UP
-            self._next_probe = now + (_KEEP_ALIVE_S if is_up else _DOUBT_PROBE_S)
+            often_s = _DOUBT_PROBE_THIN_S if self._is_thin else _DOUBT_PROBE_S
+            self._next_probe = now + (_KEEP_ALIVE_S if is_up else often_s)
         return self.challenge(now)
 
     def challenge(self, now: float) -> int:
@@ -144,11 +149,12 @@ class UdpPath:
             self._next_probe, self._wait_s = now, _PROBE_FIRST_S
         return True
 
-    def doubt(self, now: float) -> bool:
+    def doubt(self, now: float, *, is_thin: bool = False) -> bool:
         """What goes by UDP is not echoed any more. Whether that is news: audio that is under way
-        should then be sent again by the websocket."""
+        should then be sent again by the websocket. ``is_thin``: the link has no room for both."""
         if self._state is not PathState.UP:
             return False
+        self._is_thin = is_thin
         self._enter(PathState.DOUBTFUL, now, 0.0)
         return True
 

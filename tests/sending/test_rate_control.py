@@ -78,6 +78,28 @@ def test_a_link_that_nothing_is_known_of_is_found_out_within_seconds() -> None:
         assert delay_ms(talker, since=10) < 450
 
 
+@pytest.mark.parametrize(
+    ("bps", "share", "most_ms"), [(8000, 0.98, 250), (12_000, 0.98, 150), (16_000, 0.98, 120)]
+)
+def test_a_queue_of_datagrams_is_no_dead_path(bps: float, share: float, most_ms: float) -> None:
+    call = ReliableCall.over(bps=bps, start_bps=0.8 * bps, queue_s=1.0).run(60)
+    for talker in (call.a, call.b):
+        assert any(plan.frames_per_message == 3 for _, plan in talker.plans) or bps == 8000
+        assert not talker.doubts
+        assert delivered(talker) > share
+        assert delay_ms(talker) < most_ms
+
+
+@pytest.mark.parametrize(("delay_s", "jitter_s"), [(0.02, 0.0), (0.1, 0.05)])
+def test_a_dead_path_is_doubted_within_a_second(delay_s: float, jitter_s: float) -> None:
+    call = ReliableCall.over(
+        delay_s=delay_s, jitter_s=jitter_s, queue_s=1.0, stalls=((20.0, 60.0),)
+    ).run(25)
+    for talker in (call.a, call.b):
+        assert talker.doubts
+        assert 20.0 < talker.doubts[0] < 21.0
+
+
 def test_jitter_is_no_congestion() -> None:
     call = ReliableCall.over(delay_s=0.3, jitter_s=0.2, window_messages=60).run(60)
     for talker in (call.a, call.b):
@@ -204,6 +226,13 @@ def test_what_a_coded_message_costs_is_known_in_advance() -> None:
     coder = fitted_coder(CONFIG)
     coded = RateController(CONFIG, (0, 1, 2), 2, 1, UdpLink(), coder)
     packed = RateController(CONFIG, (0, 1, 2), 2, 1, UdpLink())
+    assert coded.wire_bps(3, 2) == pytest.approx(
+        UdpLink().wire_bits(14 + coder.typical_bytes(2, 3) + 2 + coder.typical_bytes(0, 3)) * 25
+    ), "datagrams begin with copies"
+    for controller in (coded, packed):
+        for count in range(2):
+            controller.report(ReceiverReport(40 * count, 0, 0, 0.0, 0.0, 0.0, 0.0), 0)
+        controller.update(SendState(0), 0.0)
     for rate, frames in ((0, 3), (1, 1), (2, 16)):
         # counter and tag, flags, TOC, and an echo
         message = UdpLink().wire_bits(6 + 2 + 6 + coder.typical_bytes(rate, frames))

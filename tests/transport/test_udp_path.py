@@ -54,6 +54,18 @@ def test_doubt_sends_by_both_and_answers_end_it() -> None:
     assert path.state is PathState.UP
 
 
+def test_doubt_on_a_thin_link_leaves_audio_to_the_websocket() -> None:
+    path = UdpPath(0.0)
+    now = answer_all(path, 0.0, 0.5)
+    assert path.doubt(now, is_thin=True)
+    assert not path.carries_audio
+    assert path.needs_websocket
+    assert probes(path, now, 0.95) <= 4
+    answer_all(path, now + 0.95, 1.0)
+    assert path.carries_audio
+    assert not path.needs_websocket
+
+
 def test_a_dead_path_is_given_up_and_must_then_be_answered_twice() -> None:
     path = UdpPath(0.0)
     now = answer_all(path, 0.0, 0.5)
