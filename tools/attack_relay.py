@@ -26,7 +26,7 @@ from contextlib import suppress
 
 from q2d2_stream.rooms import RoomKeys, RoomLink
 from q2d2_stream.rooms.code_messages import CodeAsk
-from q2d2_stream.rooms.datagrams import DatagramKind, PathBody
+from q2d2_stream.rooms.datagrams import DatagramKind, EchoBody, PathBody
 from q2d2_stream.rooms.messages import Join, Ping, RoomKind, Sent, encode
 from tools.load_relay import UPGRADE, Member, frame, running
 
@@ -202,10 +202,12 @@ class Attacker:
         datagrams = member.datagrams
         assert datagrams is not None
         while self._goes_on():
-            question = datagrams.sealer.seal(DatagramKind.PATH, PathBody(7, 0).to_bytes())
+            question = datagrams.sealer.seal(
+                DatagramKind.PATH, PathBody(7, 0, EchoBody(0, 0)).to_bytes()
+            )
             self._throw(victim, datagrams.name + question)
             guess = datagrams.sealer.seal(
-                DatagramKind.PATH, PathBody(0, random.getrandbits(32)).to_bytes()
+                DatagramKind.PATH, PathBody(0, random.getrandbits(32), EchoBody(0, 0)).to_bytes()
             )
             self._throw(victim, datagrams.name + guess)
             time.sleep(0.02)

@@ -44,7 +44,6 @@ from q2d2_stream.rooms.datagrams import (
     DatagramKind,
     DatagramOpener,
     DatagramSealer,
-    EchoBody,
     PathBody,
 )
 from q2d2_stream.rooms.intro import INTRO_KIND, Intro
@@ -120,11 +119,11 @@ class Datagrams:
 
     def ask(self) -> None:
         """A question, that the way stays open."""
-        self._named(PathBody(random.getrandbits(32) | 1, 0))
+        self._named(PathBody(random.getrandbits(32) | 1, 0, self._opener.echo))
 
     def answer(self, number: int) -> None:
         """The answer to one of the relay's."""
-        self._named(PathBody(0, number))
+        self._named(PathBody(0, number, self._opener.echo))
 
     def send(self, message: bytes) -> None:
         """Audio."""
@@ -143,8 +142,8 @@ class Datagrams:
             elif opened.kind is not DatagramKind.ECHO:
                 if (now := time.monotonic()) >= self._next_echo:
                     self._next_echo = now + MEMBER_ECHO_S
-                    echo = EchoBody(self._opener.newest, self._opener.received)
-                    self.socket.send(self.sealer.seal(DatagramKind.ECHO, echo.to_bytes()))
+                    echo = self._opener.echo.to_bytes()
+                    self.socket.send(self.sealer.seal(DatagramKind.ECHO, echo))
                 yield opened.message
 
     def _named(self, body: PathBody) -> None:

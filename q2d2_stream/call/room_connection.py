@@ -155,8 +155,10 @@ class RoomConnection:
     def doubt_datagrams(self, *, is_thin: bool = False) -> None:
         """The relay echoes nothing of what goes by datagrams: both ways carry the audio now."""
         if self._path is not None:
-            for message in self._path.doubt(time.monotonic(), is_thin=is_thin):
+            now = time.monotonic()
+            for message in self._path.doubt(now, is_thin=is_thin):
                 self._put(message)
+            self._path.tick(now)
 
     def attach(self, handler: Callable[[RoomEvent, float], None]) -> None:
         """Begin to take events: ``handler(event, now)``, which must not block."""

@@ -2,7 +2,7 @@
 
     audio       | kind 2 bits, counter 14 bits | body of the websocket's message | tag 4 |
     ECHO        | kind, counter | newest counter u16, received u16 | tag 4 |
-    PATH        | kind, counter | ask u32, answer u32 | tag 8 |
+    PATH        | kind, counter | ask u32, answer u32 | newest counter u16, received u16 | tag 8 |
 
 The tag is BLAKE2s with the key of that direction, over all 64 bits of the counter and the datagram.
 What is said is sealed from end to end already: the tag keeps strangers, replays and forged
@@ -23,7 +23,6 @@ from q2d2_stream.protocol.replay import COUNTER_BITS, ReplayWindow, unwrap
 from q2d2_stream.rooms.kinds import RoomKind
 
 __all__ = [
-    "AUDIO_DATAGRAM_BYTES",
     "Datagram",
     "DatagramKind",
     "DatagramOpener",
@@ -36,9 +35,6 @@ _HEAD_BYTES = 2
 _COUNTER = struct.Struct("<Q")
 _ECHO = struct.Struct("<HH")
 _PATH = struct.Struct("<II")
-_TAG_BYTES, _PATH_TAG_BYTES = 4, 8
-AUDIO_DATAGRAM_BYTES = _HEAD_BYTES + _TAG_BYTES
-"""What a datagram of audio has around the body of the message."""
 
 
 class DatagramKind(IntEnum):
@@ -53,6 +49,7 @@ class DatagramKind(IntEnum):
 _ALL_KINDS = tuple(DatagramKind)
 _ROOM_KINDS = {DatagramKind.AUDIO: RoomKind.AUDIO, DatagramKind.VOICE: RoomKind.VOICE}
 _KINDS = {int(room): kind for kind, room in _ROOM_KINDS.items()}
+_TAGS = {kind: 8 if kind is DatagramKind.PATH else 4 for kind in DatagramKind}  # bytes
 _STARTS = {kind: bytes([room]) for kind, room in _ROOM_KINDS.items()}
 
 
@@ -103,21 +100,28 @@ class EchoBody:
 
 @dataclass(frozen=True, slots=True)
 class PathBody:
-    """A question whether this way works, the answer to one, or both; 0 for what it is not."""
+    """A question whether this way works, the answer to one, or both, and an echo.
+
+    Attributes:
+        ask, answer: numbers; 0 for what it is not.
+        echo: as an echo that goes alone; a sender who has stopped in doubt hears no other.
+    """
 
     ask: int
     answer: int
+    echo: EchoBody
 
     def to_bytes(self) -> bytes:
         """The body."""
-        return _PATH.pack(self.ask, self.answer)
+        return _PATH.pack(self.ask, self.answer) + self.echo.to_bytes()
 
     @classmethod
     def from_bytes(cls, body: bytes) -> PathBody:
         """Inverse of :meth:`to_bytes`; WireError where it is cut."""
         if len(body) < _PATH.size:
-            raise WireError(f"a question has {len(body)} bytes, expected {_PATH.size}")
-        return cls(*_PATH.unpack_from(body))
+            raise WireError(f"a question has {len(body)} bytes, expected {_PATH.size} and an echo")
+        ask, answer = _PATH.unpack_from(body)
+        return cls(ask, answer, EchoBody.from_bytes(body[_PATH.size :]))
 
 
 class DatagramSealer:
@@ -140,7 +144,7 @@ class DatagramSealer:
         self.next_counter = counter + 1
         head = (kind << COUNTER_BITS | counter % (1 << COUNTER_BITS)).to_bytes(2, "big")
         data = head + body
-        return data + _tag(self._key, counter, data, _tag_bytes(kind))
+        return data + _tag(self._key, counter, data, _TAGS[kind])
 
     def seal_message(self, message: bytes) -> bytes:
         """A datagram in place of a message of audio of the websocket."""
@@ -167,13 +171,18 @@ class DatagramOpener:
         """Highest counter that came; -1 before the first."""
         return self._window.highest
 
+    @property
+    def echo(self) -> EchoBody:
+        """What to tell the other side."""
+        return EchoBody(max(0, self.newest), self.received)
+
     def open(self, data: bytes) -> Datagram:
         """The datagram; SealError for what is forged, or came before: nothing has changed then."""
         if len(data) < _HEAD_BYTES:
             raise SealError(f"a datagram has {len(data)} bytes")
         head = data[0] << 8 | data[1]
         kind = _ALL_KINDS[head >> COUNTER_BITS]
-        end = len(data) - _tag_bytes(kind)
+        end = len(data) - _TAGS[kind]
         if end < _HEAD_BYTES:
             raise SealError(f"a datagram has {len(data)} bytes")
         counter = unwrap(head % (1 << COUNTER_BITS), self._window.highest + 1)
@@ -185,10 +194,6 @@ class DatagramOpener:
         self._window.add(counter)
         self.received += 1
         return Datagram(kind, counter, data[_HEAD_BYTES:end])
-
-
-def _tag_bytes(kind: DatagramKind) -> int:
-    return _PATH_TAG_BYTES if kind is DatagramKind.PATH else _TAG_BYTES
 
 
 def _tag(key: bytes, counter: int, data: bytes, size: int) -> bytes:

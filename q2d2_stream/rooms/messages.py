@@ -58,6 +58,7 @@ MAX_MEMBERS = 64
 _MAGIC = b"Q2RM"
 _MAX_TEXT_BYTES = 300
 
+_AUDIO = (bytes([RoomKind.AUDIO]), bytes([RoomKind.VOICE]))
 _CHALLENGE = struct.Struct(f"<4sB{CHALLENGE_BYTES}s")
 _JOIN = struct.Struct(f"<4sB{ROOM_ID_BYTES}s32s64s{NONCE_BYTES}s")
 _NUMBER = struct.Struct("<I")
@@ -72,7 +73,7 @@ def is_after_handshake(data: bytes) -> bool:
 
 def is_audio(data: bytes) -> bool:
     """Whether a message of a room carries sound."""
-    return data[:1] in (bytes([RoomKind.AUDIO]), bytes([RoomKind.VOICE]))
+    return data[:1] in _AUDIO
 
 
 @dataclass(frozen=True)

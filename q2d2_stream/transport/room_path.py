@@ -164,12 +164,13 @@ class RoomPath(DatagramPath):
         if route is None or now < self._next_echo:
             return
         self._owes_echo, self._next_echo = None, now + self._echo_s
-        echo = EchoBody(self._opener.newest, self._opener.received)
-        data = self._sealer.seal(DatagramKind.ECHO, echo.to_bytes())
+        data = self._sealer.seal(DatagramKind.ECHO, self._opener.echo.to_bytes())
         route.send(data)
         self._owner.on_sent(len(data), now)
 
     def _on_echo(self, echo: EchoBody, now: float) -> None:
+        if not echo.received:
+            return
         number = unwrap(echo.newest, self._sealer.next_counter - 1)
         if not self._echoed[0] < number < self._sealer.next_counter:
             return
@@ -178,6 +179,7 @@ class RoomPath(DatagramPath):
         self._owner.on_echo(number, now)
 
     def _on_path(self, body: PathBody, route: Route, now: float) -> None:
+        self._on_echo(body.echo, now)
         if body.answer:
             self.answered(body.answer, route, now)
         if body.ask:
@@ -188,5 +190,6 @@ class RoomPath(DatagramPath):
                     self._owner.send_again(message)
 
     def _seal_path(self, ask: int | None, answer: int | None) -> bytes:
-        data = self._sealer.seal(DatagramKind.PATH, PathBody(ask or 0, answer or 0).to_bytes())
+        body = PathBody(ask or 0, answer or 0, self._opener.echo)
+        data = self._sealer.seal(DatagramKind.PATH, body.to_bytes())
         return data if answer is None else self._endpoint.named(data)

@@ -17,8 +17,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 __all__ = ["TOKEN_BYTES", "Route", "UdpEndpoint", "UdpHub", "connect_udp"]
 
@@ -28,8 +27,7 @@ _MAX_DATAGRAM_BYTES = 1200
 _SEND_BUFFER_BYTES = 16_384
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """Where a datagram came from, and where an answer goes.
 
     Attributes:

@@ -120,7 +120,7 @@ def _path() -> dict[str, str]:
     sent = Sent(RoomKind.VOICE, sealed)
     opener = DatagramOpener(offer.member_key)
     opener._window.add(COUNTER - 1)
-    asked = member.seal(DatagramKind.PATH, PathBody(0x01020304, 0).to_bytes())
+    asked = member.seal(DatagramKind.PATH, PathBody(0x01020304, 0, EchoBody(0, 0)).to_bytes())
     talked = member.seal_message(sent.to_relay())
     assert opener.open(asked).counter == COUNTER
     assert opener.open(talked).message == sent.to_relay()
@@ -134,7 +134,9 @@ def _path() -> dict[str, str]:
         "relay_key": offer.relay_key.hex(),
         "counter": str(COUNTER),
         "asked": (b"\0" + offer.token + asked).hex(),
-        "answered": relay.seal(DatagramKind.PATH, PathBody(5, 0x01020304).to_bytes()).hex(),
+        "answered": relay.seal(
+            DatagramKind.PATH, PathBody(5, 0x01020304, EchoBody(COUNTER, 1)).to_bytes()
+        ).hex(),
         "talked": talked.hex(),
         "echoed": relay.seal(DatagramKind.ECHO, EchoBody(COUNTER + 1, 2).to_bytes()).hex(),
         "forwarded": relay.seal_message(sent.forwarded(member_id(NONCE))).hex(),

@@ -81,9 +81,9 @@ def test_the_layout_is_as_documented() -> None:
     whole = struct.pack("<Q", 0x1_2345) + head + b"sealed"
     tag = hashlib.blake2s(whole, key=KEY, digest_size=4).digest()
     assert sealer.seal_message(message) == head + b"sealed" + tag
-    path = sealer.seal(DatagramKind.PATH, PathBody(1, 2).to_bytes())
-    assert path[2:10] == struct.pack("<II", 1, 2)
-    assert len(path) == 2 + 8 + 8
+    path = sealer.seal(DatagramKind.PATH, PathBody(1, 2, EchoBody(3, 4)).to_bytes())
+    assert path[2:14] == struct.pack("<IIHH", 1, 2, 3, 4)
+    assert len(path) == 2 + 12 + 8
     opened = DatagramOpener(KEY)
     opened._window.add(0x1_2344)
     assert opened.open(head + b"sealed" + tag).message == message
@@ -91,7 +91,7 @@ def test_the_layout_is_as_documented() -> None:
 
 @given(st.binary(max_size=12))
 def test_bodies_are_read_or_malformed(body: bytes) -> None:
-    for kind, size in ((EchoBody, 4), (PathBody, 8)):
+    for kind, size in ((EchoBody, 4), (PathBody, 12)):
         if len(body) < size:
             with pytest.raises(WireError):
                 kind.from_bytes(body)

@@ -89,8 +89,9 @@ def test_the_datagrams_are_as_documented() -> None:
     question = (0x01020304).to_bytes(4, "little")
     sealed = of(ROOM, "audio_sealed")
     for name, key, kind, counter, front, body, size in (
-        ("asked", 0, 0, first, b"\0" + token, question + bytes(4), 8),
-        ("answered", 1, 0, first, b"", (5).to_bytes(4, "little") + question, 8),
+        ("asked", 0, 0, first, b"\0" + token, question + bytes(8), 8),
+        ("answered", 1, 0, first, b"", (5).to_bytes(4, "little") + question
+         + (first % 2**14).to_bytes(2, "little") + b"\1\0", 8),
         ("talked", 0, 3, first + 1, b"", sealed, 4),
         ("echoed", 1, 1, first + 1, b"",
          ((first + 1) % 2**14).to_bytes(2, "little") + (2).to_bytes(2, "little"), 4),
