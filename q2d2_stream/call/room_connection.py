@@ -156,8 +156,12 @@ class RoomConnection:
         """The relay echoes nothing of what goes by datagrams: both ways carry the audio now."""
         if self._path is not None:
             now = time.monotonic()
-            for message in self._path.doubt(now, is_thin=is_thin):
+            again = self._path.doubt(now, is_thin=is_thin)
+            for message in again:
                 self._put(message)
+            if again and self._sent:
+                self.session.ask_for_echo(next(reversed(self._sent.values())), now)
+                self._flush()
             self._path.tick(now)
 
     def attach(self, handler: Callable[[RoomEvent, float], None]) -> None:

@@ -245,8 +245,8 @@ class RoomSession:
         counters.sent_frames += body.toc.frames
         counters.sent_payload_bytes += len(body.packet) - 1
         counters.sent_nominal_bits += _nominal_bits(self._endpoint.models[0], body.toc)
-        if echo:
-            self._ask_for_echo(frames.sequence, now)
+        if echo and now >= self._next_echo:
+            self.ask_for_echo(frames.sequence, now)
         return True
 
     def send(self, message: Mute | Text | Recording) -> bool:
@@ -270,12 +270,12 @@ class RoomSession:
         self._asks_path = self._state is RoomState.IN_ROOM and self._send(encode(PathAsk()))
         return self._asks_path
 
-    def _ask_for_echo(self, sequence: int, now: float) -> None:
-        """Let the relay say that it has what was sent, by which the sender measures its link."""
-        if now < self._next_echo:
-            return
-        self._next_echo = now + _ECHO_S
-        self._send(encode(Ping(_ECHO_MARK | sequence)))
+    def ask_for_echo(self, sequence: int, now: float) -> None:
+        """Let the relay say that it has the frames from ``sequence`` on, if they came by websocket:
+        by that the sender measures its link."""
+        if self._state is RoomState.IN_ROOM:
+            self._next_echo = now + _ECHO_S
+            self._send(encode(Ping(_ECHO_MARK | sequence)))
 
     def close(self) -> list[RoomEvent]:
         """Leave for good; the relay tells the others when the connection ends."""

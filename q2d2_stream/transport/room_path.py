@@ -24,7 +24,7 @@ __all__ = ["MEMBER_ECHO_S", "RELAY_ECHO_S", "PathOwner", "RoomPath"]
 # Who talks steers by the relay's echoes; the relay wants to know no more than that its way works.
 RELAY_ECHO_S, MEMBER_ECHO_S = 0.1, 0.15
 # Without an echo for so long beyond a round trip: three of a member's are missing.
-_UNHEARD_S = 0.6
+_UNHEARD_S = 0.5
 # Fewer datagrams say nothing of how many are lost.
 _LOSS_DATAGRAMS = 20
 # Of so many messages a copy by the other way is known: some seconds of talk.

@@ -115,7 +115,7 @@ def test_ten_percent_of_loss_is_not_taken_for_death() -> None:
 
 
 def test_a_sender_in_doubt_hears_at_once_what_has_come() -> None:
-    """The echo of the last words was lost, and nothing more is said: the next question brings it."""
+    """The echo of the last words was lost, nothing more is said: the next question brings it."""
     network = up(Network())
     talk = Talk(network)
     network.run(1, talk)
