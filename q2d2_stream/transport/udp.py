@@ -1,7 +1,8 @@
 """Datagrams beside a websocket: to the same address and port, for those who can prove themselves.
 
-A datagram is a sealed message, as on the websocket. The client's probes have the path's token in
-front, by which the listener finds the connection they belong to, whatever address they come from::
+A datagram is a sealed message, in a call as on the websocket, between a member of a room and its
+relay as in :mod:`q2d2_stream.rooms.datagrams`. The client's probes have the path's token in front,
+by which the listener finds the connection they belong to, whatever address they come from::
 
     probe   | 0 | token 8 | sealed message |
     others  | sealed message |

@@ -67,5 +67,8 @@ def test_a_room_that_cannot_be_had_says_why() -> None:
         with pytest.raises(InputError, match="expected"):
             async with q2d2_stream.join("https://relay.example/", codec=codec()):
                 pass
+        with pytest.raises(InputError, match="transport is 'pigeon'"):
+            async with q2d2_stream.join(link, codec=codec(), transport="pigeon"):  # type: ignore[arg-type]
+                pass
 
     run(main())
