@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["MemberConnection"]
 
 _CODES_PER_S, _CODES_BURST = 0.1, 3.0
+# Of datagrams: what copies are good for. Where more are lost the link carries no more.
+_MENDABLE = 0.25
 
 
 class MemberConnection(Outlet):
@@ -50,6 +52,7 @@ class MemberConnection(Outlet):
         self._messages = TokenBucket(limits.messages_per_s, limits.messages_burst, now)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst, now)
         self._offered = self._lost = 0  # of audio, since :meth:`losses` was last asked
+        self._lost_by_udp = 0.0
         self._codes = TokenBucket(_CODES_PER_S, _CODES_BURST, now)
 
     def may_send(self, size: int, now: float) -> bool:
@@ -76,7 +79,11 @@ class MemberConnection(Outlet):
 
     def loss(self) -> float:
         """As :meth:`Outlet.loss`."""
-        return (self.path.loss() or 0.0) if self.path is not None else 0.0
+        share = (self.path.loss() or 0.0) if self.path is not None else 0.0
+        if share <= _MENDABLE:
+            return share
+        self._lost_by_udp = share
+        return 0.0
 
     # -- as PathOwner -----------------------------------------------------------------------------
 
@@ -111,6 +118,7 @@ class MemberConnection(Outlet):
         """As :meth:`Outlet.losses`."""
         share = self._lost / self._offered if self._offered else 0.0
         self._offered = self._lost = 0
+        share, self._lost_by_udp = max(share, self._lost_by_udp), 0.0
         return min(1.0, share)
 
     def flush(self) -> None:

@@ -423,7 +423,7 @@ class Relay:
             for room_id, room in list(self.rooms.items()):
                 room.tick(time.monotonic())
                 self.bus.publish(room_id, room.roster())
-                for told in (room.lagging(), room.lossy()):
+                for told in (room.lossy(), room.lagging()):
                     if told is not None:
                         self.bus.publish(room_id, told)
 

@@ -23,7 +23,8 @@ __all__ = ["MEMBER_ECHO_S", "RELAY_ECHO_S", "PathOwner", "RoomPath"]
 
 # Who talks steers by the relay's echoes; the relay wants to know no more than that its way works.
 RELAY_ECHO_S, MEMBER_ECHO_S = 0.1, 0.15
-# Without an echo for so long beyond a round trip: three of a member's are missing.
+# Without a new echo for so long beyond a round trip: three of a member's are missing. What only
+# queues on a thin link is echoed late, but is.
 _UNHEARD_S = 0.5
 # Fewer datagrams say nothing of how many are lost.
 _LOSS_DATAGRAMS = 20
@@ -92,6 +93,7 @@ class RoomPath(DatagramPath):
         self._owner = owner
         self._sealer, self._opener = DatagramSealer(send_key), DatagramOpener(receive_key)
         self._echo_s, self._next_echo = echo_s, now
+        self._heard_at = now
         self._owes_echo: Route | None = None
         # The newest counter that was echoed and how many have come; the same when last counted.
         self._echoed = self._counted = (-1, 0)
@@ -134,7 +136,8 @@ class RoomPath(DatagramPath):
         self._echo(now)
         if size := self.poll(now):
             self._owner.on_sent(size, now)
-        if self.unheard_s(now) > self.patience_s + _UNHEARD_S:
+        silent_s = min(self.unheard_s(now), now - self._heard_at)
+        if silent_s > self.patience_s + _UNHEARD_S:
             for message in self.doubt(now):
                 self._owner.send_again(message)
 
@@ -174,7 +177,7 @@ class RoomPath(DatagramPath):
         number = unwrap(echo.newest, self._sealer.next_counter - 1)
         if not self._echoed[0] < number < self._sealer.next_counter:
             return
-        self._echoed = number, echo.received
+        self._echoed, self._heard_at = (number, echo.received), now
         self.arrived(number)
         self._owner.on_echo(number, now)
 

@@ -16,7 +16,15 @@ from q2d2_stream.call.room_connection import RoomConnection
 from q2d2_stream.errors import DeviceError
 from q2d2_stream.protocol import Call
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
-from q2d2_stream.rooms import MemberAudio, PathLoss, ReceiversLose, RoomClosed, RoomEvent, RoomLink
+from q2d2_stream.rooms import (
+    MemberAudio,
+    PathLoss,
+    ReceiversLag,
+    ReceiversLose,
+    RoomClosed,
+    RoomEvent,
+    RoomLink,
+)
 from q2d2_stream.transport import parse_address
 from tests.labs.call import free_port, run, until
 from tests.labs.relay import lossy, relay
@@ -254,12 +262,16 @@ def test_receivers_who_lose_make_talkers_repeat_themselves() -> None:
     async def main() -> None:
         async with relay() as it, lossy(it) as proxy, room(it) as (ann, bob):
             await by("udp", ann, bob)
-            proxy.loss = [0.0, 0.3]
-            await ann.talk(150)
+            proxy.loss = [0.0, 0.12]
+            await ann.talk(200)
             assert ReceiversLose in ann.told
-            proxy.loss = [0.3, 0.0]
+            assert ReceiversLag not in ann.told
+            proxy.loss = [0.12, 0.0]
             await ann.talk(150)
             assert PathLoss in ann.told
+            proxy.loss = [0.0, 0.5]  # no copies help against that: longer messages may
+            await ann.talk(150)
+            assert ReceiversLag in ann.told
 
     run(main())
 
