@@ -20,7 +20,7 @@ __all__ = ["MemberConnection"]
 
 _CODES_PER_S, _CODES_BURST = 0.1, 3.0
 # Of datagrams: what copies are good for. Where more are lost the link carries no more.
-_MENDABLE = 0.25
+_MENDABLE = 0.3
 
 
 class MemberConnection(Outlet):

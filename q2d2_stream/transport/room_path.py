@@ -27,7 +27,7 @@ RELAY_ECHO_S, MEMBER_ECHO_S = 0.1, 0.15
 # queues on a thin link is echoed late, but is.
 _UNHEARD_S = 0.5
 # Fewer datagrams say nothing of how many are lost.
-_LOSS_DATAGRAMS = 20
+_LOSS_DATAGRAMS = 40
 # Of so many messages a copy by the other way is known: some seconds of talk.
 _KNOWN_MESSAGES = 128
 
