@@ -65,8 +65,9 @@ class Bands:
     def without_line(self, samples: Array) -> Array:
         """Samples of windows less the straight line that fits each best: an offset, and rumble
         below speech, would leak into the lowest bands. The encoder's analysis does the same."""
-        flat: Array = samples - (samples @ self._line) @ self._line.T
-        return flat
+        parts: Array = samples @ self._line
+        line: Array = parts @ self._line.T
+        return samples - line
 
     def levels(self, spectrum: NDArray[np.complex64]) -> Array:
         """Log levels ``(..., 40)`` of spectra, in nepers."""
