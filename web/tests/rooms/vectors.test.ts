@@ -10,7 +10,7 @@ import { memberId } from "../../src/rooms/keys";
 import { decodeRelay, encodeJoin } from "../../src/rooms/messages";
 import { readJson } from "../vectors";
 
-const { room, code } = readJson<Record<"room" | "code", Record<string, string>>>(
+const { room, code, path } = readJson<Record<"room" | "code" | "path", Record<string, string>>>(
   "docs/vectors/rooms.json",
 );
 const bytes = (name: string, of = room): Uint8Array => hexToBytes(of[name]!);
@@ -33,6 +33,11 @@ test("the keys of a link", () => {
   const signature = keys.signAdmission(message.challenge, nonce);
   const join = encodeJoin(keys.roomId, keys.publicKey, signature, nonce);
   expect(bytesToHex(join)).toBe(room["join_message"]);
+});
+
+test("what relays say of datagrams, which browsers do not have, is passed over", () => {
+  for (const name of ["offer_message", "no_offer_message", "lossy_message"])
+    expect(decodeRelay(bytes(name, path)).kind).toBeNull();
 });
 
 test("what a member says under the seal", () => {
