@@ -80,6 +80,17 @@ class DatagramPath:
         """A round trip that is seldom exceeded."""
         return self._path.patience_s
 
+    @property
+    def least_rtt_s(self) -> float:
+        """The least round trip of a probe so far; infinite before the first."""
+        return self._path.least_rtt_s
+
+    def rest(self, now: float, seconds: float) -> None:
+        """Leave the audio to the websocket for so long."""
+        self._path.rest(now, seconds)
+        self._recent.clear()
+        self._unheard_since = None
+
     def poll(self, now: float) -> int:
         """Send a probe if one is due; how many bytes went."""
         if not self._endpoint.can_probe or (number := self._path.probe(now)) is None:

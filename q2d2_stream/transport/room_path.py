@@ -26,6 +26,10 @@ RELAY_ECHO_S, MEMBER_ECHO_S = 0.1, 0.15
 # Without a new echo for so long beyond a round trip: three of a member's are missing. What only
 # queues on a thin link is echoed late, but is.
 _UNHEARD_S = 0.5
+# A follower cannot make fewer bits of what it forwards. Where its datagrams stand in a queue for so
+# long, echo after echo, the websocket is better: it holds back, and what is old is dropped.
+_QUEUE_S, _QUEUE_ECHOES = 0.7, 4
+_REST_S, _REST_MAX_S = 30.0, 240.0
 # Fewer datagrams say nothing of how many are lost.
 _LOSS_DATAGRAMS = 40
 # Of so many messages a copy by the other way is known: some seconds of talk.
@@ -95,6 +99,8 @@ class RoomPath(DatagramPath):
         self._echo_s, self._next_echo = echo_s, now
         self._heard_at = now
         self._owes_echo: Route | None = None
+        self._late_echoes = 0
+        self._rest_s = _REST_S
         # The newest counter that was echoed and how many have come; the same when last counted.
         self._echoed = self._counted = (-1, 0)
 
@@ -178,8 +184,18 @@ class RoomPath(DatagramPath):
         if not self._echoed[0] < number < self._sealer.next_counter:
             return
         self._echoed, self._heard_at = (number, echo.received), now
+        if self._follows and self.carries_audio:
+            self._watch_queue(now)
         self.arrived(number)
         self._owner.on_echo(number, now)
+
+    def _watch_queue(self, now: float) -> None:
+        is_late = self.unheard_s(now) > self.least_rtt_s + _QUEUE_S
+        self._late_echoes = self._late_echoes + 1 if is_late else 0
+        if self._late_echoes >= _QUEUE_ECHOES:
+            self._late_echoes = 0
+            self.rest(now, self._rest_s)
+            self._rest_s = min(2 * self._rest_s, _REST_MAX_S)
 
     def _on_path(self, body: PathBody, route: Route, now: float) -> None:
         self._on_echo(body.echo, now)

@@ -61,6 +61,7 @@ class UdpPath:
 
     Attributes:
         failures: times that the path was given up.
+        least_rtt_s: of all probes that were answered; infinite before the first.
     """
 
     def __init__(self, now: float, *, follows: bool = False) -> None:
@@ -68,6 +69,8 @@ class UdpPath:
         self._follows = follows
         self._rtt_s: float | None = None
         self._rtt_deviation_s = 0.0
+        self.least_rtt_s = math.inf
+        self._rests_until = -math.inf
         self._state = PathState.PROBING
         self._since = now
         self._next_probe = now
@@ -140,6 +143,8 @@ class UdpPath:
         while (oldest := next(iter(self._outstanding))) != number:
             del self._outstanding[oldest]
         del self._outstanding[number]
+        if now < self._rests_until:
+            return True
         self._answers += 1
         is_new = self._failed_at is None or now - self._failed_at > _FORGIVEN_S
         needed = 1 if self._state is PathState.PROBING and is_new else _CONFIRM
@@ -158,6 +163,11 @@ class UdpPath:
         self._enter(PathState.DOUBTFUL, now, 0.0)
         return True
 
+    def rest(self, now: float, seconds: float) -> None:
+        """Carry no audio for so long, whatever is answered."""
+        self._rests_until = now + seconds
+        self._fail(now)
+
     def moved(self, now: float) -> None:
         """The peer has another address: what was known is void."""
         if self._state is PathState.PROBING:
@@ -166,6 +176,7 @@ class UdpPath:
             self._fail(now)
 
     def _measure(self, rtt_s: float) -> None:
+        self.least_rtt_s = min(self.least_rtt_s, rtt_s)
         if self._rtt_s is None:
             self._rtt_s, self._rtt_deviation_s = rtt_s, rtt_s / 2
             return

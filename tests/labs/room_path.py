@@ -66,6 +66,7 @@ class Network:
 
     Attributes:
         loss: share lost, to the relay and to the member.
+        kbps_to_member: what the link carries, or None for anything.
         address: the member's.
         to_relay, to_member: all that was sent, with the address it came from or goes to.
     """
@@ -78,6 +79,8 @@ class Network:
         self.to_member: list[tuple[str, bytes]] = []
         self._dice = random.Random(3)
         self._half_s = rtt_s / 2
+        self.kbps_to_member: float | None = None
+        self._free_at = 0.0
         self._under_way: list[tuple[float, Callable[[], None]]] = []
         self.hub = UdpHub()
         self.hub_socket: Any = _Socket(self._from_relay)
@@ -120,5 +123,8 @@ class Network:
     def _from_relay(self, data: bytes, address: tuple[str, int]) -> None:
         self.to_member.append((address[0], data))
         if address[0] == self.address and self._dice.random() >= self.loss[1]:
-            arrives = self.now + self._half_s
+            if self.kbps_to_member is not None:  # a queue without an end
+                bits = 8 * (28 + len(data))
+                self._free_at = max(self._free_at, self.now) + bits / 1000 / self.kbps_to_member
+            arrives = max(self._free_at, self.now) + self._half_s
             self._under_way.append((arrives, lambda: self._far.take(data, self._own)))

@@ -128,6 +128,22 @@ def test_a_sender_in_doubt_hears_at_once_what_has_come() -> None:
     assert network.member.state is PathState.UP
 
 
+def test_a_link_that_is_too_thin_for_what_is_forwarded_has_the_websocket() -> None:
+    """It tells TCP so, which holds back; datagrams would stand in an ever longer queue."""
+    network = up(Network())
+    network.kbps_to_member = 9.0  # a message every 40 ms takes 11
+    talk = Talk(network)
+    network.run(10, talk)
+    assert network.relay.needs_websocket
+    assert network.member.state is PathState.UP  # the other direction has room
+    sent = len(network.relay_side.heard)
+    network.run(5, talk)
+    assert len(network.relay_side.heard) >= sent + 120
+    network.kbps_to_member = None
+    network.run(20, talk)
+    assert not network.relay.needs_websocket
+
+
 def test_another_address_is_followed_once_it_has_answered() -> None:
     network = up(Network())
     talk = Talk(network)
