@@ -13,6 +13,7 @@ from q2d2_stream.cli.call_options import settings_of
 from q2d2_stream.cli.main import main, parse
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
+from q2d2_stream.rooms import RoomLink
 from q2d2_stream.service import ServiceConfig, load_config
 from q2d2_stream.settings import CallSettings
 from tests.labs.paths import ROOT
@@ -208,6 +209,26 @@ def test_the_command_reports_mistakes_and_shows_the_options(
     captured = capsys.readouterr()
     assert captured.out == "q2d2 call --peer=far:9000\n"
     assert captured.err == f"q2d2 serve: {path}: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "secret", "shown"),
+    [
+        ('peer = "far:9000"\nsecret = "correct horse battery"', "horse", "--secret=..."),
+        (f'room = "{RoomLink.new("https://relay.example")}"', "#k=", "https://relay.example/#..."),
+    ],
+    ids=["secret", "room"],
+)
+def test_the_shown_options_hold_no_secret(
+    line: str, secret: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "q2d2.toml"
+    path.write_text(line)
+    path.chmod(0o600)
+    assert main(["serve", "--config", str(path), "--check"]) == 0
+    out = capsys.readouterr().out
+    assert secret not in out
+    assert shown in out
 
 
 def test_denoise_without_a_denoiser_is_one_sentence(
