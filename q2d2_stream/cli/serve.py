@@ -51,19 +51,11 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config)
     if options.check:
         call.check(config)
-        print(" ".join(["q2d2", "call", *_without_secrets(config).to_arguments()]))
+        # For a screen or a log, which others may read.
+        shown = replace(config, secret="..." if config.secret is not None else None)
+        print(" ".join(["q2d2", "call", *shown.to_arguments()]))
         return ExitCode.OK
     return asyncio.run(_serve(config, Notifier()))
-
-
-def _without_secrets(config: ServiceConfig) -> ServiceConfig:
-    """For a screen or a log, which others may read."""
-    peer, _, key = (config.peer or "").partition("#")
-    return replace(
-        config,
-        peer=f"{peer}#..." if key else config.peer,
-        secret="..." if config.secret is not None else None,
-    )
 
 
 async def _serve(config: ServiceConfig, notifier: Notifier) -> int:

@@ -13,7 +13,6 @@ from q2d2_stream.cli.call_options import settings_of
 from q2d2_stream.cli.main import main, parse
 from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
-from q2d2_stream.rooms import RoomLink
 from q2d2_stream.service import ServiceConfig, load_config
 from q2d2_stream.settings import CallSettings
 from tests.labs.paths import ROOT
@@ -215,7 +214,7 @@ def test_the_command_reports_mistakes_and_shows_the_options(
     ("line", "secret", "shown"),
     [
         ('peer = "far:9000"\nsecret = "correct horse battery"', "horse", "--secret=..."),
-        (f'room = "{RoomLink.new("https://relay.example")}"', "#k=", "https://relay.example/#..."),
+        (f'room = "{LINK}"', LINK, "https://relay.example/#k=..."),
     ],
     ids=["secret", "room"],
 )
