@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -44,7 +45,7 @@ __all__ = ["klt", "main", "mutual_information", "study", "to_points"]
 Array = NDArray[np.float64]
 
 _BINS = 16
-_SHOWN = 1200  # frames in the picture
+_SHOWN = 600  # frames in the picture
 _GRID = BoxLattice("rhombic", 7)
 
 
@@ -199,13 +200,15 @@ def draw(latents: Array, table: Array) -> Figure:
     some = latents[:: max(1, len(latents) // _SHOWN)]
     speed = np.abs(np.diff(latents, axis=0, prepend=latents[:1])).mean(1)
     speed = speed[:: max(1, len(latents) // _SHOWN)]
+    few = colormaps["viridis"].resampled(5)
     views = {
         "latents, first two axes of the PCA": (some - latents.mean(0)) @ klt(latents)[:, :2],
         "latents, t-SNE": embedded(some),
     }
     for panel, (title, spot) in zip(panels[4:], views.items(), strict=True):
-        # few points on a coarse bitmap: the picture is to be small
-        panel.scatter(*spot.T, c=speed, s=3, cmap="viridis", rasterized=True, linewidths=0)
+        # few colours on a coarse bitmap: the picture is to be small
+        dots = panel.scatter(*spot.T, c=speed, s=6, cmap=few, rasterized=True, linewidths=0)
+        dots.set_antialiased(False)
         panel.set_title(title, fontsize="medium")
     return figure
 
