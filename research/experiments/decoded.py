@@ -228,7 +228,8 @@ def table(records: Sequence[Record], rate: int) -> str:
     for record in records:
         if str(rate) in record["rates"]:
             by_arm.setdefault(record["arm"], {})[record["seed"]] = record["rates"][str(rate)]
-    for arm, mine in by_arm.items():
+    for arm in (name for name in (_SHIPPED, *ARMS) if name in by_arm):
+        mine = by_arm[arm]
         base = by_arm.get(_baseline(arm)) or {}
         own = arm in (_SHIPPED, *_BASELINES) or not base.keys() & mine.keys()
         cells = []
@@ -294,10 +295,12 @@ def usage_table(records: Sequence[Record]) -> str:
         "| quantizer | trained parameters | codes used | entropy of log2 |",
         "|---|---|---|---|",
     ]
-    for arm in dict.fromkeys(r["arm"] for r in records if r["arm"] != _SHIPPED):
+    for arm in ARMS:
         mine = [r for r in records if r["arm"] == arm]
-        used = [100 * r["usage"]["used"] for r in mine if r["usage"]["used"] is not None]
+        if not mine:
+            continue
         told = [r["usage"] for r in mine if None not in r["usage"]["entropy"]]
+        used = [100 * each["used"] for each in told]
         shares = [100 * sum(u["entropy"]) / float(np.log2(u["sizes"]).sum()) for u in told]
         cells = [spread(each, 1) + " %" if each else "not counted" for each in (used, shares)]
         lines.append(f"| {arm} | {mine[0]['parameters']} | {' | '.join(cells)} |")

@@ -57,6 +57,7 @@ _ARMS = ("rhombic", _VQ)
 _PAIRS = 3
 _WINDOW = 1500  # frames encoded at a time
 _BLOCK_FRAMES = 75
+_QUIETEST = 0.02  # rms of speech
 _PROMPT_FRAMES, _ADDED_FRAMES = 150, 225
 
 
@@ -285,6 +286,9 @@ def write_samples(
     marks where they begin."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (_CODEC, _VQ):
+        if not _path(runs, name, 0).exists():
+            logger.warning("no continuations of %s: its model is not in %s", name, runs.cache)
+            continue
         codec = None if name == _CODEC else runs.codec(name, 0)[0]
         tokens = (
             _shipped_tokens(runs, list(clips.values()))
@@ -303,6 +307,13 @@ def write_samples(
             _mark(pcm, _PROMPT_FRAMES * HOP + runs.net.config.codec.lookahead)
             path = folder / f"{clip}.continued_{name.split()[0].lower()}.ogg"
             soundfile.write(path, pcm, SAMPLE_RATE, subtype="OPUS")
+
+
+def from_first_word(pcm: Pcm) -> Pcm:
+    """Without the silence that a clip begins with."""
+    frames = _whole(pcm).reshape(-1, HOP)
+    loud = np.sqrt((frames**2).mean(1)) > _QUIETEST
+    return frames[int(np.argmax(loud)) :].ravel()
 
 
 def _mark(pcm: NDArray[np.float32], at: int) -> None:
@@ -346,7 +357,8 @@ def _run(args: argparse.Namespace) -> int:
                 work = partial(_study, runs, name, settings, seed, list(clips.values()))
                 results.measure(key, work)
         if args.samples is not None:
-            some = dict(list(clips.items())[:: max(1, len(clips) // args.clips)][: args.clips])
+            names = list(clips)[:: max(1, len(clips) // args.clips)][: args.clips]
+            some = {name: from_first_word(clips[name]) for name in names}
             write_samples(runs, settings, args.samples, some)
     records = newest(results.read())
     print(table(records))
