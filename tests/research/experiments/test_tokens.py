@@ -16,6 +16,7 @@ from research.experiments.tokens import (
     continued,
     delayed,
     draw,
+    from_first_word,
     table,
     train,
 )
@@ -76,3 +77,11 @@ def test_tokens_are_shown_in_the_order_of_their_codecs() -> None:
     axes = draw(records).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["shipped", "rhombic"]
     assert axes.dataLim.height == 20.0
+
+
+def test_a_prompt_begins_with_the_first_word() -> None:
+    pcm = np.zeros(3200, np.float32)
+    pcm[1000:1400] = 0.1  # in the fourth and fifth frame
+    begun = from_first_word(pcm)
+    assert len(begun) == 3200 - 960
+    assert begun[40] == np.float32(0.1)
