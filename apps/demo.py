@@ -1,7 +1,6 @@
-"""Two people on the phone, on one machine: `make demo`.
+"""Two people on the phone, on one machine: `make demo`. See demo_out/ afterwards.
 
-Two processes of q2d2 call, a real websocket on 127.0.0.1 between them, bundled speech both ways.
-What each heard, a picture of the spectrograms and both reports lie in demo_out/ afterwards.
+Two processes of q2d2 call, a real connection on 127.0.0.1 between them, bundled speech both ways.
 """
 
 import json
