@@ -158,8 +158,7 @@ class _Ogg(SoundBytes):
             self.seconds = self._scanner.end_s
 
     def open(self) -> soundfile.SoundFile:
-        if self._thread is not None:  # the file that it fed has been closed
-            self._thread.join()
+        self._join()  # the file that it fed has been closed
         if self._begin is not None:
             self._stream.seek(self._begin)
         reading, writing = os.pipe()
@@ -174,13 +173,16 @@ class _Ogg(SoundBytes):
     def damage(self) -> list[str]:
         scanner = self._scanner
         if not self.can_reopen:
-            assert self._thread is not None
-            self._thread.join()  # it has seen the last page, of which libsndfile has no need
+            self._join()  # it has seen the last page, of which libsndfile has no need
             scanner.close()
         return _places(self.name, scanner.damaged_s, scanner.damages)
 
     def expected_s(self, read_s: float) -> float | None:
         return read_s if self._scanner.is_cut else None
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
 
     def _pump(self, descriptor: int) -> None:
         try:

@@ -184,7 +184,7 @@ class SimulatedLink:
             self.counts.lost += 1
             return
         arrival = leaves + 1e-3 * (spec.delay_ms + float(jitter) * spec.jitter_ms)
-        arrival = self._after_stalls(arrival)
+        arrival = self._after_stalls(arrival, self._start)
         if overtake >= spec.reorder:
             arrival = self._last_arrival = max(arrival, self._last_arrival)
         heapq.heappush(self._queue, (arrival, self.counts.sent, message))
@@ -205,10 +205,9 @@ class SimulatedLink:
         self._is_bad = self._losses.next(self._is_bad, draw)
         return self._is_bad
 
-    def _after_stalls(self, arrival: float) -> float:
-        assert self._start is not None
+    def _after_stalls(self, arrival: float, start: float) -> float:
         for stall in sorted(self.spec.stalls, key=lambda stall: stall.start_s):
-            begin = self._start + stall.start_s
+            begin = start + stall.start_s
             if begin <= arrival < begin + stall.length_s:
                 arrival = begin + stall.length_s
         return arrival

@@ -35,40 +35,39 @@ class Echoes:
         self._ride_s = ride_s
         self._alone_s = alone_s
         self._sent: OrderedDict[int, float] = OrderedDict()
-        self._newest: tuple[int, float] | None = None  # sequence number, when it came
-        self._is_told = True
+        self._newest: int | None = None
+        self._untold: tuple[int, float] | None = None  # sequence number, when it came
         self._told_at = float("-inf")
 
     # -- what has come --------------------------------------------------------------------------
 
     def received(self, sequence: int, now: float) -> None:
         """The message from ``sequence`` on has come."""
-        if self._newest is None or distance(self._newest[0], sequence) > 0:
-            self._newest = sequence, now
-            self._is_told = False
+        if self._newest is None or distance(self._newest, sequence) > 0:
+            self._newest = sequence
+            self._untold = sequence, now
 
     def to_ride(self, now: float) -> Echo | None:
         """What audio that goes now should carry."""
-        if self._is_told or now < self._told_at + self._ride_s:
-            return None
-        return self._tell(now)
+        return self._tell(now) if now >= self._told_at + self._ride_s else None
 
     @property
     def deadline(self) -> float | None:
         """When an echo must go alone; None when there is none to tell."""
-        if self._is_told or self._newest is None:
+        if self._untold is None:
             return None
-        return max(self._newest[1], self._told_at) + self._alone_s
+        return max(self._untold[1], self._told_at) + self._alone_s
 
     def to_go_alone(self, now: float) -> Echo | None:
         """The echo that found nothing to ride on, once :attr:`deadline` has passed."""
         deadline = self.deadline
         return self._tell(now) if deadline is not None and now >= deadline else None
 
-    def _tell(self, now: float) -> Echo:
-        assert self._newest is not None
-        self._is_told, self._told_at = True, now
-        sequence, came_at = self._newest
+    def _tell(self, now: float) -> Echo | None:
+        if self._untold is None:
+            return None
+        (sequence, came_at), self._untold = self._untold, None
+        self._told_at = now
         return Echo(sequence, now - came_at)
 
     # -- what was sent --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import NamedTuple
 
 from q2d2_stream.errors import HandshakeError, InputError
 from q2d2_stream.protocol.endpoint import Direction, Endpoint, LocalModel
@@ -15,7 +16,7 @@ from q2d2_stream.protocol.messages import Message, encode
 from q2d2_stream.protocol.registry import Call, CallRegistry
 from q2d2_stream.protocol.sealing import Sealing
 
-__all__ = ["Handshake", "Rejection"]
+__all__ = ["Agreed", "Handshake", "Rejection"]
 
 
 class Rejection(HandshakeError):
@@ -24,6 +25,13 @@ class Rejection(HandshakeError):
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
+
+
+class Agreed(NamedTuple):
+    """What a handshake ends in: what the two sides agreed on, and what seals what follows."""
+
+    established: Established
+    sealing: Sealing
 
 
 class Handshake:
@@ -77,18 +85,11 @@ class Handshake:
         self._hellos = {role: b"", role.other: b""}
         self._resumption = b""
         self._schedule: KeySchedule | None = None
-        self._sealing: Sealing | None = None
 
     @property
     def awaits_auth(self) -> bool:
         """Whether both hellos are exchanged and only the peer's auth is missing."""
         return self._peer is not None
-
-    @property
-    def sealing(self) -> Sealing:
-        """Seals and opens what follows; only once the handshake is done."""
-        assert self._sealing is not None
-        return self._sealing
 
     def open(self) -> list[Message]:
         """What to send before anything has come: the client's hello."""
@@ -96,7 +97,7 @@ class Handshake:
 
     def receive(
         self, message: Message, data: bytes, now: float
-    ) -> tuple[list[Message], Established | None]:
+    ) -> tuple[list[Message], Agreed | None]:
         """Answer a message; the second result is there when the handshake is done.
 
         Args:
@@ -154,9 +155,7 @@ class Handshake:
         known = self._registry.find(peer.call_id, now)
         return [self._greet(known if known is not None else Call(peer.call_id))]
 
-    def _on_auth(
-        self, auth: Auth, peer: Hello, now: float
-    ) -> tuple[list[Message], Established | None]:
+    def _on_auth(self, auth: Auth, peer: Hello, now: float) -> tuple[list[Message], Agreed | None]:
         keys = self._keys(peer)
         if not keys.confirms(auth.mac, self._role.other):
             raise self._unconfirmed()
@@ -211,7 +210,7 @@ class Handshake:
             raise Rejection(Reason.BUSY, "the line is busy with another call: try again later")
         return call
 
-    def _establish(self, call: Call, peer: Hello, keys: KeySchedule, now: float) -> Established:
+    def _establish(self, call: Call, peer: Hello, keys: KeySchedule, now: float) -> Agreed:
         assert self._own is not None
         resumed = bool(peer.capabilities & Capability.RESUMES) and call.window.is_near(
             peer.sequence
@@ -223,7 +222,7 @@ class Handshake:
             call.begin(keys.resumption())
         if self._role is Role.CLIENT:
             call.hear(now)  # the server's auth; a server waits for the first sealed message
-        self._sealing = Sealing(
+        sealing = Sealing(
             keys.direction(self._role),
             keys.direction(self._role.other),
             send_sequence=self._own.sequence,
@@ -234,7 +233,7 @@ class Handshake:
         assert sending is not None
         assert receiving is not None
         both = self._own.capabilities & peer.capabilities
-        return Established(
+        established = Established(
             call=call,
             peer=peer,
             sending=_direction(sending, peer),
@@ -244,6 +243,7 @@ class Handshake:
             authenticated=own.secret is not None,
             path_token=keys.path_token() if both & Capability.UDP else b"",
         )
+        return Agreed(established, sealing)
 
     def _check(self, peer: Hello) -> None:
         """Refuse a peer that does not fit, in a sentence that both users can act on."""

@@ -55,8 +55,7 @@ class SequenceWindow:
     def accept(self, sequence: int, frames: int) -> Verdict:
         """Judge ``frames`` (1 or more) frames from ``sequence``, and remember them when new."""
         if self._highest is None:
-            self.restart(sequence)
-            assert self._highest is not None
+            self._highest = add(sequence, -1)
         if not (self.is_near(sequence) and self.is_near(add(sequence, frames - 1))):
             return Verdict.OUT_OF_WINDOW
         ahead = max(0, distance(self._highest, add(sequence, frames - 1)))

@@ -326,7 +326,7 @@ class Session:
                 return []
             if isinstance(message, Reject):
                 return self._closed(Closed(message.reason, message.text, by_peer=True), now)
-            replies, established = self._handshake.receive(message, data, now)
+            replies, agreed = self._handshake.receive(message, data, now)
         except Rejection as rejection:
             self.has_guessed_wrong = self._state is State.AUTH and rejection.reason is Reason.SECRET
             return self._reject(rejection.reason, str(rejection), now)
@@ -336,14 +336,14 @@ class Session:
             self.counters.malformed += 1
             return self._reject(Reason.PROTOCOL, str(error), now)
         self._send_handshake(replies, now, answers=data)
-        if established is None:
+        if agreed is None:
             self._state = State.AUTH
             return []
         self._state = State.ESTABLISHED
-        established = replace(established, exchange=self._exchange)
+        established = replace(agreed.established, exchange=self._exchange)
         self._opened = _Open(
             established,
-            self._handshake.sealing,
+            agreed.sealing,
             AudioWriter(established.sending),
             AudioReader(established.receiving, established.peer.sequence),
             established.call.connections,
@@ -356,7 +356,7 @@ class Session:
         if len(data) > self._limits.message_bytes or not self._messages.take(1, now):
             self.counters.rate_limited += 1
             return []
-        if self._retransmission is not None and self._answer_again(data):
+        if self._answer_again(data):
             return []
         # What does not open is not the peer's: it can neither end the call nor keep it alive.
         try:
@@ -461,7 +461,8 @@ class Session:
 
     def _answer_again(self, data: bytes) -> bool:
         """Whether ``data`` is a repetition on a path that loses messages; it is answered again."""
-        assert self._retransmission is not None
+        if self._retransmission is None:
+            return False
         again = self._retransmission.answer_to(data)
         if again is None:
             return False

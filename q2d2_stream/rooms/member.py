@@ -10,14 +10,55 @@ from q2d2_stream.protocol.sealing import DirectionKeys, Opened, Opener
 from q2d2_stream.protocol.sequence import SequenceWindow, Verdict
 from q2d2_stream.rooms.intro import Intro
 
-__all__ = ["Member"]
+__all__ = ["Member", "Voice"]
 
 _FRAMES_PER_S, _FRAMES_BURST = 100.0, 1500.0
 _NOTES_PER_S, _NOTES_BURST = 1.0, 5.0  # as many as a person can read
 
 
+class Voice:
+    """Opens and reads the audio of one member, once its introduction has come.
+
+    Args:
+        opener: of its audio.
+        direction: how it is coded.
+        sequence: of its next frame.
+        frames: what bounds its frames.
+
+    Attributes:
+        model: what it is decoded with.
+    """
+
+    def __init__(
+        self, opener: Opener, direction: Direction, sequence: int, frames: TokenBucket
+    ) -> None:
+        self.model = direction.model
+        self._opener, self._frames = opener, frames
+        self._reader = AudioReader(direction, sequence)
+        self._window = SequenceWindow()
+        self._window.restart(sequence)
+
+    def read(
+        self, sealed: bytes, now: float
+    ) -> tuple[AudioFrames, AudioFrames | None, AudioBody] | None:
+        """Frames of a sealed message, copies of those before, and its body; None: it is one too
+        many, or came before.
+
+        Raises SealError for what is not the member's, WireError for what does not fit the model.
+        """
+        opened = self._opener.open(sealed)
+        body = AudioBody.from_bytes(opened.body)
+        if not self._frames.take(body.toc.frames, now):
+            return None
+        frames = self._reader.read(opened.sequence, body)
+        copies = self._reader.read_copies(frames, body)
+        if self._window.accept(opened.sequence, body.toc.frames) is not Verdict.NEW:
+            return None
+        return frames, copies, body
+
+
 class Member:
-    """Opens and reads what one member sends.
+    """What one member says of itself, and its audio.
 
     Args:
         keys: the member's.
@@ -27,6 +68,7 @@ class Member:
     Attributes:
         intro: what the member has said of itself; None before.
         model: what its audio is decoded with; None before, or where this side has it not.
+        voice: what its audio is read with; None where ``model`` is.
         muted: whether its microphone is off.
         recording: whether it keeps what is said.
         notes: what bounds its notes and mutes.
@@ -35,15 +77,13 @@ class Member:
     def __init__(self, keys: DirectionKeys, endpoint: Endpoint, now: float) -> None:
         self.intro: Intro | None = None
         self.model: LocalModel | None = None
+        self.voice: Voice | None = None
         self.muted = False
         self.recording = False
         self.notes = TokenBucket(_NOTES_PER_S, _NOTES_BURST, now)
         self._keys, self._endpoint = keys, endpoint
         self._control: Opener | None = None
-        self._audio: Opener | None = None
-        self._reader: AudioReader | None = None
         self._frames = TokenBucket(_FRAMES_PER_S, _FRAMES_BURST, now)
-        self._window = SequenceWindow()
 
     def open_control(self, counter: int, sealed: bytes) -> Opened:
         """Open a control message; SealError for what is not the member's, or came before."""
@@ -70,31 +110,5 @@ class Member:
         has_tables = coder is not None and coder.checksum == sending.tables
         rates = tuple(rate for rate in self.model.rates if rate in sending.rates)
         direction = Direction(self.model, rates, coder if has_tables else None)
-        self._audio = Opener(self._keys, intro.sequence)
-        self._reader = AudioReader(direction, intro.sequence)
-        self._window.restart(intro.sequence)
-
-    @property
-    def is_audible(self) -> bool:
-        """Whether its introduction has come, and this side has its model."""
-        return self._reader is not None
-
-    def read_audio(
-        self, sealed: bytes, now: float
-    ) -> tuple[AudioFrames, AudioFrames | None, AudioBody] | None:
-        """Frames of a sealed message, copies of those before, and its body; None: it is one too
-        many, or came before.
-
-        Raises SealError for what is not the member's, WireError for what does not fit the model.
-        """
-        assert self._audio is not None, "ask is_audible first"
-        assert self._reader is not None
-        opened = self._audio.open(sealed)
-        body = AudioBody.from_bytes(opened.body)
-        if not self._frames.take(body.toc.frames, now):
-            return None
-        frames = self._reader.read(opened.sequence, body)
-        copies = self._reader.read_copies(frames, body)
-        if self._window.accept(opened.sequence, body.toc.frames) is not Verdict.NEW:
-            return None
-        return frames, copies, body
+        opener = Opener(self._keys, intro.sequence)
+        self.voice = Voice(opener, direction, intro.sequence, self._frames)

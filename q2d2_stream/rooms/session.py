@@ -371,18 +371,18 @@ class RoomSession:
 
     def _on_audio(self, message: Audio, now: float) -> list[RoomEvent]:
         member = self.members.get(message.member)
-        if member is None or not member.is_audible:  # its introduction may still be under way
+        voice = member.voice if member is not None else None
+        if voice is None:  # its introduction may still be under way
             self.counters.out_of_place += 1
             return []
-        read = member.read_audio(message.sealed, now)
+        read = voice.read(message.sealed, now)
         if read is None:
             self.counters.duplicate += 1
             return []
         frames, copies, body = read
-        assert member.model is not None
         self.counters.received_frames += body.toc.frames
         self.counters.received_payload_bytes += len(body.packet) - 1
-        self.counters.received_nominal_bits += _nominal_bits(member.model, body.toc)
+        self.counters.received_nominal_bits += _nominal_bits(voice.model, body.toc)
         heard: list[RoomEvent] = [MemberAudio(message.member, frames)]
         return heard if copies is None else [*heard, MemberAudio(message.member, copies)]
 

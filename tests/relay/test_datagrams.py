@@ -80,7 +80,7 @@ async def room(
         others = len(talkers) - 1
         await until(
             lambda: all(
-                sum(m.is_audible for m in t.connection.session.members.values()) == others
+                sum(m.voice is not None for m in t.connection.session.members.values()) == others
                 for t in talkers
             ),
             "the introductions",
