@@ -1,14 +1,15 @@
 """Which phones and words can be read off the tokens?
 
-    python -m research.experiments.probe --speech FILE... --cache FOLDER
+    python -m research.experiments.probe --speech FILE... --test FILE... --cache FOLDER
 
 A linear classifier and a small perceptron read phones (39 and silence, frame by frame) and words
 (the 20 most frequent) from tokens of the shipped codec at its rates, and from log mel spectra.
 Each sees seven frames for a phone, and means over the thirds of a word. Labels: what Whisper
-tiny.en heard, aligned to phones by PocketSphinx (both in the extra [eval]). A quarter of the
-speech, speakers not in the rest where speakers come in order, is kept for the test.
+tiny.en heard, aligned to phones by PocketSphinx (both in the extra [eval]). The files of the test
+should have speakers that are not in the others; labels are kept for each file.
 
-Limits: labels by machines, so no score can reach 100 %; one corpus, English.
+Limits: labels by machines, so no score can reach 100 %; English; the codec may have been trained
+on this speech, where spectra were not.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from torch.nn import functional
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.config import SAMPLE_RATE
 from q2d2_stream.engine import load_codec
-from q2d2_stream.errors import MissingExtra
+from q2d2_stream.errors import InputError, MissingExtra
 from research.eval.clips import resample
 from research.eval.words import Recogniser
 from research.experiments.harness.features import BANDS, HOP, pcm_to_features
 from research.experiments.harness.results import Results, newest, spread
 from research.experiments.harness.runs import add_arguments, start
 
-__all__ = ["Segment", "accuracy", "align", "main", "utterances", "with_context"]
+__all__ = ["Segment", "accuracy", "align", "main", "spelled_out", "utterances", "with_context"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,14 @@ Pcm = NDArray[np.float32]
 _CONTEXT = 3
 _WORDS = 20
 _PAUSE_FRAMES = 20
+# fmt: off
+_NUMBERS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)
+# fmt: on
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 
 class Segment(NamedTuple):
@@ -75,12 +84,23 @@ def utterances(pcm: Pcm) -> list[tuple[int, int]]:
     return found
 
 
+def spelled_out(word: str) -> list[str]:
+    """Numbers below a hundred in words, as a dictionary of pronunciations has them; all else as
+    it is."""
+    if not re.fullmatch(r"[0-9]{1,2}", word):
+        return [word]
+    number = int(word)
+    if number < len(_NUMBERS):
+        return [_NUMBERS[number]]
+    tens, rest = divmod(number, 10)
+    return [_TENS[tens - 2], *([_NUMBERS[rest]] if rest else [])]
+
+
 def align(
     pcm: Pcm, text: str, decoder: Any, known: set[str]
 ) -> tuple[list[Segment], list[Segment]]:
-    """Words and phones of an utterance, frames from its start; none where they do not fit, or
-    numbers are not spelled out."""
-    words = re.findall(r"[a-z0-9']+", text.lower())
+    """Words and phones of an utterance, frames from its start; none where they do not fit."""
+    words = [w for each in re.findall(r"[a-z0-9']+", text.lower()) for w in spelled_out(each)]
     if not words or not known.issuperset(words):
         return [], []
     wide = (resample(pcm, SAMPLE_RATE, 16_000) * 32767).clip(-32768, 32767).astype(np.int16)
@@ -144,10 +164,11 @@ def accuracy(
 
 
 class _Material(NamedTuple):
-    """Features by name, ``(frames, dims)`` each, and labels."""
+    """Features by name, ``(frames, dims)`` each, labels, and where the test begins."""
 
     features: dict[str, Tensor]
     labels: _Labels
+    first_of_test: int
 
 
 class _Labels(NamedTuple):
@@ -200,44 +221,68 @@ def _labels(pcm: Pcm, path: Path) -> _Labels:
     return _Labels(phones, words, len(found), unaligned)
 
 
+def _read(path: Path) -> Pcm:
+    """Whole frames, mono."""
+    pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = resample(np.ascontiguousarray(pcm.mean(1)), rate, SAMPLE_RATE)
+    return np.ascontiguousarray(mono[: len(mono) // HOP * HOP])
+
+
+def _joined(parts: Sequence[_Labels]) -> _Labels:
+    """Labels of pieces, one after the other."""
+    phones: list[str] = []
+    words: list[Segment] = []
+    for part in parts:
+        words += [
+            w._replace(first=len(phones) + w.first, last=len(phones) + w.last) for w in part.words
+        ]
+        phones += part.phones
+    return _Labels(phones, words, sum(p.utterances for p in parts), sum(p.unaligned for p in parts))
+
+
 def _material(args: argparse.Namespace) -> _Material:
-    parts = []
-    for path in args.speech:
-        pcm, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        part = resample(np.ascontiguousarray(pcm.mean(1)), rate, SAMPLE_RATE)
-        parts.append(part[: len(part) // HOP * HOP])
-    mono = np.concatenate(parts)
-    name = "-".join(path.stem for path in args.speech)
-    labels = _labels(mono, args.cache / f"labels-{name}.npz")
+    paths = [*args.speech, *args.test]
+    parts = [_read(path) for path in paths]
+    lengths = [len(part) // HOP for part in parts]
+    labels = [
+        _labels(part, args.cache / f"labels-{path.stem}.npz")
+        for part, path in zip(parts, paths, strict=True)
+    ]
     codec = load_codec()
-    encoder = codec.encoder(codec.config.ladder[-1])
-    indices = encoder.push(np.ascontiguousarray(mono))
-    points = torch.from_numpy(codec.lattice.normalised(indices[:, : codec.config.pairs]))
-    nothing = np.zeros(len(mono) // HOP, np.float32)
-    mel = torch.from_numpy(pcm_to_features(mono, nothing)[:, :BANDS].astype(np.float32))
-    features = {f"{2 * n} numbers, {n} pairs": points[:, : 2 * n] for n in codec.config.rates}
-    return _Material({**features, "log mel, 96 bands": mel}, labels)
+    points, mel = [], []
+    for part in parts:
+        indices = codec.encoder(codec.config.ladder[-1]).push(part)
+        points.append(codec.lattice.normalised(indices[:, : codec.config.pairs]))
+        nothing = np.zeros(len(part) // HOP, np.float32)
+        mel.append(pcm_to_features(part, nothing)[:, :BANDS].astype(np.float32))
+    every = torch.from_numpy(np.concatenate(points))
+    features = {f"{2 * n} numbers, {n} pairs": every[:, : 2 * n] for n in codec.config.rates}
+    features["log mel, 96 bands"] = torch.from_numpy(np.concatenate(mel))
+    return _Material(features, _joined(labels), sum(lengths[: len(args.speech)]))
 
 
 def _study(material: _Material, name: str, seed: int) -> dict[str, float]:
     frames = material.features[name]
-    labelled = material.labels
+    labelled, first = material.labels, material.first_of_test
     known = [n for n, phone in enumerate(labelled.phones) if phone]
     names = sorted({labelled.phones[n] for n in known})
     y = torch.tensor([names.index(labelled.phones[n]) for n in known])
     x = with_context(frames)[known]
-    frequent = [w for w, _ in Counter(w.name for w in labelled.words).most_common(_WORDS)]
+    spoken = Counter(w.name for w in labelled.words if w.last <= first)
+    frequent = [w for w, _ in spoken.most_common(_WORDS)]
     words = [w for w in labelled.words if w.name in frequent and w.last - w.first >= 6]
     pooled = torch.stack([_thirds(frames[w.first : w.last]) for w in words])
     labels = torch.tensor([frequent.index(w.name) for w in words])
-    cut, word_cut = len(x) * 3 // 4, len(words) * 3 // 4
+    cut, word_cut = sum(n < first for n in known), sum(w.last <= first for w in words)
     found = {
         "phones_most_frequent": float((y[cut:] == y[:cut].mode().values).float().mean()),
         "words_most_frequent": float(
             (labels[word_cut:] == labels[:word_cut].mode().values).float().mean()
         ),
-        "frames": float(len(x)),
-        "words": float(len(words)),
+        "frames": float(cut),
+        "test_frames": float(len(x) - cut),
+        "words": float(word_cut),
+        "test_words": float(len(words) - word_cut),
         "utterances": float(labelled.utterances),
         "unaligned": float(labelled.unaligned),
     }
@@ -279,7 +324,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     add_arguments(parser)
-    parser.add_argument("--speech", type=Path, nargs="+", help="long files of English")
+    parser.add_argument("--speech", type=Path, nargs="+", help="files of English to train on")
+    parser.add_argument("--test", type=Path, nargs="+", help="files of other speakers")
     return run_command("probe", partial(_run, parser.parse_args(argv)))
 
 
@@ -287,6 +333,8 @@ def _run(args: argparse.Namespace) -> int:
     start(args)
     results = Results.of("probe", args.results)
     if args.speech is not None:
+        if args.test is None:
+            raise InputError("a classifier is to be tested on other speech; give --test")
         material, model = _material(args), load_codec().model_id
         for seed in range(args.seeds):
             for name in material.features:

@@ -16,7 +16,7 @@ import torch
 
 from q2d2_stream.errors import InputError
 from research.experiments.harness.mel_distance import mel_distance_db
-from research.experiments.probe import accuracy, align, utterances, with_context
+from research.experiments.probe import accuracy, align, spelled_out, utterances, with_context
 from research.experiments.sounds import excerpts, score_table
 
 pytestmark = pytest.mark.train
@@ -71,9 +71,17 @@ class _Refusing:
 
 def test_what_cannot_be_aligned_has_no_words() -> None:
     pcm, known = np.zeros(24_000, np.float32), {"a", "dark", "roast"}
-    for said in ("A dark roast.", "A 12 ounce roast.", "A light roast.", " "):
+    for said in ("A dark roast.", "A 120 ounce roast.", "A light roast.", " "):
         assert align(pcm, said, _Refusing(), known) == ([], [])
     assert _Refusing.texts == ["a dark roast"]  # the others were not tried
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [("0", "zero"), ("12", "twelve"), ("40", "forty"), ("99", "ninety nine"), ("roast", "roast")],
+)
+def test_numbers_below_a_hundred_are_spelled_out(heard: str, said: str) -> None:
+    assert spelled_out(heard) == said.split()
 
 
 def test_context_stands_around_each_frame() -> None:
