@@ -293,7 +293,10 @@ class Playout:
     def _stretched(self, pcm: Pcm, quiet: bool) -> Pcm:
         """``pcm``, a period shorter or longer if the delay has left its band."""
         target = self.target_delay_s
-        direction = self._stretch_control.direction(self._actual_s - target, target, FRAME_SAMPLES)
+        # A sender that falls behind real time makes everything late: only what is held is delay.
+        held_s = (1 + self._buffer.span_frames) * _FRAME_S
+        excess = min(self._actual_s - target, held_s)
+        direction = self._stretch_control.direction(excess, target, FRAME_SAMPLES)
         if not direction:
             return pcm
         before = len(pcm)

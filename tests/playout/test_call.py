@@ -152,6 +152,26 @@ def test_drift_for_an_hour(sender: float, speaker: float) -> None:
     assert corrected == pytest.approx(3.6 * (sender - speaker), abs=80)
 
 
+@pytest.mark.parametrize("per_message", [1, 3])
+def test_a_sender_slower_than_real_time_is_not_hurried(per_message: int) -> None:
+    """Its frames come later and later, and nothing is held that could be played faster."""
+    frame_s = 320 / 24_000
+    playout = Playout(FlatDecoder())
+    sent, played = 0, 0
+    for pull in range(75 * 60):
+        now = pull * frame_s
+        while (sent + per_message) * frame_s / 0.8 < now:  # four fifths of what is due
+            indices = np.zeros((per_message, 3), np.uint8)
+            playout.put(AudioFrames(sent, sent, indices), now)
+            sent += per_message
+        playout.pull(now, 320)
+        played += 1
+    stats = playout.stats()
+    assert stats.played > 0.97 * sent
+    assert stats.accelerated_ms < 0.01 * 1000 * sent * frame_s
+    assert stats.concealed < 1.1 * (played - sent)
+
+
 def test_pauses_are_no_loss() -> None:
     pcm = voice(12.0)
     spurts = [(0, 100), (160, 300), (300, 420), (700, 899)]

@@ -335,7 +335,9 @@ export class Playout {
   /** `pcm`, a period shorter or longer if the delay has left its band. */
   #stretched(pcm: Float32Array, isQuiet: boolean): Float32Array {
     const target = this.targetDelayS;
-    const excess = this.#actualS - target;
+    // A sender that falls behind real time makes everything late: only what is held is delay.
+    const heldS = (1 + this.#buffer.spanFrames) * FRAME_S;
+    const excess = Math.min(this.#actualS - target, heldS);
     const direction = this.#stretchControl.direction(excess, target, FRAME_SAMPLES);
     if (direction === 0) return pcm;
     if (direction > 0) {
