@@ -73,7 +73,9 @@ def test_microphone(tmp_path: Path) -> None:
 def test_a_call_with_the_robot(tmp_path: Path) -> None:
     """It is heard to repeat what was said to it."""
     pcm, rate = soundfile.read(SOUND, dtype="float32")
-    said = np.concatenate([pcm[: 2 * rate], np.zeros(4 * rate, np.float32)])
+    # The caller listens for as long as this plus a second: the silence leaves room for the pause
+    # that the robot waits for, its answer, and 3 s of delay each way on a busy machine.
+    said = np.concatenate([pcm[: 2 * rate], np.zeros(8 * rate, np.float32)])
     soundfile.write(tmp_path / "said.wav", said, rate)
     secret = ("--secret", "correct horse battery")
     robot = start("robot", "127.0.0.1:0", "--calls", "1", *secret)
