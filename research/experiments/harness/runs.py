@@ -50,14 +50,13 @@ class Runs:
     settings: Settings = field(default_factory=Settings)
 
     def records(self, arms: Sequence[str], **changes: Any) -> list[Record]:
-        """The records of these arms and all seeds; trains those that are missing, where there is
-        speech to train on."""
-        wanted = [(arm, seed) for seed in range(self.seeds) for arm in arms]
+        """The records of these arms: of so many seeds, trained where they are missing, or, without
+        speech to train on, of all that are recorded."""
         if self.data is not None:
+            wanted = [(arm, seed) for seed in range(self.seeds) for arm in arms]
             return [self._record(arm, seed, changes)[0] for arm, seed in wanted]
-        settings = asdict(replace(self.settings, **changes))
-        known = {(r["arm"], r["seed"]): r for r in self.results.read(settings=settings)}
-        return [known[each] for each in wanted if each in known]
+        known = self.results.read(settings=asdict(replace(self.settings, **changes)))
+        return [r for r in known if r["arm"] in arms]
 
     def codec(self, arm: str, seed: int, **changes: Any) -> SmallCodec:
         """A trained network; trained again where it is recorded, and its weights are not kept."""
