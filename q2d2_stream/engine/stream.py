@@ -373,7 +373,10 @@ class StreamDecoder:
                 f"the refinement has steps up to {steps.max()} and symbols up to {symbols.max()}, "
                 f"expected below {len(STEPS)} and {SYMBOLS}"
             )
-        return self._code.symbols_to_error(symbols, steps)
+        # One by one: the product of a matrix rounds otherwise than that of a vector, and what is
+        # decoded must not depend on how many frames come at once.
+        told = zip(symbols, steps.tolist(), strict=True)
+        return np.stack([self._code.symbols_to_error(symbol, step) for symbol, step in told])
 
     def _conceal(self) -> Array:
         if self._last is None:

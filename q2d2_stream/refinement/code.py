@@ -87,13 +87,9 @@ class RefinementCode:
         signed: NDArray[np.int8] = np.clip(rounded, -_REACH, _REACH).astype(np.int8)
         return (signed + SYMBOL_ZERO).astype(np.uint8)
 
-    def symbols_to_error(
-        self, symbols: NDArray[np.uint8], step: int | NDArray[np.uint8] = 0
-    ) -> Array:
-        """Symbols ``(..., 40)`` -> the error as it arrives, nepers; ``step`` of all of them, or of
-        each, ``(...)``."""
-        unit = (self.step * np.array(STEPS)[step]).astype(np.float32)[..., None]
-        part = (symbols.astype(np.float32) - SYMBOL_ZERO) * unit
+    def symbols_to_error(self, symbols: NDArray[np.uint8], step: int = 0) -> Array:
+        """Symbols ``(..., 40)`` -> the error as it arrives, nepers."""
+        part = (symbols.astype(np.float32) - SYMBOL_ZERO) * np.float32(self.step * STEPS[step])
         return np.asarray(part @ self.basis.T + self.mean, np.float32)
 
     @cached_property
