@@ -159,7 +159,8 @@ class Connection:
         endpoint.attach(self._on_datagram)
 
     def doubt_datagrams(self, *, is_thin: bool = False) -> None:
-        """The peer echoes nothing of what goes by datagrams: both ways carry the audio now."""
+        """The peer echoes nothing of what goes by datagrams: both ways carry the audio now, or
+        where the link is thin the transport alone."""
         if self._path is not None:
             for data in self._path.doubt(time.monotonic(), is_thin=is_thin):
                 self._put(data)

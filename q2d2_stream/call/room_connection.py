@@ -153,7 +153,8 @@ class RoomConnection:
         self._flush()
 
     def doubt_datagrams(self, *, is_thin: bool = False) -> None:
-        """The relay echoes nothing of what goes by datagrams: both ways carry the audio now."""
+        """The relay echoes nothing of what goes by datagrams: both ways carry the audio now, or
+        where the link is thin the transport alone."""
         if self._path is not None:
             now = time.monotonic()
             again = self._path.doubt(now, is_thin=is_thin)

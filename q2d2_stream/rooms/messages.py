@@ -23,6 +23,7 @@ from q2d2_stream.rooms.code_messages import CODE_CLASSES, CodeMessage
 from q2d2_stream.rooms.keys import NONCE_BYTES, ROOM_ID_BYTES, member_id
 from q2d2_stream.rooms.kinds import RoomKind, RoomReason
 from q2d2_stream.rooms.path_messages import PATH_CLASSES, PathMessage
+from q2d2_stream.rooms.share_message import ShareMessage
 
 __all__ = [
     "CHALLENGE_BYTES",
@@ -259,7 +260,7 @@ class Pong:
 
 
 @dataclass(frozen=True)
-class Lagging:
+class Lagging(ShareMessage):
     """Some who hear the room are too slow for it, and lose audio.
 
     Attributes:
@@ -267,18 +268,6 @@ class Lagging:
     """
 
     KIND: ClassVar[RoomKind] = RoomKind.LAGGING
-    percent: int
-
-    def to_body(self) -> bytes:
-        """Bytes after the kind."""
-        return bytes([self.percent])
-
-    @classmethod
-    def from_body(cls, body: bytes) -> Lagging:
-        """Inverse of :meth:`to_body`."""
-        if not body:
-            raise WireError("lagging message has no share")
-        return cls(min(body[0], 100))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeAlias
 
 from q2d2_stream.errors import WireError
 from q2d2_stream.rooms.kinds import RoomKind
+from q2d2_stream.rooms.share_message import ShareMessage
 
 __all__ = [
     "KEY_BYTES",
@@ -76,7 +77,7 @@ class PathOffer:
 
 
 @dataclass(frozen=True)
-class Lossy:
+class Lossy(ShareMessage):
     """Some who hear the room by UDP lose datagrams on their way from the relay.
 
     Attributes:
@@ -84,18 +85,6 @@ class Lossy:
     """
 
     KIND: ClassVar[RoomKind] = RoomKind.LOSSY
-    percent: int
-
-    def to_body(self) -> bytes:
-        """Bytes after the kind."""
-        return bytes([self.percent])
-
-    @classmethod
-    def from_body(cls, body: bytes) -> Lossy:
-        """Inverse of :meth:`to_body`."""
-        if not body:
-            raise WireError("lossy message has no share")
-        return cls(min(body[0], 100))
 
 
 PathMessage: TypeAlias = PathAsk | PathOffer | Lossy
