@@ -325,7 +325,7 @@ class Sender:
         queue.drop_oldest(plan.drop_frames)
         self._encoder.rate = self._codec.config.ladder[plan.rate]
         self._frames_per_message = plan.frames_per_message
-        if control.doubts_path(now):
+        if plan.is_stalled and control.doubts_path(now):
             connection.doubt_datagrams(is_thin=control.step > 0)
         return plan
 

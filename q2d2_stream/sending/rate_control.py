@@ -338,14 +338,13 @@ class RateController:
                 self._climb(now)
 
     def doubts_path(self, now: float) -> bool:
-        """Whether another way should carry audio too: this one seems to carry nothing.
+        """Whether a link that :meth:`update` has just called stalled seems to carry nothing, so
+        that another way should carry audio too.
 
         A link that has always carried the best setting is at fault as soon as it stalls. On any
         other messages may only queue, and while they do their echoes still come: there silence
         tells.
         """
-        if not self._is_stalled(now):
-            return False
         monitor = self.monitor
         is_ample = self._step == 0 and self._ceiling_bps is None and self._climbed_at is None
         if is_ample or monitor.last_echo_at is None:

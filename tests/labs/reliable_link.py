@@ -155,7 +155,7 @@ class Talker:
         plan = self.control.update(state, now)
         self._rate = plan.rate
         self.plans.append((now, plan))
-        if self.control.doubts_path(now):
+        if plan.is_stalled and self.control.doubts_path(now):
             self.doubts.append(now)
         self.queue.drop_oldest(plan.drop_frames)
         self._send(plan, now)
