@@ -12,7 +12,7 @@ import functools
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -39,8 +39,8 @@ from q2d2_stream.rooms.messages import decode, encode
 
 __all__ = ["CodeDesk", "CodeLine"]
 
-_SHORT_NUMBER = 99  # while half of these are free, none is longer
-_TRIES = 3
+_SHORT_NUMBER = 99  # the first one drawn is no longer, while half of these are free here
+_TRIES = 8  # each finds one of seven taken, where a hundred and fifty codes are shown
 _CLAIM_S = 0.25  # for other relays to say that they have it
 _PENDING = 8
 _GUESSES_PER_S, _GUESSES_BURST = 1.0, 5.0
@@ -166,9 +166,10 @@ class CodeDesk:
 
     async def _claim(self, outlet: Outlet) -> int:
         """A number that no relay has given away; 0 where there is none."""
+        taken: set[int] = set()
         for _ in range(_TRIES):
             # Without a pause from here to the slot: who leaves meanwhile leaves no slot behind.
-            old, number = self._drop(outlet), self._free_number()
+            old, number = self._drop(outlet), self._free_number(taken)
             if number:
                 bucket = TokenBucket(_GUESSES_PER_S, _GUESSES_BURST, time.monotonic())
                 self._slots[number] = _Slot(outlet, bucket)
@@ -185,6 +186,7 @@ class CodeDesk:
                 return 0
             if not slot.is_taken:
                 return number
+            taken.add(number)
         await self.close(outlet)
         return 0
 
@@ -200,9 +202,16 @@ class CodeDesk:
             if number not in self._slots:
                 await self._bus.unsubscribe(_topic(number))
 
-    def _free_number(self) -> int:
-        most = _SHORT_NUMBER if len(self._slots) < _SHORT_NUMBER // 2 else MAX_CODE_NUMBER
-        free = [number for number in range(1, most + 1) if number not in self._slots]
+    def _free_number(self, taken: Set[int]) -> int:
+        """One that nobody has here, nor at another relay as far as is known; 0: there is none.
+
+        Who knows of one that is ``taken`` elsewhere draws from them all: of the short ones others
+        may have most.
+        """
+        is_short = not taken and len(self._slots) < _SHORT_NUMBER // 2
+        most = _SHORT_NUMBER if is_short else MAX_CODE_NUMBER
+        used = self._slots.keys() | taken
+        free = [number for number in range(1, most + 1) if number not in used]
         return secrets.choice(free) if free else 0
 
     def _on_bus(self, number: int, data: bytes) -> None:

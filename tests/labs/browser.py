@@ -25,13 +25,24 @@ from q2d2_stream.web.files import PAGE
 from tests.labs.paths import ROOT, SPEECH
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright
+    from playwright.sync_api._generated import LocatorAssertions  # not exported, but returned
 
-__all__ = ["SHOTS", "CallTab", "Command", "chromium", "launch", "microphone_file", "require_page"]
+__all__ = [
+    "SHOTS",
+    "CallTab",
+    "Command",
+    "chromium",
+    "expect",
+    "launch",
+    "microphone_file",
+    "require_page",
+]
 
 SHOTS = ROOT / "build" / "browser"
 CLIPS = ("kathleen_en_0", "kathleen_en_1")
 LEAD_S = 1.0
+_PATIENCE_S = 30.0
 
 _ALWAYS = (
     "--disable-gpu",
@@ -93,6 +104,17 @@ def require_page() -> None:
 def chromium() -> str | None:
     """The browser's program; None where there is none."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def expect(locator: Locator) -> LocatorAssertions:
+    """What an element must come to be: asked again until it is, or until half a minute is over.
+
+    A page follows a click, a key or its own start a moment later, so to ask it once is to race it.
+    """
+    from playwright.sync_api import expect as expect_of
+
+    expect_of.set_options(timeout=1000 * _PATIENCE_S)
+    return expect_of(locator)
 
 
 def microphone_file(folder: Path, seconds: float) -> NDArray[np.float32]:

@@ -9,7 +9,11 @@ import pytest
 from q2d2_stream.call.code_client import link_of_code
 from q2d2_stream.errors import CallError
 from q2d2_stream.relay import MemoryBus, Relay, RelayLimits
+from q2d2_stream.relay.codes import CodeDesk
+from q2d2_stream.relay.room import Outlet
 from q2d2_stream.rooms import CodeShown, CodeSpent, CodeWrong, RoomCode, RoomLink
+from q2d2_stream.rooms.code_messages import CodeNumber
+from q2d2_stream.rooms.messages import decode
 from tests.labs.call import run_in_real_time as run
 from tests.labs.relay import Guest, relay, until
 
@@ -124,5 +128,34 @@ def test_numbers_at_several_relays_differ() -> None:
             assert len({code.number for code in codes}) == 20
             for guest, _ in guests:
                 await guest.leave()
+
+    run(main())
+
+
+class Shown(Outlet):
+    """A member who only notes the numbers that it is given."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def forward(self, data: bytes, *, audio: bool) -> None:
+        message = decode(data)
+        assert isinstance(message, CodeNumber)
+        self.numbers.append(message.number)
+
+
+def test_a_number_where_other_relays_have_nearly_all_short_ones() -> None:
+    async def main() -> None:
+        first = MemoryBus()
+        second = MemoryBus(first)
+        buses = first, second, MemoryBus(first, second)
+        desks = [CodeDesk(bus, bytes([n]) * 8) for n, bus in enumerate(buses)]
+        members = []
+        for desk in desks:  # a relay gives longer ones when half of the short ones are given
+            members += (its := [Shown() for _ in range(49)])
+            await asyncio.gather(*(desk.open(member) for member in its))
+        numbers = [number for member in members for number in member.numbers]
+        assert len(numbers) == len(set(numbers)) == 3 * 49
+        assert 0 not in numbers
 
     run(main())

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from q2d2_stream.rooms import RoomLink
-from tests.labs.browser import CallTab, Command, launch, microphone_file, require_page
+from tests.labs.browser import CallTab, Command, expect, launch, microphone_file, require_page
 from tests.labs.call import free_port
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def test_a_room_from_the_first_click_to_the_last(relay: str, context: BrowserCon
     ann.shot("start")
     ann.page.fill("#link", "https://relay.example/")
     ann.page.click("#paste button")
-    assert ann.page.is_visible("#link-error")
+    ann.page.wait_for_selector("#link-error:visible")
     ann.page.click("#new-room")
     assert_clean(ann)
     ann.shot("lobby")
@@ -89,28 +89,28 @@ def test_the_microphones_button_and_keys(relay: str, context: BrowserContext) ->
     tab.join("Ann")
     tab.wait_for_state("state_waiting")
     button = tab.page.locator("#mute")
-    assert "live" in (button.get_attribute("class") or "")
+    expect(button).to_contain_class("live")
     tab.page.focus("body")
     tab.page.evaluate("document.activeElement.blur()")
     tab.page.keyboard.press("Space")
-    assert button.inner_text() == "Unmute"
+    expect(button).to_have_text("Unmute")
     tab.page.keyboard.press("m")
-    assert button.inner_text() == "Mute"
+    expect(button).to_have_text("Mute")
     button.click()
-    assert button.inner_text() == "Unmute"
+    expect(button).to_have_text("Unmute")
     tab.shot("muted")
     assert_clean(tab)
     tab.page.check("#ptt")
     tab.page.evaluate("document.activeElement.blur()")
-    assert button.inner_text() == "Hold to talk"
+    expect(button).to_have_text("Hold to talk")
     tab.page.keyboard.down("Space")
-    assert "live" in (button.get_attribute("class") or "")
+    expect(button).to_contain_class("live")
     tab.page.keyboard.up("Space")
-    assert "live" not in (button.get_attribute("class") or "")
+    expect(button).not_to_contain_class("live")
     tab.page.fill("#note", "")
     tab.page.focus("#note")
     tab.page.keyboard.type("a m")
-    assert tab.page.input_value("#note") == "a m"
+    expect(tab.page.locator("#note")).to_have_value("a m")
     tab.shot("push_to_talk")
     assert_clean(tab)
 
@@ -127,11 +127,11 @@ def test_small_dark_and_in_other_languages(
         color_scheme="dark" if dark else "light",
     )
     tab = CallTab(context, str(RoomLink(secrets.token_bytes(16), (relay,))))
-    assert tab.page.inner_text("#join") == word
+    expect(tab.page.locator("#join")).to_have_text(word)
     tab.join("Ann")
     tab.wait_for_state("state_waiting")
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 360
-    assert tab.page.get_attribute("html", "lang") == language[:2]
+    expect(tab.page.locator("html")).to_have_attribute("lang", language[:2])
     assert_clean(tab)
     tab.shot(f"waiting_{language[:2]}_360")
     context.close()
@@ -150,12 +150,12 @@ def test_a_microphone_that_cannot_be_had(
         tab = CallTab(browser.new_context(permissions=[]), link)
         tab.page.click("#join")
         tab.page.wait_for_selector("#problem:visible")
-        assert tab.page.get_attribute("#problem", "data-trouble") == trouble
+        expect(tab.page.locator("#problem")).to_have_attribute("data-trouble", trouble)
         tab.shot(f"microphone_{trouble}")
         assert_clean(tab)
         tab.page.click("#problem-listen")
         tab.wait_for_state("state_waiting")
-        assert tab.page.is_disabled("#mute")
+        expect(tab.page.locator("#mute")).to_be_disabled()
         tab.shot("listening")
         assert_clean(tab)
 
@@ -164,7 +164,7 @@ def test_an_address_that_is_not_secure(relay: str, context: BrowserContext) -> N
     address = relay.replace("127.0.0.1", "voice.test")
     tab = CallTab(context, f"{address}/#k=Zm9yIGV2ZXJ5Ym9keSBoZQ")
     tab.wait_for_trouble("insecure")
-    assert "voice.test" in tab.page.inner_text("#problem-text")
+    expect(tab.page.locator("#problem-text")).to_contain_text("voice.test")
     assert "Zm9y" not in tab.page.inner_text("body")
     tab.shot("insecure")
     assert_clean(tab)

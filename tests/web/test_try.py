@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from q2d2_stream.engine import load_codec
-from tests.labs.browser import CallTab, Command, require_page
+from tests.labs.browser import CallTab, Command, expect, require_page
 from tests.labs.paths import SPEECH
 
 if TYPE_CHECKING:
@@ -167,22 +167,21 @@ def test_a_sound_in_every_version(context: BrowserContext, address: str) -> None
     take_example(tab)
     rates = load_codec().rates
     versions = page.locator(".version")
-    assert versions.count() == 1 + len(rates)
+    expect(versions).to_have_count(1 + len(rates))
     page.click("#play")
     page.locator("input[name=version]").nth(1).check()
-    assert rates[0].name in (page.text_content("#picture-name") or "")
-    page.wait_for_timeout(300)
-    assert float(page.input_value("#position")) > 0
+    expect(page.locator("#picture-name")).to_contain_text(rates[0].name)
+    expect(page.locator("#position")).not_to_have_value("0")
     assert_clean(tab)
     tab.shot("try_versions")
     page.select_option("#blind-rate", "1")
     page.click("#hear-a")
-    assert page.locator("input[name=version]:checked").count() == 0  # nothing tells which it is
-    assert page.get_attribute("#hear-a", "aria-pressed") == "true"
+    expect(page.locator("input[name=version]:checked")).to_have_count(0)  # nothing tells which
+    expect(page.locator("#hear-a")).to_have_attribute("aria-pressed", "true")
     for trial in range(1, 4):
         page.click("#vote-b")
-        assert f"of {trial} right" in (page.text_content("#verdict") or "")
-        assert page.get_attribute("#hear-a", "aria-pressed") == "false"
+        expect(page.locator("#verdict")).to_contain_text(f"of {trial} right")
+        expect(page.locator("#hear-a")).to_have_attribute("aria-pressed", "false")
     assert_clean(tab)
     tab.shot("try_blind")
 
@@ -218,7 +217,7 @@ def test_files_of_its_own_and_files_that_are_none(
     tab.shot("try_no_sound")
     tab.page.set_input_files("#file", SPEECH / "s2i_en_3.flac")
     tab.page.wait_for_selector("#progress[data-key=try_ready]", timeout=120_000)
-    assert not tab.page.is_visible("#error")
+    expect(tab.page.locator("#error")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("locale", "scheme"), [("de-DE", "dark"), ("es-ES", "light")])
@@ -228,7 +227,7 @@ def test_languages_and_colours(browser: Browser, address: str, locale: str, sche
     )
     tab = opened(context, address)
     take_example(tab)
-    assert tab.page.get_attribute("html", "lang") == locale[:2]
+    expect(tab.page.locator("html")).to_have_attribute("lang", locale[:2])
     assert_clean(tab)
     tab.shot(f"try_{locale[:2]}_{scheme}")
     context.close()
