@@ -69,11 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     metrics = choose_metrics(_split(chosen) if chosen else None)
     rates = _rates(options)
     codecs: list[CodecUnderTest] = [Original()]
-    codecs += [
-        StreamCodec(name, options.engine, options.models, denoise)
-        for denoise in ((False, True) if options.denoise else (False,))
-        for name in rates
-    ]
+    codecs += [StreamCodec(name, options.engine, options.models) for name in rates]
     codecs += [
         Suppressed(codec, name) for name in _split(options.suppress) for codec in tuple(codecs)
     ]

@@ -154,23 +154,21 @@ class StreamCodec:
         bitrate: name of one of the model's rates.
         engine: "auto", "onnx" or whatever else ``load_codec`` knows.
         models: folder of exported models; None for the shipped ones.
-        denoise: by the encoder that leaves out what is not speech.
     """
 
     bitrate: str
     engine: str = "auto"
     models: Path | None = None
-    denoise: bool = False
 
     @property
     def name(self) -> str:
-        """ "q2d2_1.5" or "q2d2_1.5_denoise" and so on."""
-        return f"q2d2_{self.rate.name}{'_denoise' if self.denoise else ''}"
+        """ "q2d2_1.5" and so on."""
+        return f"q2d2_{self.rate.name}"
 
     @property
     def title(self) -> str:
         """The exact rate."""
-        return f"q2d2 {self.rate.kbps:.2f} kbps{', denoised' if self.denoise else ''}"
+        return f"q2d2 {self.rate.kbps:.2f} kbps"
 
     @property
     def latency_ms(self) -> float:
@@ -199,12 +197,10 @@ class StreamCodec:
             ModelError: a model file that is missing or damaged, or two that do not fit together.
         """
         codec = self._codec
-        codec.encoder(self.rate, denoise=self.denoise)
+        codec.encoder(self.rate)
         engine = f"{codec.engine} {codec.precision}"
-        # The model's hash stays what it is when only the denoiser is trained anew.
-        denoiser = f" denoiser {codec.denoiser_hash}" if self.denoise else ""
         made = f"q2d2 {codec.model_hash.hex()} {engine} revision {_REVISION}"
-        return f"{made} rate {self.rate.index}{denoiser}"
+        return f"{made} rate {self.rate.index}"
 
     def roundtrip(
         self, pcm: npt.NDArray[np.float32], lost: npt.NDArray[np.bool_] | None = None
@@ -237,7 +233,7 @@ class StreamCodec:
 
     def _encoded(self, frames: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         """``(n, 320)`` samples, a frame at a time -> ``(n, pairs)`` indices."""
-        encoder = self._codec.encoder(self.rate, denoise=self.denoise)
+        encoder = self._codec.encoder(self.rate)
         return np.concatenate([encoder.push(frame) for frame in frames])
 
     def _coded_bits(self, indices: npt.NDArray[np.uint8], frames: int) -> int:

@@ -80,11 +80,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="signal-to-noise ratios in decibels, such as 0,5,10; negative ones as in --snr=-5,0",
     )
     parser.add_argument(
-        "--denoise",
-        action="store_true",
-        help="measure also our encoder that leaves out what is not speech",
-    )
-    parser.add_argument(
         "--suppress",
         default="",
         metavar="NAMES",

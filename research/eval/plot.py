@@ -101,7 +101,7 @@ def _read(results: Mapping[str, Any]) -> tuple[list[str], list[_Codec]]:
 
 
 def _family(title: str) -> str:
-    """The codec without its rate: "q2d2", and "q2d2 denoised", which is a line of its own."""
+    """The codec without its rate: "q2d2", and "q2d2 searched", which is a line of its own."""
     codec, _, kind = title.partition(", ")
     return f"{codec.split()[0]} {kind}".rstrip()
 

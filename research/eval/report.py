@@ -12,7 +12,7 @@ from research.eval.targets import LOSS, LOSS_FALL, TARGETS, VERSION_1, WITH_LOSS
 
 __all__ = ["to_json", "to_markdown"]
 
-_OUR_RATE = re.compile(r"q2d2_[\d.]+")  # as it is, not denoised or searched
+_OUR_RATE = re.compile(r"q2d2_[\d.]+")  # as it is, not searched or behind a suppressor
 
 
 def to_markdown(evaluation: Evaluation, plot: str | None = None) -> str:

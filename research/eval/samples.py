@@ -19,6 +19,7 @@ from research.eval.loss import PacketLoss
 from research.eval.noise import NoiseMix
 from research.eval.opus import OpusCodec
 from research.eval.spectrogram import save_spectrograms
+from research.eval.suppressors import Suppressed
 
 __all__ = ["choose_clips", "fair_trace", "make_samples"]
 
@@ -41,9 +42,12 @@ class _Version:
 
     @property
     def title(self) -> str:
-        if self.noise is not None:
-            return f"{self.codec.title}, in noise at {self.noise.snr_db:g} dB SNR"
-        return self.codec.title + (f", {self.loss:.0%} of packets lost" if self.loss else "")
+        if self.noise is None:
+            return self.codec.title + (f", {self.loss:.0%} of packets lost" if self.loss else "")
+        title = self.codec.title
+        if isinstance(self.codec, Suppressed):
+            title = f"{self.codec.codec.title} behind the suppressor"
+        return f"{title}, in noise at {self.noise.snr_db:g} dB SNR"
 
     @property
     def stem(self) -> str:
@@ -76,7 +80,8 @@ def make_samples(
         folder: where to write; made if it is not there.
         engine: of our codec.
         models: folder of exported models; None for the shipped ones.
-        noise: what else is mixed into the clips, for our codec with and without its denoiser.
+        noise: what else is mixed into the clips, for the original and our codec, it also behind the
+            noise suppressor that calls have.
         progress: called with the name of each clip before its turn.
 
     Returns:
@@ -169,8 +174,7 @@ def _versions(
     wanted = [_Version(Original()), *map(_Version, ours), _Version(middle, _LOSS)]
     wanted += [_Version(opus), _Version(opus, _LOSS), _Version(Codec2(3200))]
     if noise is not None:
-        denoised = StreamCodec(ladder[len(ours) // 2].name, engine, models, True)
-        heard: list[CodecUnderTest] = [Original(), middle, denoised]
+        heard: list[CodecUnderTest] = [Original(), middle, Suppressed(middle, "deepfilter")]
         wanted += [_Version(codec, noise=noise) for codec in heard]
     missing: dict[str, str] = {}
     for version in wanted:
@@ -230,6 +234,7 @@ _HEAD = """\
 | model | `{model}`, hash `{hash}`, {engine} |
 | files | Ogg Opus at about 48 kbps, far above all that is heard through it |
 | lost packets | in bursts of 60 ms on average, the same ones for every codec |
+| suppressor | DeepFilterNet 3, as `--ns` has it in calls |
 | Opus as a codec | as in a voice call: 20 ms, variable rate, no forward error correction |
 
 [How they score](../topics/quality.md)."""

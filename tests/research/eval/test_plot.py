@@ -42,9 +42,9 @@ EVALUATION = Evaluation(
         _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 2.8),
         _row("opus6", "Opus 6 kbps", 5.0, 2.45),
         _row("opus6", "Opus 6 kbps", 5.0, 1.1, loss=0.05),
-        _row("q2d2_3_denoise", "q2d2 2.94 kbps, denoised", 2.94, 2.7),
+        _row("q2d2_3_search", "q2d2 2.94 kbps, searched", 2.94, 2.7),
         _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 1.2, snr_db=0.0),
-        _row("q2d2_3_denoise", "q2d2 2.94 kbps, denoised", 2.94, 1.9, snr_db=0.0),
+        _row("q2d2_3_search", "q2d2 2.94 kbps, searched", 2.94, 1.9, snr_db=0.0),
     ),
     tuple(choose_metrics(["pesq"])),
     (),
@@ -72,7 +72,7 @@ def test_what_is_drawn_is_measured_published_and_wanted(
     assert axes.get_title() == "PESQ-WB"
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     assert list(handles["q2d2"].lines[0].get_xydata().ravel()) == [1.5, 1.69, 2.94, 2.8]
-    assert list(handles["q2d2 denoised"].lines[0].get_ydata()) == [2.7]
+    assert list(handles["q2d2 searched"].lines[0].get_ydata()) == [2.7]
     assert list(handles["Opus"].lines[0].get_ydata()) == [2.45]  # not the row with loss
     assert list(handles["our target"].get_xydata().ravel()) == [1.5, 2.3, 2.94, 2.8]
     lyra = handles["Lyra v2 (published, other clips)"]
@@ -86,7 +86,7 @@ def test_the_report_says_how_much_is_missing() -> None:
     text = to_markdown(EVALUATION)
     assert "| q2d2 1.50 kbps | 1.69 of 2.30: 0.61 short |" in text
     assert "| q2d2 2.94 kbps | 2.80 of 2.80: met |" in text
-    assert text.count(" of 2.80: ") == 1  # not in noise, and not the denoiser
+    assert text.count(" of 2.80: ") == 1  # not in noise, and not searched
     assert "| q2d2 1.50 kbps | 1.69 of 2.17: 0.48 short |" in text
     assert "| q2d2 2.94 kbps | 2.80 of 2.60: met |" in text
     peers = Evaluation(EVALUATION.rows[3:], EVALUATION.metrics, ())
@@ -114,7 +114,7 @@ def test_files_are_held_against_the_targets_of_their_own_rates() -> None:
     rows = (
         _row("q2d2_1.5", "q2d2 1.50 kbps", 1.5, 2.2, coded=1.1),
         _row("q2d2_2", "q2d2 1.98 kbps", 1.98, 2.3, coded=1.45),
-        _row("q2d2_2_denoise", "q2d2 1.98 kbps, denoised", 1.98, 2.4, coded=1.4),
+        _row("q2d2_2_search", "q2d2 1.98 kbps, searched", 1.98, 2.4, coded=1.4),
         _row("q2d2_3", "q2d2 2.94 kbps", 2.94, 2.5, coded=2.1),
     )
     text = to_markdown(Evaluation(rows, EVALUATION.metrics, ()))

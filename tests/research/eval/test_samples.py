@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from research.eval.credits import CREDITS
 from research.eval.noise import NoiseMix
 from research.eval.samples import choose_clips, fair_trace, make_samples
 from research.eval.spectrogram import save_spectrograms
+from research.eval.suppressors import SUPPRESSORS
 from tests.research.eval.test_signal_metrics import noisy, voice
 
 
@@ -58,6 +60,8 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     monkeypatch.setattr(samples, "OpusCodec", lambda kbps: CallableCodec("hiss", _hiss, kbps))
     monkeypatch.setattr(samples, "Codec2", lambda bps: NotHere("codec2", _hiss, bps / 1000))
     monkeypatch.setattr(samples, "StreamCodec", lambda *_: Original("ours", "ours"))
+    kind = replace(SUPPRESSORS["deepfilter"], package="numpy", make=_Halved)
+    monkeypatch.setitem(SUPPRESSORS, "deepfilter", kind)
     clip = _clip("alphanumeric_en_1", 0.5)
     soundfile.write(
         tmp_path / "esc10-00.wav", noisy(np.zeros(SAMPLE_RATE, np.float32), 0.1), SAMPLE_RATE
@@ -72,6 +76,9 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     assert "Original, in noise at 5 dB SNR" in text
     heard, _ = soundfile.read(page.parent / f"{clip.name}.original_noise.ogg")
     assert np.corrcoef(heard, noise.mix(clip.pcm, clip.name)[1])[0, 1] > 0.9  # the clean clip: 0.87
+    assert "ours behind the suppressor, in noise at 5 dB SNR" in text
+    behind, _ = soundfile.read(page.parent / f"{clip.name}.ours_behind_deepfilter_noise.ogg")
+    assert np.std(behind) == pytest.approx(np.std(heard) / 2, rel=0.02)
     assert "Left out: codec2. Measuring Codec2 needs the package libcodec2" in text
     links = set(re.findall(r"\]\(([^)/]+)\)", text))
     assert links == {path.name for path in page.parent.iterdir()} - {"index.md"}
@@ -114,6 +121,15 @@ def test_a_row_to_each_sound(tmp_path: Path) -> None:
     assert heights == [80, 240]
     with pytest.raises(InputError, match="no sounds"):
         save_spectrograms({}, tmp_path / "s.png")
+
+
+class _Halved:
+    """For a suppressor: turns everything down to half, at once."""
+
+    delay_samples = 0
+
+    def process(self, block: np.ndarray, /) -> np.ndarray:
+        return block / 2
 
 
 def _hiss(pcm: np.ndarray) -> np.ndarray:
