@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api._generated import LocatorAssertions  # not exported, but returned
 
 __all__ = [
+    "IN_A_BROWSER",
     "SHOTS",
     "CallTab",
     "Command",
@@ -39,6 +40,9 @@ __all__ = [
     "require_page",
 ]
 
+# A browser is a dozen processes with clocks of their own. On a busy machine Chromium itself leaves
+# out a piece of what it records: a test is run once more, and the end of the run names it.
+IN_A_BROWSER = pytest.mark.flaky(reruns=1)
 SHOTS = ROOT / "build" / "browser"
 CLIPS = ("kathleen_en_0", "kathleen_en_1")
 LEAD_S = 1.0

@@ -17,7 +17,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from q2d2_stream.rooms import RoomLink
-from tests.labs.browser import CallTab, Command, require_page
+from tests.labs.browser import IN_A_BROWSER, CallTab, Command, require_page
 from tests.labs.scoring import Score, score
 from tests.web.conftest import CLIP_S
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("pesq", reason="PESQ needs the package pesq")
 pytest.importorskip("pystoi", reason="STOI needs the package pystoi")
-pytestmark = [pytest.mark.slow, pytest.mark.net]
+pytestmark = [pytest.mark.slow, pytest.mark.net, IN_A_BROWSER]
 
 
 @pytest.fixture(scope="module", name="relay")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from q2d2_stream.rooms import RoomLink
-from tests.labs.browser import CallTab, Command, microphone_file
+from tests.labs.browser import IN_A_BROWSER, CallTab, Command, microphone_file
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
-pytestmark = [pytest.mark.slow, pytest.mark.net]
+pytestmark = [pytest.mark.slow, pytest.mark.net, IN_A_BROWSER]
 
 
 def test_the_relay_that_served_the_page_is_killed(tmp_path: Path, context: BrowserContext) -> None:

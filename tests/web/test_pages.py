@@ -11,13 +11,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from q2d2_stream.rooms import RoomLink
-from tests.labs.browser import CallTab, Command, expect, launch, microphone_file, require_page
+from tests.labs.browser import (
+    IN_A_BROWSER,
+    CallTab,
+    Command,
+    expect,
+    launch,
+    microphone_file,
+    require_page,
+)
 from tests.labs.call import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Playwright
 
-pytestmark = [pytest.mark.slow, pytest.mark.net]
+pytestmark = [pytest.mark.slow, pytest.mark.net, IN_A_BROWSER]
 
 
 @pytest.fixture(scope="module", name="relay")

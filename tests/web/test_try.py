@@ -17,13 +17,13 @@ import soxr
 from numpy.typing import NDArray
 
 from q2d2_stream.engine import load_codec
-from tests.labs.browser import CallTab, Command, expect, require_page
+from tests.labs.browser import IN_A_BROWSER, CallTab, Command, expect, require_page
 from tests.labs.paths import SPEECH
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
-pytestmark = [pytest.mark.slow, pytest.mark.net]
+pytestmark = [pytest.mark.slow, pytest.mark.net, IN_A_BROWSER]
 
 _CODE = """
 async ([worker, pcm, rate]) => {
