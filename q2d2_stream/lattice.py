@@ -138,6 +138,7 @@ class Lattice:
         boxes = [_boxes(kind, lx, ly) for lx, ly in zip(levels[::2], levels[1::2], strict=True)]
         self.codes = tuple(sum(math.prod(b.points) for b in pair) for pair in boxes)
 
+        self._boxes = boxes
         by_coset = list(zip(*boxes, strict=True))
         self.cosets = Cosets(
             origin=_frozen(np.array([[v for b in c for v in b.origin] for c in by_coset])),
@@ -166,6 +167,7 @@ class Lattice:
         self._base = self.cosets.base[:, None]
         self._table, self._normalised = self._tables()
         self._row = np.cumsum((0, *self.codes[:-1]))
+        self._sizes = np.array(self.codes)
 
     @classmethod
     def of(cls, config: CodecConfig) -> Lattice:
@@ -215,6 +217,37 @@ class Lattice:
         quantized: NDArray[np.uint8] = best.astype(np.uint8)
         return quantized.reshape(*x.shape[:-1], dims // 2)
 
+    def quantize(
+        self, latent: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """:meth:`nearest` and :meth:`point` of one frame, number by number: of so few, that takes
+        half as long as twenty array operations.
+
+        Args:
+            latent: of all pairs, ``(D,)``, grid units, finite; not checked.
+
+        Returns:
+            Indices ``(P,)`` and their points ``(D,)``.
+        """
+        values = latent.tolist()
+        found = []
+        for pair, boxes in enumerate(self._boxes):
+            x, y = values[2 * pair], values[2 * pair + 1]
+            least = math.inf
+            for (x0, y0), (pitch_x, pitch_y), (columns, rows), (stride_x, stride_y), base in boxes:
+                column = round((x - x0) * (1.0 / pitch_x))
+                column = 0 if column < 0 else columns - 1 if column >= columns else column
+                row = round((y - y0) * (1.0 / pitch_y))
+                row = 0 if row < 0 else rows - 1 if row >= rows else row
+                miss_x, miss_y = column * pitch_x + x0 - x, row * pitch_y + y0 - y
+                distance = miss_x * miss_x + miss_y * miss_y
+                if distance < least:
+                    least, index = distance, base + column * stride_x + row * stride_y
+            found.append(index)
+        indices = np.array(found)
+        points: NDArray[np.float32] = self._table.take(indices + self._row, axis=0)
+        return indices.astype(np.uint8), points.reshape(-1)
+
     def point(self, index: ArrayLike) -> NDArray[np.float32]:
         """Grid points in grid units, float32 ``(..., 2 * p)``, for indices ``(..., p)``.
 
@@ -235,9 +268,10 @@ class Lattice:
                 f"the indices are {i.dtype} of shape {i.shape}, expected integers with a last axis "
                 f"of 1 to {self.pairs} pairs"
             )
-        if (i < 0).any() or (i >= self.codes[:pairs]).any():
+        negative = i.dtype.kind == "i" and bool((i < 0).any())
+        if negative or np.count_nonzero(i >= self._sizes[:pairs]):
             raise InputError(f"an index is out of range, expected 0 to below {self.codes[:pairs]}")
-        points: NDArray[np.float32] = table[i + self._row[:pairs]]
+        points: NDArray[np.float32] = table.take(i + self._row[:pairs], axis=0)
         return points.reshape(*i.shape[:-1], 2 * pairs)
 
     def _tables(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -69,11 +69,14 @@ class NoiseShaper:
 
         Raises InputError for a latent that is not finite; the frame then counts for nothing.
         """
-        target = (latent + (self._errors * self._feedback).sum(0)).astype(np.float32)
-        if not np.isfinite(target).all():
+        target = np.add.reduce(self._errors * self._feedback)
+        target += latent
+        shaped = target.astype(np.float32)
+        if not np.isfinite(shaped).all():
             raise InputError("the latent holds NaN, infinite or huge numbers, expected finite ones")
-        target = target.clip(-self._limit, self._limit)
-        indices = self._lattice.nearest(target)
+        np.minimum(shaped, self._limit, out=shaped)
+        np.maximum(shaped, -self._limit, out=shaped)
+        indices, points = self._lattice.quantize(shaped)
         self._errors[1:] = self._errors[:-1]
-        self._errors[0] = target - self._lattice.point(indices)
+        np.subtract(shaped, points, out=self._errors[0])
         return indices

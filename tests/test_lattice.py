@@ -121,6 +121,21 @@ def test_codes_equal_those_of_the_configuration(kind: str) -> None:
     assert Lattice.of(config).codes == config.codebook_sizes
 
 
+@pytest.mark.parametrize("lattice", GRIDS, ids=lambda grid: f"{grid.kind}-{grid.levels}")
+@given(st.integers(0, 2**32 - 1), st.booleans())
+def test_a_frame_is_quantized_to_what_is_nearest(lattice: Lattice, seed: int, ties: bool) -> None:
+    """Number by number as in arrays, half-way between points and outside of the grid, too."""
+    pairs = 5
+    grids = Lattice(lattice.kind, lattice.levels * pairs)
+    latent = np.random.default_rng(seed).uniform(-6, 6, 2 * pairs).astype(np.float32)
+    if ties:
+        latent = (np.rint(4 * latent) / 4).astype(np.float32)
+    indices, points = grids.quantize(latent)
+    assert indices.dtype == np.uint8
+    np.testing.assert_array_equal(indices, grids.nearest(latent))
+    np.testing.assert_array_equal(points, grids.point(indices))
+
+
 def test_ties_go_to_the_even_step_and_to_the_corner() -> None:
     lattice = Lattice("rhombic", (7, 7))
     tie = lattice.point(lattice.nearest([0.25, 0.25]))  # between corner (0, 0), centre (.5, .5)

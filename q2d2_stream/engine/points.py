@@ -36,6 +36,8 @@ class DecoderInputs:
         """Indices of the pairs of some frames, ``(n, pairs)``, -> ``(n, 1, 1, dimensions)``, zero
         where no pair is sent. Raises InputError for an index beyond its grid."""
         normalised = self._lattice.normalised(pairs)
+        if normalised.shape[1] == self.nothing.shape[-1]:
+            return normalised[:, None, None]
         points = np.zeros((len(pairs), 1, 1, self.nothing.shape[-1]), np.float32)
         points[:, 0, 0, : normalised.shape[1]] = normalised
         return points

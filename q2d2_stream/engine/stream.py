@@ -7,11 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.config import REFINEMENT_LIMIT_BITS, REFINEMENT_SYMBOLS, CodecConfig, Rate
+from q2d2_stream.config import (
+    REFINEMENT_LIMIT_BITS,
+    REFINEMENT_SIZES,
+    REFINEMENT_SYMBOLS,
+    CodecConfig,
+    Rate,
+)
 from q2d2_stream.engine.points import DecoderInputs
 from q2d2_stream.engine.runner import Array, ModelRunner
 from q2d2_stream.engine.sender_loop import SenderLoop
 from q2d2_stream.engine.start_offset import StartOffset
+from q2d2_stream.entropy import IndexCoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.lattice import Lattice
 from q2d2_stream.packet import MAX_PACKET_FRAMES, PacketCoder, Toc
@@ -23,11 +30,14 @@ from q2d2_stream.refinement import (
     SYMBOLS,
     RefinementCode,
     Refiner,
+    SymbolChoice,
 )
 
 __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
 _LOUDEST = 4.0  # twice the worst clipping a float pipeline makes; beyond it the unit is wrong
+
+_SIZES = np.array(REFINEMENT_SIZES, np.uint8)
 
 
 def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
@@ -75,6 +85,7 @@ class StreamEncoder:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
         self._refinement = refinement
         self._loop = refinement[1] if refinement is not None else None
+        self._choices: dict[int, SymbolChoice] = {}
         self.refinement_limit_bits = REFINEMENT_LIMIT_BITS
         self.coded_refinement = packets.coder is not None
         self._rate = config.default_rate
@@ -195,12 +206,22 @@ class StreamEncoder:
         told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
         for row, error in zip(told, errors, strict=True):
             for step in range(len(STEPS)):
-                row[0], row[1:] = step, code.symbols(error, step, coder.symbol_bits(step))
-                if coder.refinement_bits(row[1:], step) <= self.refinement_limit_bits:
+                row[0] = step
+                row[1:], bits = self._choice(coder, step).symbols(error)
+                if bits <= self.refinement_limit_bits:
                     break
             else:
                 row[1:] = SYMBOL_ZERO
         return np.concatenate([indices, told], axis=1)
+
+    def _choice(self, coder: IndexCoder, step: int) -> SymbolChoice:
+        """How symbols of a step are chosen; made when it is first needed: most streams know one."""
+        choice = self._choices.get(step)
+        if choice is None:
+            assert self._refinement is not None
+            bits, step_bits = coder.symbol_bits(step), coder.step_bits(step)
+            choice = self._choices[step] = SymbolChoice(self._refinement[0], step, bits, step_bits)
+        return choice
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:
         """The first part of :meth:`push`: samples -> latents in grid units, ``(n, 12)``."""
@@ -297,12 +318,14 @@ class StreamDecoder:
         self._is_late = self._begins_late
         self._to_mute = 0
         self._number = 0
+        self._jumped = False
         self._refined = self._refiner.initial_state()
 
     def seek(self, number: int) -> None:
         """Say which frame of the stream comes next, counted from 0: frames that are lost count,
         also those for which nobody calls. With refinement the sender then hears what you hear."""
-        self._number = number
+        if self._code is not None and number != self._number:
+            self._number, self._jumped = number, True
 
     def decode(self, packet: bytes | None) -> Array:
         """Decode one packet.
@@ -368,15 +391,17 @@ class StreamDecoder:
         if numbers.shape[1] != REFINEMENT_SYMBOLS:
             return self._code.indices_to_error(numbers)
         steps, symbols = numbers[:, 0], numbers[:, 1:]
-        if steps.max() >= len(STEPS) or symbols.max() >= SYMBOLS:
+        if np.count_nonzero(numbers >= _SIZES):
             raise InputError(
                 f"the refinement has steps up to {steps.max()} and symbols up to {symbols.max()}, "
                 f"expected below {len(STEPS)} and {SYMBOLS}"
             )
         # One by one: the product of a matrix rounds otherwise than that of a vector, and what is
         # decoded must not depend on how many frames come at once.
-        told = zip(symbols, steps.tolist(), strict=True)
-        return np.stack([self._code.symbols_to_error(symbol, step) for symbol, step in told])
+        errors = np.empty((len(numbers), BANDS), np.float32)
+        for n, step in enumerate(steps.tolist()):
+            errors[n] = self._code.symbols_to_error(symbols[n], step)
+        return errors
 
     def _conceal(self) -> Array:
         if self._last is None:
@@ -395,9 +420,10 @@ class StreamDecoder:
         error: Array | None = None,
         lost: bool = False,
     ) -> Array:
-        if self._code is not None:
+        if self._jumped:  # else the network's own noise is that of this frame
             self._state = self._inputs.with_noise_of(self._state, self._number)
-            self._number += 1
+            self._jumped = False
+        self._number += 1
         pcm, self._state = self._inputs.step(self._graph, points, flag, self._state)
         if self._is_late or error is not None:
             pcm = self._refine(pcm, error, lost)
@@ -411,8 +437,9 @@ class StreamDecoder:
         if self._to_mute:
             self._to_mute -= 1
             return np.zeros_like(scaled)
-        clipped: Array = np.clip(scaled, -1.0, 1.0)
-        return clipped
+        np.minimum(scaled, 1.0, out=scaled)
+        np.maximum(scaled, -1.0, out=scaled)
+        return scaled
 
     def _refine(self, decoded: Array, error: Array | None, lost: bool) -> Array:
         """The frame before ``decoded``, refined. Where refinement begins amid a sound, that frame

@@ -74,6 +74,11 @@ class IndexCoder:
         bits: NDArray[np.float64] = self._refinement.symbol_bits[step]
         return bits
 
+    def step_bits(self, step: int) -> float:
+        """What the number of step number ``step`` takes. Of a model with refinement."""
+        assert self._refinement is not None
+        return float(self._refinement.step_bits[step])
+
     def encode(self, indices: NDArray[np.uint8]) -> bytes | None:
         """The coded bytes of indices ``(frames, pairs)``; the number of pairs says the rate.
 
@@ -200,13 +205,13 @@ class _RefinementCoder:
         self._steps = _cdf(tables.steps)[0]
         rows = _cdf(tables.sizes)
         self._symbols = [rows[at : at + BANDS] for at in range(0, len(rows), BANDS)]
-        self._step_bits = np.log2(TOTAL / tables.steps[0])
+        self.step_bits = np.log2(TOTAL / tables.steps[0])
         self.symbol_bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
 
     def bits(self, symbols: NDArray[np.uint8], step: int) -> float:
         """Of a frame."""
         of_symbols = self.symbol_bits[step, np.arange(BANDS), symbols].sum()
-        return float(self._step_bits[step] + of_symbols)
+        return float(self.step_bits[step] + of_symbols)
 
     def put(self, symbols: list[tuple[int, int]], numbers: list[int]) -> None:
         """Append first slot and slots of a step and 40 symbols; raises InputError out of range."""

@@ -16,6 +16,7 @@ of no other, so no error of an engine or of the line outlives it.
 from __future__ import annotations
 
 from q2d2_stream.refinement.bands import BANDS, Bands, band_bank
+from q2d2_stream.refinement.choice import SymbolChoice
 from q2d2_stream.refinement.code import STEPS, SYMBOL_ZERO, SYMBOLS, RefinementCode
 from q2d2_stream.refinement.windows import ErrorMeter, MeterState, Refiner, RefinerState
 
@@ -30,5 +31,6 @@ __all__ = [
     "RefinementCode",
     "Refiner",
     "RefinerState",
+    "SymbolChoice",
     "band_bank",
 ]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BANDS", "FLOOR", "LIMIT", "Bands", "band_bank"]
+__all__ = ["BANDS", "FLOOR", "LIMIT", "Bands", "band_bank", "power"]
 
 BANDS = 40
 LOWEST_HZ, TOP_HZ = 50.0, 8000.0
@@ -21,6 +21,14 @@ Array = NDArray[np.float32]
 
 def _hz_to_erb_rate(hz: float) -> float:
     return float(21.4 * np.log10(1.0 + 0.00437 * hz))
+
+
+def power(spectrum: NDArray[np.complex64]) -> Array:
+    """Squared magnitudes of bins."""
+    real, imag = spectrum.real, spectrum.imag
+    squares: Array = real * real
+    squares += imag * imag
+    return squares
 
 
 def band_bank(size: int, sample_rate: int, bands: int = BANDS) -> NDArray[np.float64]:
@@ -40,6 +48,7 @@ class Bands:
         bank = band_bank(size, sample_rate)
         self._bank = bank.T.astype(np.float32)
         self._share = bank.astype(np.float32)
+        self._limit = np.full(BANDS, LIMIT, np.float32)
         self._floor = (FLOOR**2 * BANDS * bank.sum(1)).astype(np.float32)
         ramp = np.sin(np.pi * np.arange(size) / size)
         self.window: Array = ramp.astype(np.float32)
@@ -60,27 +69,32 @@ class Bands:
 
     def spectrum(self, samples: Array) -> NDArray[np.complex64]:
         """Samples of windows ``(..., 2 * hop)`` -> their spectra ``(..., hop + 1)``."""
-        return np.fft.rfft(samples * self.window).astype(np.complex64)
+        spectrum = np.fft.rfft(samples * self.window)
+        return spectrum.astype(np.complex64, copy=False)  # numpy 1 computes in complex128
 
     def without_line(self, samples: Array) -> Array:
         """Samples of windows less the straight line that fits each best: an offset, and rumble
         below speech, would leak into the lowest bands. The encoder's analysis does the same."""
-        parts: Array = samples @ self._line
-        line: Array = parts @ self._line.T
-        return samples - line
+        line: Array = samples @ self._line @ self._line.T
+        return np.subtract(samples, line, out=line)
 
     def levels(self, spectrum: NDArray[np.complex64]) -> Array:
         """Log levels ``(..., 40)`` of spectra, in nepers."""
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        levels: Array = np.float32(0.5) * np.log(power @ self._bank + self._floor)
+        levels = power(spectrum) @ self._bank
+        levels += self._floor
+        np.log(levels, out=levels)
+        levels *= np.float32(0.5)
         return levels
 
     def gains(self, error: Array) -> Array:
         """Log errors ``(40,)`` in nepers -> factors of the spectrum ``(hop + 1,)``."""
-        factors: Array = np.exp(np.clip(error, -LIMIT, LIMIT) @ self._share)
-        return factors
+        within = np.minimum(error, self._limit)
+        np.maximum(within, -self._limit, out=within)
+        gains: Array = within @ self._share
+        return np.exp(gains, out=gains)
 
     def samples(self, spectrum: NDArray[np.complex64]) -> Array:
         """A spectrum -> samples to be added up with those of the next window, ``(2 * hop,)``."""
-        windowed: Array = np.fft.irfft(spectrum).astype(np.float32) * self.window
+        windowed = np.fft.irfft(spectrum).astype(np.float32, copy=False)
+        windowed *= self.window
         return windowed

@@ -40,7 +40,7 @@ BIT_WORTH = 0.215
 """Squared steps of error that a bit may save."""
 
 _FIXED = len(REFINEMENT_LEVELS)
-_REACH = SYMBOLS - 1 - SYMBOL_ZERO
+REACH = SYMBOLS - 1 - SYMBOL_ZERO
 
 Array = NDArray[np.float32]
 
@@ -84,7 +84,7 @@ class RefinementCode:
         if bits is not None:
             return _cheapest(np.asarray(part, np.float32), bits)
         rounded = np.sign(part) * np.floor(np.abs(part) + np.float32(DEAD))
-        signed: NDArray[np.int8] = np.clip(rounded, -_REACH, _REACH).astype(np.int8)
+        signed: NDArray[np.int8] = np.clip(rounded, -REACH, REACH).astype(np.int8)
         return (signed + SYMBOL_ZERO).astype(np.uint8)
 
     def symbols_to_error(self, symbols: NDArray[np.uint8], step: int = 0) -> Array:
@@ -134,7 +134,7 @@ class RefinementCode:
 
 def _cheapest(part: Array, bits: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Of three symbols for each component ``(..., 40)`` of errors in steps the cheapest."""
-    below = np.clip(np.floor(part), -_REACH, _REACH - 1)
+    below = np.clip(np.floor(part), -REACH, REACH - 1)
     tried = np.stack([np.zeros_like(below), below, below + 1])
     symbols = (tried + SYMBOL_ZERO).astype(np.uint8)
     cost = np.square(part - tried) + BIT_WORTH * bits[np.arange(BANDS), symbols]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.refinement.bands import BANDS, Bands
+from q2d2_stream.refinement.bands import BANDS, Bands, power
 
 __all__ = ["SMOOTHED_BINS", "ErrorMeter", "MeterState", "Refiner", "RefinerState"]
 
@@ -82,8 +82,16 @@ class Refiner:
 
     def __init__(self, sample_rate: int, hop: int, sharpening: float = 0.0) -> None:
         self._bands, self._hop, self._sharpening = Bands(sample_rate, hop), hop, sharpening
-        self.fall: Array = np.square(self._bands.window[hop:])
+        self._unchanged: Array = np.square(self._bands.window)
+        self.fall: Array = self._unchanged[hop:]
         """What a window keeps of its second half where nothing is changed, ``(hop,)``."""
+        half, bins = SMOOTHED_BINS // 2, hop + 1
+        # One correlation makes of the log powers of a spectrum how far its log magnitudes, half of
+        # them, are from the mean of their neighbours, times the sharpening. Edges are repeated.
+        self._neighbours = np.arange(-half, bins + half).clip(0, bins - 1)
+        away = np.full(SMOOTHED_BINS, -1 / SMOOTHED_BINS)
+        away[half] += 1
+        self._sharpener: Array = (0.5 * sharpening * away).astype(np.float32)
 
     @property
     def macs_per_frame(self) -> int:
@@ -114,28 +122,20 @@ class Refiner:
             to_hold = state.to_hold - 1 if lost else 0
             held = lost and state.to_hold > 0
             error = state.error * np.float32(HELD_SHARE if held else 0.0)
-        bands, hop = self._bands, self._hop
-        spectrum = bands.spectrum(np.concatenate([state.decoded, decoded])) * bands.gains(error)
-        if self._sharpening and error.any():
-            spectrum *= np.exp(self._sharpening * _away_from_mean(spectrum))
-        samples = bands.samples(spectrum)
+        hop, window = self._hop, np.concatenate([state.decoded, decoded])
+        samples = self._mended(window, error) if error.any() else window * self._unchanged
         after = RefinerState(decoded, samples[hop:], error, max(0, to_hold))
         return state.tail + samples[:hop], after
 
-
-def _away_from_mean(spectrum: NDArray[np.complex64]) -> Array:
-    """How far log magnitudes are from their mean over neighbouring bins; the edges are repeated."""
-    bins, half = len(spectrum), SMOOTHED_BINS // 2
-    log = np.float32(0.5) * np.log(spectrum.real**2 + spectrum.imag**2 + _TINY)
-    sums = np.empty(bins + SMOOTHED_BINS)  # np.pad and np.cumsum would take twice as long
-    sums[0] = 0.0
-    sums[1 : half + 1], sums[half + 1 : half + 1 + bins], sums[half + 1 + bins :] = (
-        log[0],
-        log,
-        log[-1],
-    )
-    np.cumsum(sums, out=sums)
-    away: Array = (log - (sums[SMOOTHED_BINS:] - sums[:-SMOOTHED_BINS]) / SMOOTHED_BINS).astype(
-        np.float32
-    )
-    return away
+    def _mended(self, window: Array, error: Array) -> Array:
+        """Samples of a window ``(2 * hop,)``, to be added up with those of the next."""
+        bands = self._bands
+        spectrum = bands.spectrum(window)
+        spectrum *= bands.gains(error)
+        if self._sharpening:
+            log = power(spectrum)
+            log += _TINY
+            np.log(log, out=log)
+            away = np.correlate(log.take(self._neighbours), self._sharpener)
+            spectrum *= np.exp(away, out=away)
+        return bands.samples(spectrum)

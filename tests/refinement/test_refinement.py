@@ -19,6 +19,7 @@ from q2d2_stream.refinement import (
     ErrorMeter,
     RefinementCode,
     Refiner,
+    SymbolChoice,
     band_bank,
 )
 
@@ -64,6 +65,19 @@ def test_symbols_tell_an_error_to_within_a_step(seed: int, step: int, spread: fl
     inside = (symbols > 0) & (symbols < SYMBOLS - 1)
     assert away[inside].max(initial=0) <= 0.61 * CODE.step * STEPS[step]
     np.testing.assert_array_equal(CODE.symbols(got, step), symbols)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, len(STEPS) - 1), st.floats(0.1, 30.0))
+def test_the_sender_chooses_the_cheapest_symbols(seed: int, step: int, spread: float) -> None:
+    """Number by number as in arrays, with small errors and with some that no symbol reaches."""
+    rng = np.random.default_rng(seed)
+    bits = rng.uniform(0.1, 14.0, (BANDS, SYMBOLS))
+    bits[: BANDS // 2, SYMBOL_ZERO] = 0.5  # as in tables of speech, where none is the likeliest
+    choice = SymbolChoice(CODE, step, bits, 2.0)
+    for error in rng.normal(0, spread, (5, BANDS)).astype(np.float32):
+        symbols, taken = choice.symbols(error)
+        np.testing.assert_array_equal(symbols, CODE.symbols(error, step, bits))
+        assert taken == pytest.approx(2.0 + bits[np.arange(BANDS), symbols].sum())
 
 
 @given(st.integers(0, 2**32 - 1))
