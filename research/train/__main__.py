@@ -37,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--train-encoder", action="store_true", help="stages 1 and 2 train the encoder too"
     )
+    parser.add_argument(
+        "--refined-only", action="store_true",
+        help="stages 1 and 2 train the rate with refinement, and hold the others as they are",
+    )  # fmt: skip
     parser.add_argument("--whisper", action="store_true", help="stage 2 heeds a recogniser too")
     parser.add_argument("--batch", type=int, default=6, help="clips per process and step")
     parser.add_argument("--frames", type=int, default=120, help="frames per clip")
@@ -61,6 +65,11 @@ def _check(args: argparse.Namespace) -> None:
     if args.train_encoder and args.stage not in ("1", "2", "auto"):
         raise InputError(
             f"--train-encoder is of stages 1 and 2; stage {args.stage} has no use for it"
+        )
+    if args.refined_only and (args.stage not in ("1", "2") or args.train_encoder):
+        raise InputError(
+            "--refined-only is of stages 1 and 2 and trains the decoder alone, expected one of them"
+            f" without --train-encoder, not --stage {args.stage}"
         )
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")

@@ -249,15 +249,21 @@ class Sending(NamedTuple):
     step: Tensor
 
 
-def draw_flags(config: CodecConfig, batch: int, frames: int, rng: np.random.Generator) -> Sending:
+def draw_flags(
+    config: CodecConfig,
+    batch: int,
+    frames: int,
+    rng: np.random.Generator,
+    refined_share: float = 0.25,
+) -> Sending:
     """A rate per clip, sometimes changing, and bursts of loss.
 
-    Where there is refinement the first quarter of the clips has it.
+    Where there is refinement the first clips have it, ``refined_share`` of them all.
     """
     ladder = config.ladder
     pairs = np.array([*(rate.pairs for rate in ladder), 0])
     top, lost = ladder[-1], len(ladder)
-    refined = max(1, batch // 4) if top.refined else 0
+    refined = max(1, int(batch * refined_share)) if top.refined else 0
     rate = np.repeat(rng.integers(0, len(config.rates), (batch, 1)), frames, axis=1)
     received = rate.copy()
     for row in range(batch):

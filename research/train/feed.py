@@ -27,6 +27,7 @@ class Feed(IterableDataset[Batch]):
         codec: the bitstream.
         batch, frames: clips, and frames of each.
         clean: no noise is to be added.
+        refined_share: of the clips, those with refinement.
         seed: of everything drawn; each process draws its own.
     """
 
@@ -37,6 +38,7 @@ class Feed(IterableDataset[Batch]):
     frames: int
     clean: bool
     seed: tuple[int, ...]
+    refined_share: float = 0.25
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -49,7 +51,7 @@ class Feed(IterableDataset[Batch]):
         hop = self.codec.hop
         clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
         pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
-        sending = draw_flags(self.codec, self.batch, self.frames, rng)
+        sending = draw_flags(self.codec, self.batch, self.frames, rng, self.refined_share)
         return Batch(pcm, clips.f0, clips.voiced, *sending)
 
 

@@ -23,6 +23,7 @@ class TrainOptions:
         batch, frames: clips per process and step, and frames per clip.
         learning_rate: its peak.
         train_encoder: stages 1 and 2 train the encoder too.
+        refined_only: stages 1 and 2 train the rate with refinement, and hold the others.
         whisper: stage 2 listens to the features of a speech recogniser too.
         compile: fuse the ConvNeXt stacks with torch.compile.
         bf16: bfloat16 inside the ConvNeXt stacks, where nearly all products are; spectra, losses
@@ -45,6 +46,7 @@ class TrainOptions:
     frames: int = 120
     learning_rate: float = 1e-3
     train_encoder: bool = False
+    refined_only: bool = False
     whisper: bool = False
     compile: bool = False
     bf16: bool = False

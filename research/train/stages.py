@@ -63,10 +63,12 @@ class Stage(nn.Module):
     Attributes:
         net: the network.
         clean: whether it wants clips without noise.
+        refined_share: of the clips, those that are sent with refinement where there is one.
     """
 
     net: CodecNet
     clean: ClassVar[bool] = False
+    refined_share: ClassVar[float] = 0.25
 
     def begin(self) -> None:
         """Called once in a stage's life, when the weights it starts from are in place."""

@@ -24,6 +24,7 @@ from research.train.cuda_graph import CudaGraphCapture
 from research.train.curves import try_curves
 from research.train.denoising import DenoisingStage
 from research.train.feed import Feed, feed
+from research.train.held import HeldAdversarialStage, HeldWaveStage
 from research.train.log import TrainLog
 from research.train.optimizers import (
     clip_gradients,
@@ -95,8 +96,9 @@ class Trainer:
         seed = (options.seed, self.rank, self.progress.step)
         self.rng = np.random.default_rng(seed)
         clips = Feed(
-            corpus, noise, config.codec, options.batch, options.frames, self.stage.clean, (*seed, 1)
-        )
+            corpus, noise, config.codec, options.batch, options.frames, self.stage.clean,
+            (*seed, 1), self.stage.refined_share,
+        )  # fmt: skip
         self.clip_seconds = options.frames * config.codec.hop / config.codec.sample_rate
         self.batches = feed(clips, options.workers, self.device)
         self._speed_up()
@@ -225,6 +227,10 @@ def _make_stage(
         return LatentStage(net)
     if options.stage == 3:
         return DenoisingStage(net, speech, noise, options.student)
+    if options.refined_only and options.stage == 1:
+        return HeldWaveStage(net)
+    if options.refined_only:
+        return HeldAdversarialStage(net, whisper=options.whisper)
     if options.stage == 1:
         return WaveStage(net, options.train_encoder)
     return AdversarialStage(net, options.train_encoder, options.whisper)

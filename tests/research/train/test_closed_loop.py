@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from q2d2_stream.config import CodecConfig
-from q2d2_stream.errors import InputError
+from q2d2_stream.errors import InputError, ModelError
 from q2d2_stream.model import ModelConfig
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch, draw_flags
 from research.train.checkpoint import Average, Progress, load_net, save_checkpoint
 from research.train.corpus import open_corpus
+from research.train.held import HeldAdversarialStage, HeldWaveStage
 from research.train.refinement_statistics import entropy_bits, gather_errors, sent_symbols
 from research.train.refinement_statistics import main as statistics_main
 from research.train.regrade import regraded
@@ -187,3 +188,50 @@ def test_statistics_of_a_network_without_refinement_are_refused(
     net = CodecNet(replace(SMALL, codec=CodecConfig()))
     with pytest.raises(InputError, match="has no refinement"):
         gather_errors(net, open_corpus(tmp_path, tmp_path / "cache"), 0.1)
+
+
+@pytest.mark.parametrize("kind", [HeldWaveStage, HeldAdversarialStage])
+def test_only_the_refined_rate_learns(
+    speech: NDArray[np.float32], kind: type[HeldWaveStage | HeldAdversarialStage]
+) -> None:
+    torch.manual_seed(0)
+    net = CodecNet(SMALL)
+    stage = kind(net)
+    stage.begin()
+    if isinstance(stage, HeldAdversarialStage):
+        stage.steps.fill_(stage.alone_steps + stage.ramp_steps)
+        stage.prepare()
+    batch = a_batch(speech)
+    plain = Batch(*(each[1:] for each in batch))
+    losses = stage.backward(batch, np.random.default_rng(0))
+    gradients = [p.grad for p in net.decoder.parameters() if p.grad is not None]
+    assert any(bool(each.abs().max() > 0) for each in gradients)
+    assert not any(p.grad is not None for p in stage.teacher.parameters())
+    assert not any(p.grad is not None for p in net.encoder.parameters())
+    was = float(losses["held"].detach())
+    with torch.no_grad():
+        for p in net.decoder.parameters():
+            p.add_(torch.randn_like(p), alpha=0.02)
+        away = float(stage.held(plain))
+    assert away > was + 0.05
+    optimizer = torch.optim.Adam(net.decoder.parameters(), 2e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        stage.held(plain).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    with torch.no_grad():
+        assert float(stage.held(plain)) < 0.7 * away
+
+
+def test_while_a_discriminator_learns_alone_the_decoder_rests(speech: NDArray[np.float32]) -> None:
+    stage = HeldAdversarialStage(CodecNet(SMALL))
+    stage.begin()
+    assert stage.prepare() == "alone"
+    losses = stage.backward(a_batch(speech), np.random.default_rng(0))
+    assert "held" not in losses
+    assert all(p.grad is None for p in stage.net.decoder.parameters())
+
+
+def test_without_a_refined_rate_there_is_nothing_to_train() -> None:
+    with pytest.raises(ModelError, match="no rate with refinement"):
+        HeldWaveStage(CodecNet(replace(SMALL, codec=CodecConfig())))
