@@ -1,4 +1,4 @@
-"""An integer range coder with carry, written byte by byte.
+"""An integer range coder with carry.
 
 The interval of G. N. N. Martin's range coder (1979), 32 bits of it, normalised as in LZMA. A
 symbol of ``size`` slots out of TOTAL, the first of them ``start``, narrows it:
@@ -24,7 +24,7 @@ BITS = 12
 TOTAL = 1 << BITS
 """Slots that the symbols of a table share."""
 
-_ALL = 0xFFFFFFFF  # the interval before the first symbol; low has as many bits
+_ALL = 0xFFFFFFFF  # the interval before the first symbol; low begins with as many bits
 _NARROW = 1 << 24  # narrower ones are widened by a byte, so a slot is 2**12 wide at least
 
 
@@ -42,33 +42,17 @@ def encode(starts: Sequence[int], sizes: Sequence[int]) -> bytes:
 
     Sizes are 1 to TOTAL, and starts plus sizes at most TOTAL; that is not checked.
     """
-    low, width = 0, _ALL
-    out = bytearray()
+    low, width, length = 0, _ALL, 4
     for start, size in zip(starts, sizes, strict=True):
         slot = width >> BITS
-        low += slot * start
+        low += slot * start  # all bytes so far: Python's integers carry by themselves
         # The last symbol also has what the division leaves, so that no bytes are meaningless.
         width = slot * size if start + size < TOTAL else width - slot * start
         while width < _NARROW:
-            if low > _ALL:
-                _carry(out)
-            out.append(low >> 24 & 255)
-            low = low << 8 & _ALL
+            low <<= 8
             width <<= 8
-    number = _shortest(low, width)
-    if number > _ALL:
-        _carry(out)
-    out += (number & _ALL).to_bytes(4, "big")
-    return bytes(out.rstrip(b"\0"))
-
-
-def _carry(out: bytearray) -> None:
-    """Add 1 to the number written so far; it never overflows."""
-    at = len(out) - 1
-    while out[at] == 255:
-        out[at] = 0
-        at -= 1
-    out[at] += 1
+            length += 1
+    return _shortest(low, width).to_bytes(length, "big").rstrip(b"\0")
 
 
 class Decoder:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,7 +26,7 @@ from q2d2_stream.entropy.coordinates import Coordinates
 from q2d2_stream.errors import InputError, ModelError
 from q2d2_stream.refinement import BANDS, STEPS, SYMBOLS
 
-__all__ = ["HISTORY", "SHIFT", "Mode", "RefinementTables", "Tables"]
+__all__ = ["HISTORY", "SHIFT", "Mode", "RefinementTables", "Tables", "cdf", "slots"]
 
 HISTORY = 2
 """How many frames back a prediction looks, where its message or block has so many."""
@@ -242,3 +242,17 @@ def _refinement_shapes(config: CodecConfig) -> list[tuple[np.dtype[np.generic], 
         return []
     unsigned = np.dtype("<u2")
     return [(unsigned, (1, len(STEPS))), (unsigned, (len(STEPS) * BANDS, SYMBOLS))]
+
+
+def cdf(sizes: NDArray[np.uint16]) -> list[tuple[int, ...]]:
+    """First slots of every row's symbols, and TOTAL, as Python numbers."""
+    cdf = np.zeros((sizes.shape[0], sizes.shape[1] + 1), np.int64)
+    np.cumsum(sizes, axis=1, out=cdf[:, 1:])
+    return [tuple(row) for row in cdf.tolist()]
+
+
+def slots(tables: Sequence[NDArray[np.uint16]]) -> NDArray[np.int64]:
+    """First slot and number of slots of every symbol of some tables, row by row, ``(2, n)``."""
+    sizes = np.concatenate([table.ravel() for table in tables]).astype(np.int64)
+    ends = np.concatenate([np.cumsum(table, axis=1, dtype=np.int64).ravel() for table in tables])
+    return np.stack([ends - sizes, sizes])

@@ -1,0 +1,118 @@
+"""Points of pairs as symbols of the range coder, and back.
+
+What is sent is known as a whole and looked up in arrays, all frames at once. What comes is found
+symbol by symbol, each in a table that the ones before it choose, so in Python numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import mul
+
+import numpy as np
+from numpy.typing import NDArray
+
+from q2d2_stream.entropy.coder import Decoder
+from q2d2_stream.entropy.coordinates import Coordinates
+from q2d2_stream.entropy.tables import HISTORY, SHIFT, Mode, cdf, slots
+from q2d2_stream.packing import MAX_FRAMES
+
+__all__ = ["PairCoder"]
+
+
+class PairCoder:
+    """Coordinates of points, predicted as :mod:`q2d2_stream.entropy.tables` says."""
+
+    def __init__(self, modes: Sequence[Mode], coordinates: Coordinates) -> None:
+        self._coordinates = coordinates
+        self._dims = dims = 2 * coordinates.pairs
+        self._bias = np.stack([mode.bias for mode in modes]).astype(np.int64)
+        # Of this frame's coordinates, then of those of the frames before it, the latest first.
+        self._weights = [
+            np.concatenate([mode.within.T, *mode.before.transpose(1, 2, 0)]).astype(np.int64)
+            for mode in modes
+        ]
+        self._last_rows = 2 * np.array(coordinates.highest)
+        self._last_row: list[int] = self._last_rows.tolist()
+        self._within = [[mode.within[k, :k].tolist() for k in range(dims)] for mode in modes]
+        self._tables = [[cdf(sizes) for sizes in mode.sizes] for mode in modes]
+        self._slots = np.concatenate([slots(mode.sizes) for mode in modes], axis=1)
+        modes_of = np.minimum(np.arange(MAX_FRAMES), HISTORY)
+        self._begins = modes_of[:, None] * (self._slots.shape[1] // len(modes))
+        self._entries = self._find_entries([sizes.shape for sizes in modes[0].sizes])
+        self._first_entry = 256 * np.arange(coordinates.pairs)
+
+    def _find_entries(self, shapes: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
+        """Of every point, for x and for y: the coordinate; where its symbol is among the slots of a
+        mode, in the first row of its table; and the length of the rows. ``(256 * pairs, 3, 2)``,
+        256 points to a pair."""
+        cosets = self._coordinates.cosets
+        begins = np.cumsum([0, *(rows * length for rows, length in shapes)]).tolist()
+        entries = np.zeros((self._coordinates.pairs, 256, 3, 2), np.int64)
+        for pair, columns in enumerate(self._coordinates.index):
+            of_x = pair * (1 + cosets)
+            for x, column in enumerate(columns):
+                coset = x % cosets
+                of_y = of_x + 1 + coset
+                for y, index in enumerate(column):
+                    entries[pair, index] = (
+                        (x, cosets * y + coset),
+                        (begins[of_x] + x, begins[of_y] + y),
+                        (shapes[of_x][1], shapes[of_y][1]),
+                    )
+        return entries.reshape(-1, 3, 2)
+
+    def slots(self, indices: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """First slots and numbers of slots of all symbols of valid indices ``(frames, pairs)``, in
+        the order of the stream, ``(2, frames, 2 * pairs)``."""
+        frames, pairs = indices.shape
+        dims = 2 * pairs
+        entries = self._entries.take(indices + self._first_entry[:pairs], axis=0)
+        points, at, length = entries.transpose(2, 0, 1, 3).reshape(3, frames, dims)
+        # All coordinates of a frame and of those before it, the latest first; 0 is not sent.
+        known = np.zeros((frames, 1 + HISTORY, self._dims), np.int64)
+        known[:, 0, :dims] = points
+        for back in range(1, min(1 + HISTORY, frames)):
+            known[back:, back, :dims] = points[:-back]
+        sums = np.empty((frames, self._dims), np.int64)
+        for mode in range(min(1 + HISTORY, frames)):
+            those = slice(mode, mode + 1 if mode < HISTORY else frames)
+            said = known[those, : 1 + mode].reshape(-1, (1 + mode) * self._dims)
+            np.matmul(said, self._weights[mode], out=sums[those])
+            sums[those] += self._bias[mode]
+        rows = sums[:, :dims] >> SHIFT
+        np.maximum(rows, 0, out=rows)
+        np.minimum(rows, self._last_rows[:dims], out=rows)
+        rows *= length
+        rows += at
+        rows += self._begins[:frames]
+        return self._slots.take(rows, axis=1)
+
+    def take(
+        self, decoder: Decoder, last: list[list[int]], dims: int
+    ) -> tuple[list[int], list[int]]:
+        """The next frame's indices and ``dims`` coordinates, after frames of those of ``last``, the
+        latest of them first."""
+        mode = len(last)
+        sums = self._bias[mode]
+        if last:
+            weights = self._weights[mode].reshape(-1, self._dims, self._dims)[1:, :dims]
+            sums = sums + np.array(last).reshape(-1) @ weights.reshape(-1, self._dims)
+        cosets, tables, of_x = self._coordinates.cosets, self._tables[mode], 0
+        indices: list[int] = []
+        point: list[int] = []
+        x = 0
+        for k, (sum_, weights, last_row) in enumerate(
+            zip(sums[:dims].tolist(), self._within[mode], self._last_row, strict=False)
+        ):
+            row = (sum_ + sum(map(mul, weights, point))) >> SHIFT
+            row = 0 if row < 0 else last_row if row > last_row else row
+            if k % 2 == 0:
+                x = decoder.take(tables[of_x][row])
+                point.append(x)
+            else:
+                y = decoder.take(tables[of_x + 1 + x % cosets][row])
+                point.append(cosets * y + x % cosets)
+                indices.append(self._coordinates.index[k // 2][x][y])
+                of_x += 1 + cosets
+        return indices, point
