@@ -14,7 +14,6 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "graphs_by_role",
-    "nets_by_role",
 ]
 
 
@@ -66,26 +65,9 @@ class DecoderGraph(nn.Module):
         return pcm, *sources, *blocks
 
 
-def graphs_by_role(
-    net: CodecNet, denoiser: Encoder | None = None
-) -> dict[str, EncoderGraph | DecoderGraph]:
-    """What a folder of models holds: encoder, decoder, and denoiser where there is one."""
-    graphs: dict[str, EncoderGraph | DecoderGraph] = {
-        "encoder": EncoderGraph(net.encoder),
-        "decoder": DecoderGraph(net.decoder),
-    }
-    if denoiser is not None:
-        graphs["denoiser"] = EncoderGraph(denoiser)
-    return graphs
-
-
-def nets_by_role(net: CodecNet, denoiser: Encoder | None = None) -> dict[str, CodecNet]:
-    """The whole codec with either encoder, by the encoder's role: what an export is checked on."""
-    if denoiser is None:
-        return {"encoder": net}
-    denoising = CodecNet(net.config)
-    denoising.encoder, denoising.decoder = denoiser, net.decoder
-    return {"encoder": net, "denoiser": denoising}
+def graphs_by_role(net: CodecNet) -> dict[str, EncoderGraph | DecoderGraph]:
+    """What a folder of models holds: encoder and decoder."""
+    return {"encoder": EncoderGraph(net.encoder), "decoder": DecoderGraph(net.decoder)}
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -1,7 +1,5 @@
 """``python -m export.onnx CHECKPOINT``: checkpoint -> encoder.onnx and decoder.onnx, checked.
 
-With ``--denoiser``, a checkpoint of stage 3, denoiser.onnx too.
-
 Weights are rounded to fp16 first and stored so, with a Cast that onnxruntime folds at load:
 half the file at the speed of fp32. The tables of the transforms stay fp32.
 """
@@ -30,17 +28,14 @@ from export.graphs import (
     count_macs,
     count_parameters,
     graphs_by_role,
-    nets_by_role,
 )
 from export.level import add_level_argument, gains_of
 from export.parity import compare
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.engine.codec import MODEL_FORMAT, MODELS
 from q2d2_stream.engine.onnx_runner import OnnxRunner
-from q2d2_stream.model import Encoder
 from q2d2_stream.model.net import CodecNet
 from research.train.checkpoint import net_of, read_checkpoint
-from research.train.denoising import load_denoiser
 
 __all__ = ["export_onnx", "metadata", "round_to_half"]
 
@@ -54,7 +49,7 @@ def round_to_half(net: nn.Module) -> None:
         parameter.copy_(parameter.half().float())
 
 
-def _digest(net: nn.Module, text: str = "") -> str:
+def _digest(net: nn.Module, text: str) -> str:
     """SHA-256 of the parameters as fp16, which is how they are stored, and of the tables that are
     no parameters but that both ends must share: grids, seeds of the noise. Those of sines are left
     out, whose last bits differ from machine to machine."""
@@ -69,15 +64,11 @@ def _digest(net: nn.Module, text: str = "") -> str:
 
 
 def metadata(
-    net: CodecNet,
-    training: str,
-    denoiser: Encoder | None = None,
-    gain_db: Sequence[float] | None = None,
+    net: CodecNet, training: str, gain_db: Sequence[float] | None = None
 ) -> dict[str, dict[str, str]]:
     """What the file of every role says of itself, in any format (docs/guides/embedding.md).
 
-    The denoiser has a hash of its own: another one serves the same decoder. ``gain_db`` is what
-    :func:`export.level.measure_gain_db` found; None for no gain.
+    ``gain_db`` is what :func:`export.level.measure_gain_db` found; None for no gain.
     """
     encoder, decoder = EncoderGraph(net.encoder), DecoderGraph(net.decoder)
     digest = _digest(net, net.config.to_json())
@@ -100,11 +91,7 @@ def metadata(
     }
     if net.refinement is not None:
         common["q2d2.refinement"] = net.refinement.code().to_json()
-    said = {role: common | {"q2d2.role": role} for role in ("encoder", "decoder")}
-    if denoiser is not None:
-        own = {"q2d2.role": "denoiser", "q2d2.denoiser_hash": _digest(denoiser)[:16]}
-        said["denoiser"] = common | own
-    return said
+    return {role: common | {"q2d2.role": role} for role in ("encoder", "decoder")}
 
 
 def _restore_names(model: onnx.ModelProto, graph: nn.Module) -> None:
@@ -163,33 +150,23 @@ def _write(graph: EncoderGraph | DecoderGraph, path: Path, said: dict[str, str])
 
 
 def prepare(
-    net: CodecNet,
-    folder: Path,
-    training: str,
-    denoiser: Encoder | None,
-    gain_db: Sequence[float] | None,
+    net: CodecNet, folder: Path, training: str, gain_db: Sequence[float] | None
 ) -> dict[str, dict[str, str]]:
     """Make ready for an export in any format: weights rounded to fp16, and the folder there.
 
     Returns what the file of every role says of itself.
     """
     round_to_half(net.eval())
-    if denoiser is not None:
-        round_to_half(denoiser.eval())
     folder.mkdir(parents=True, exist_ok=True)
-    return metadata(net, training, denoiser, gain_db)
+    return metadata(net, training, gain_db)
 
 
 def export_onnx(
-    net: CodecNet,
-    folder: Path,
-    training: str = "",
-    denoiser: Encoder | None = None,
-    gain_db: Sequence[float] | None = None,
+    net: CodecNet, folder: Path, training: str = "", gain_db: Sequence[float] | None = None
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
-    said = prepare(net, folder, training, denoiser, gain_db)
-    for role, graph in graphs_by_role(net, denoiser).items():
+    said = prepare(net, folder, training, gain_db)
+    for role, graph in graphs_by_role(net).items():
         _write(graph, folder / f"{role}.onnx", said[role])
     return said["decoder"]["q2d2.model_id"]
 
@@ -199,7 +176,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.onnx", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the two files")
-    parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     add_level_argument(parser)
     args = parser.parse_args(argv)
@@ -212,16 +188,11 @@ def _run(args: argparse.Namespace) -> int:
     net = net_of(checkpoint)
     progress = checkpoint["progress"]
     training = args.training or f"stage {progress['stage']}, step {progress['step']}"
-    denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
-    model_id = export_onnx(net, args.out, training, denoiser, gains_of(args, net))
-    decoder = OnnxRunner(args.out / "decoder.onnx")
-    reports = {
-        role: compare(whole, OnnxRunner(args.out / f"{role}.onnx"), decoder)
-        for role, whole in nets_by_role(net, denoiser).items()
-    }
-    for role, report in reports.items():
-        print(f"{model_id} {role}: {report}")
-    return 0 if all(report.passed for report in reports.values()) else 1
+    model_id = export_onnx(net, args.out, training, gains_of(args, net))
+    encoder, decoder = (OnnxRunner(args.out / f"{role}.onnx") for role in ("encoder", "decoder"))
+    report = compare(net, encoder, decoder)
+    print(f"{model_id}: {report}")
+    return 0 if report.passed else 1
 
 
 if __name__ == "__main__":

@@ -51,14 +51,12 @@ def _float_blocks(model: onnx.ModelProto) -> list[str]:
 def export_onnx_int8(folder: Path) -> None:
     """Write the int8 files of a folder that holds the fp32 ones.
 
-    Raises ModelError when one is missing (a denoiser may be) or has no blocks to quantize.
+    Raises ModelError when one is missing or has no blocks to quantize.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    for role in ("encoder", "decoder", "denoiser"):
+    for role in ("encoder", "decoder"):
         source = model_file(folder, role, ("onnx", "fp32"))
-        if role == "denoiser" and not source.exists():
-            continue
         if not source.exists():
             raise ModelError(f"the model file {source} does not exist; run export.onnx first")
         model = onnx.load(str(source))

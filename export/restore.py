@@ -1,9 +1,7 @@
 """``python -m export.restore OUT.pt``: the shipped models as a checkpoint to train on from.
 
-With ``--denoiser``, their denoising encoder as one of stage 3: it serves as long as the encoder
-that taught it stays, whatever becomes of the decoder. With ``--discriminator``, what stage 2 needs
-to go on at once (:mod:`export.discriminator`); with ``--sharpened``, the decoder before it was
-sharpened.
+With ``--discriminator``, what stage 2 needs to go on at once (:mod:`export.discriminator`); with
+``--sharpened``, the decoder before it was sharpened.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.restore", description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--models", type=Path, default=MODELS)
-    parser.add_argument("--denoiser", type=Path, help="where to write the denoising encoder")
     parser.add_argument(
         "--discriminator", action="store_true", help="add it, to go on with stage 2"
     )
@@ -44,12 +41,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.sharpened:
         sharpen_harmonics(net.decoder, args.sharpened, undo=True)
     head = read_discriminator(DISCRIMINATOR) if args.discriminator else {}
-    student = shipped_net(args.models, "denoiser") if args.denoiser else None
     progress = Progress(stage=2 if args.discriminator else 1)
     save_checkpoint(args.out, net, Average(net), head, {}, progress)
-    if student is not None:
-        teacher = {f"teacher.{name}": value for name, value in net.encoder.state_dict().items()}
-        save_checkpoint(args.denoiser, student, Average(student), teacher, {}, Progress(stage=3))
     return 0
 
 

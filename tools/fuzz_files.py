@@ -175,7 +175,7 @@ _WORDS = (
 )  # fmt: skip
 _OPTIONS = {
     "encode": (
-        "--rate", "--denoise", "--no-entropy-coding", "-q", "--models", "--engine", "--precision",
+        "--rate", "--no-entropy-coding", "-q", "--models", "--engine", "--precision",
         "--format", "--steps",
     ),
     "decode": ("-q", "--models", "--engine", "--precision", "--format"),

@@ -121,7 +121,6 @@ async def connect(
     frames_per_message: int = 1,
     transport: Transport = "auto",
     dtx: bool = False,
-    denoise: bool = False,
     ca: Path | str | None = None,
     wait_s: float = 0.0,
     auth: bool = True,
@@ -144,7 +143,6 @@ async def connect(
         transport: what carries the audio: "auto" (UDP while it gets through and else the
             websocket), "websocket" or "udp".
         dtx: leave silence unsent.
-        denoise: send the speech without the noise around it.
         ca: PEM file with the authority to trust for ``wss://``; None for the system's.
         wait_s: how long to keep calling where nobody answers or the line is busy.
         auth: False to call another machine without a secret, if you mean it.
@@ -167,7 +165,7 @@ async def connect(
         auth=auth,
         udp_only=transport == "udp",
     )
-    options = options_of(codecs, bitrate, dtx, denoise)
+    options = options_of(codecs, bitrate, dtx)
     call = _Settings(codecs, options, notify, on_text).call(client)
     try:
         await call.wait_until_on()
@@ -189,7 +187,6 @@ async def serve(
     frames_per_message: int = 1,
     transport: Transport = "auto",
     dtx: bool = False,
-    denoise: bool = False,
     tls_cert: Path | str | None = None,
     tls_key: Path | str | None = None,
     notify: Notify | None = None,
@@ -202,7 +199,7 @@ async def serve(
             :attr:`IncomingCalls.port`.
         auth: False to let other machines call without a secret, if you mean it.
         tls_cert, tls_key: PEM files, for ``wss://``.
-        codec, secret, bitrate, frames_per_message, transport, dtx, denoise: as of :func:`connect`.
+        codec, secret, bitrate, frames_per_message, transport, dtx: as of :func:`connect`.
         notify, on_text: likewise.
 
     Raises:
@@ -220,7 +217,7 @@ async def serve(
         notify=notify,
         udp_only=transport == "udp",
     )
-    options = options_of(codecs, bitrate, dtx, denoise)
+    options = options_of(codecs, bitrate, dtx)
     await server.start()
     try:
         calls = IncomingCalls(server, _Settings(codecs, options, notify, on_text))
@@ -242,11 +239,11 @@ async def loaded(codec: Codec | Sequence[Codec] | None) -> tuple[Codec, ...]:
 
 
 def options_of(
-    codecs: Sequence[Codec], bitrate: Rate | str | float | None, dtx: bool, denoise: bool
+    codecs: Sequence[Codec], bitrate: Rate | str | float | None, dtx: bool
 ) -> CallOptions:
     """The wishes of a program, which hangs up when it has said all. Raises InputError."""
     rate = codecs[0].config.find_rate(bitrate).index
-    return CallOptions(rate=rate, denoise=denoise, dtx=dtx, hangup_at_end=True)
+    return CallOptions(rate=rate, dtx=dtx, hangup_at_end=True)
 
 
 def check_transport(transport: str) -> None:

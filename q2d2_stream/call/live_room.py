@@ -74,7 +74,6 @@ async def join(
     frames_per_message: int = 3,
     transport: Transport = "auto",
     dtx: bool = False,
-    denoise: bool = False,
     ca: Path | str | None = None,
     wait_s: float = 0.0,
     notify: Callable[[str], None] | None = None,
@@ -89,7 +88,7 @@ async def join(
         link: to the room; ``RoomLink.new("https://relay.example")`` of :mod:`q2d2_stream.rooms`
             makes one to a new room.
         name: how the others shall call this side; may be empty.
-        codec, bitrate, frames_per_message, transport, dtx, denoise, wait_s, notify: as of
+        codec, bitrate, frames_per_message, transport, dtx, wait_s, notify: as of
             :func:`q2d2_stream.connect`.
         ca: PEM file with the authority to trust for ``https://``; None for the system's.
         on_text: called with every line of text, after the name of who wrote it; None: ``notify``
@@ -103,7 +102,7 @@ async def join(
     where = link if isinstance(link, RoomLink) else RoomLink.parse(link)
     check_transport(transport)
     codecs = await loaded(codec)
-    options = options_of(codecs, bitrate, dtx, denoise)
+    options = options_of(codecs, bitrate, dtx)
     context = client_context(ca) if ca is not None else None
 
     def make(source: Source, sink: Sink) -> RoomCall:

@@ -15,8 +15,6 @@ class CallOptions:
 
     Attributes:
         rate: index into the codec's rates; the highest that is sent.
-        denoise: send the speech without the noise around it; needs models with a denoising
-            encoder (:attr:`q2d2_stream.engine.Codec.has_denoiser`) here, and nothing of the peer.
         dtx: leave silence unsent; needs the package webrtcvad-wheels.
         push_to_talk: send nothing at all while the microphone is muted, not even that it is; for
             lines on which only one side can be heard at a time.
@@ -29,7 +27,6 @@ class CallOptions:
     """
 
     rate: int = 2
-    denoise: bool = False
     dtx: bool = False
     push_to_talk: bool = False
     max_kbps: float | None = None

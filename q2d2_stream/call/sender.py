@@ -70,7 +70,7 @@ class Sender:
         processor: cleans the microphone, or None.
         recorder: keeps what is said, or None.
 
-    Raises MissingExtra for DTX without its detector, ModelError for a denoiser that is not there.
+    Raises MissingExtra for DTX without its detector.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Sender:
         self._options = options
         self._processor = processor
         self._recorder = recorder
-        self._encoder = codec.encoder(codec.config.ladder[options.rate], denoise=options.denoise)
+        self._encoder = codec.encoder(codec.config.ladder[options.rate])
         self._detector: VoiceDetector | None = None
         if options.dtx:
             from q2d2_stream.audio.voice_detector import WebRtcVoiceDetector
@@ -153,7 +153,7 @@ class Sender:
         codec = codec_of_direction(self._codecs, sending)
         if codec is not self._codec:
             self._codec, self._coding = codec, None  # what waits is of the other model
-            self._encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
+            self._encoder = codec.encoder()
         if self._call is not call:
             self._call, self._coding = call, None
         self._follow(sending, call)
@@ -285,8 +285,6 @@ class Sender:
     def _encode(self, pcm: Pcm) -> list[SpurtFrame]:
         if self._recorder is not None:
             self._recorder.near(pcm)
-        # The detector hears the microphone even with a denoiser, which gives indices and no sound:
-        # noise that it takes for a voice costs bits, and nothing else.
         voiced = self._detector is None or self._detector.is_voice(pcm)
         if self._options.push_to_talk:
             voiced = voiced and not self.mute.on

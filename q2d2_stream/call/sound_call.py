@@ -280,8 +280,7 @@ class SoundCall(ABC, Generic[ConnectionT, EndT]):
     def _warm_up(self) -> None:
         """Run both models once: the first frame costs several times what the others do."""
         for codec in self._codecs:
-            encoder = codec.encoder(denoise=self._options.denoise and codec.has_denoiser)
-            frame = encoder.push(np.zeros(codec.config.hop, np.float32))
+            frame = codec.encoder().push(np.zeros(codec.config.hop, np.float32))
             codec.decoder().push(frame)
 
     async def _say(self) -> None:

@@ -128,7 +128,6 @@ def options_of(
         )
     return CallOptions(
         rate=codec.config.find_rate(settings.rate).index,
-        denoise=settings.denoise,
         dtx=settings.dtx,
         max_kbps=settings.max_kbps,
         push_to_talk=settings.ptt,
@@ -147,8 +146,8 @@ def processor_of(settings: CallSettings, notify: Callable[[str], None]) -> Voice
 
     suppresses = settings.ns
     if suppresses is None:
-        suppresses = NoiseSuppressor.is_installed() and not settings.denoise
-        if not suppresses and not settings.denoise:
+        suppresses = NoiseSuppressor.is_installed()
+        if not suppresses:
             notify("noise is not suppressed: pip install 'q2d2-stream[call]', or say --no-ns")
     if not (settings.aec or suppresses or settings.agc):
         return None

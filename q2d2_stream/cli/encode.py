@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from q2d2_stream.cli.batch import add_batch_arguments, is_folder, run_batch
-from q2d2_stream.cli.options import (
-    DENOISE_HELP,
-    add_models_argument,
-    add_rate_argument,
-    codec_of,
-)
+from q2d2_stream.cli.options import add_models_argument, add_rate_argument, codec_of
 from q2d2_stream.cli.progress import progress
 from q2d2_stream.cli.warn import warn
 from q2d2_stream.errors import InputError, MissingExtra
@@ -35,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("output", help="the .q2d2 file, or .npz for tokens; - for stdout")
     add_rate_argument(parser)
-    parser.add_argument("--denoise", action="store_true", help=DENOISE_HELP)
     parser.add_argument(
         "--no-entropy-coding",
         action="store_false",
@@ -62,8 +56,6 @@ def _search(args: argparse.Namespace, rate: Rate) -> PointSearch | None:
         raise InputError("--steps is of --effort max, expected it with that")
     if args.effort != "max":
         return None
-    if args.denoise:
-        raise InputError("--effort max tells the sound as it is, expected it without --denoise")
     try:
         from q2d2_stream.analysis_by_synthesis.search import STEPS, PointSearch
         from q2d2_stream.model.shipped import shipped_discriminator, shipped_net
@@ -84,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
     require_distinct({"the input": args.input}, {"the output": args.output})
     folder = is_folder(args)
-    codec = codec_of(args, denoise=args.denoise)
+    codec = codec_of(args)
     rate = codec.config.find_rate(args.rate)
     if folder:
         if args.effort == "max" or args.steps is not None:
@@ -93,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
             "encode",
             args.format or "q2d2",
             bitrate=rate.name,
-            denoise=args.denoise,
             entropy_coding=args.entropy_coding,
             models=args.models,
             engine=args.engine,
@@ -107,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
             args.output,
             bitrate=rate,
             codec=codec,
-            denoise=args.denoise,
             entropy_coding=args.entropy_coding,
             search=_search(args, rate),
             file_format=args.format,

@@ -29,7 +29,6 @@ def model_facts(codec: Codec) -> dict[str, str]:
         "latency": f"{config.latency_ms:.1f} ms (one frame and {config.lookahead} samples)",
         "lattice": f"{config.lattice}, {config.pairs} pairs of {_points(config)} points",
         "bitrates": f"{', '.join(rates)} kbps",
-        "denoising encoder": "yes" if codec.has_denoiser else "none",
         "parameters": _sum(encoder / 1e6, decoder / 1e6, "M"),
         "multiply-adds": _sum(macs_encoder, macs_decoder, "M/s"),
     }

@@ -17,7 +17,6 @@ __all__ = [
     "choices",
     "load_runner",
     "model_file",
-    "runnable",
 ]
 
 Choice = tuple[str, str]
@@ -38,7 +37,7 @@ _RUNTIMES = {"onnx": ("onnxruntime",), "tflite": ("ai_edge_litert", "tflite_runt
 
 
 def model_file(folder: Path, role: str, choice: Choice) -> Path:
-    """Where the graph of a role lies: "encoder", "decoder", or "denoiser", an encoder too."""
+    """Where the graph of a role, "encoder" or "decoder", lies."""
     engine, precision = choice
     return folder / f"{role}{'.int8' if precision == 'int8' else ''}.{engine}"
 
@@ -55,13 +54,8 @@ def choices(engine: str = "auto", precision: str = "auto") -> list[Choice]:
 
 def available(folder: Path) -> Iterator[Choice]:
     """Every choice that this machine has a runtime and ``folder`` has files for, fastest first."""
-    return runnable(folder, "encoder", "decoder")
-
-
-def runnable(folder: Path, *roles: str) -> Iterator[Choice]:
-    """As :func:`available`, of the files of these roles."""
     for choice in _FASTEST:
-        files = [model_file(folder, role, choice) for role in roles]
+        files = [model_file(folder, role, choice) for role in ("encoder", "decoder")]
         if all(f.exists() for f in files) and any(find_spec(r) for r in _RUNTIMES[choice[0]]):
             yield choice
 

@@ -13,12 +13,9 @@ from typing import Any
 
 from q2d2_stream.config import CodecConfig, Rate
 from q2d2_stream.engine.choice import (
-    Choice,
     available,
     choices,
     load_runner,
-    model_file,
-    runnable,
 )
 from q2d2_stream.engine.runner import ModelRunner
 from q2d2_stream.engine.sender_loop import SenderLoop
@@ -60,7 +57,6 @@ class Codec:
         info: sizes and costs: parameters_encoder, parameters_decoder, macs_per_frame_encoder,
             macs_per_frame_decoder, training.
         engine, precision: what runs the models: "onnx" or "tflite", "fp32" or "int8".
-        has_denoiser: whether there is a file for ``encoder(denoise=True)``, of any engine.
         refinement_code: how the rate with refinement sends errors; None where there is none.
     """
 
@@ -70,11 +66,10 @@ class Codec:
         engine: str = "other",
         precision: str = "fp32",
         tables: Path | None = None,
-        has_denoiser: bool = False,
     ) -> None:
-        """``load_runner`` loads the graph of a role, "encoder", "denoiser" or "decoder"; the first
-        two only when they are needed, and so with ``tables``, the file of entropy tables."""
-        self._tables, self.has_denoiser = tables, has_denoiser
+        """``load_runner`` loads the graph of a role, "encoder" or "decoder"; the first only when
+        it is needed, and so with ``tables``, the file of entropy tables."""
+        self._tables = tables
         self._load_graph, self.engine, self.precision = load_runner, engine, precision
         metadata = self._decoder_runner.metadata
         self.config = CodecConfig.from_json(metadata["q2d2.codec"])
@@ -100,18 +95,11 @@ class Codec:
 
     @cached_property
     def _encoder_runner(self) -> ModelRunner:
-        return self._load_encoder("encoder")
-
-    @cached_property
-    def _denoiser_runner(self) -> ModelRunner:
-        return self._load_encoder("denoiser")
-
-    def _load_encoder(self, role: str) -> ModelRunner:
-        graph = _checked(self._load_graph(role), role)
+        graph = _checked(self._load_graph("encoder"), "encoder")
         other = graph.metadata["q2d2.model_id"]
         if other != self.model_id:
             raise ModelError(
-                f"the {role} is of model {other}, the decoder of {self.model_id}; "
+                f"the encoder is of model {other}, the decoder of {self.model_id}; "
                 "reinstall, or export both from one checkpoint"
             )
         return graph
@@ -138,12 +126,6 @@ class Codec:
             )
             return None
         return IndexCoder(self.config, tables)
-
-    @property
-    def denoiser_hash(self) -> str:
-        """Tells one denoiser from another, which ``model_hash`` does not; empty where its file does
-        not say. Raises ModelError when the folder of models has no denoiser."""
-        return self._denoiser_runner.metadata.get("q2d2.denoiser_hash", "")
 
     @cached_property
     def packets(self) -> PacketCoder:
@@ -175,7 +157,6 @@ class Codec:
     def encoder(
         self,
         bitrate: Rate | str | float | None = None,
-        denoise: bool = False,
         *,
         rate: int | None = None,
     ) -> StreamEncoder:
@@ -185,14 +166,11 @@ class Codec:
             bitrate: the name of a rate ("3"), a number of kilobits per second, or one of
                 :attr:`rates`; None for the one nearest to 3 kbps. See
                 :meth:`q2d2_stream.config.CodecConfig.find_rate`.
-            denoise: the encoder that leaves out what is not speech. Its packets are for the same
-                decoder, and it costs and delays as much as the other. The rate with refinement
-                gains nothing from it there: take the one below.
             rate: deprecated: a number of the ladder instead of ``bitrate``.
 
         Raises:
             InputError: the model has no such rate; the sentence lists those that it has.
-            ModelError: the folder of models has no such encoder.
+            ModelError: the encoder's file is missing, damaged or of other weights.
         """
         if rate is not None:
             warnings.warn(
@@ -203,14 +181,13 @@ class Codec:
             )
             bitrate = self.config.index_to_rate(rate)
         wanted = self.config.find_rate(bitrate)
-        graph = self._denoiser_runner if denoise else self._encoder_runner
         refinement = None
         if self.refinement_code is not None:
-            # Behind the denoiser there is no original that the decoder's sound could be held to.
-            runner = self._decoder_runner
-            loop = None if denoise else SenderLoop(runner, self.config, self._lattice)
+            loop = SenderLoop(self._decoder_runner, self.config, self._lattice)
             refinement = self.refinement_code, loop
-        encoder = StreamEncoder(graph, self.config, self._shaper(), self.packets, refinement)
+        encoder = StreamEncoder(
+            self._encoder_runner, self.config, self._shaper(), self.packets, refinement
+        )
         encoder.rate = wanted
         return encoder
 
@@ -254,17 +231,12 @@ def _checked(graph: ModelRunner, role: str) -> ModelRunner:
     return graph
 
 
-def _load_role(folder: Path, choices: Mapping[str, Choice], role: str) -> ModelRunner:
-    return load_runner(folder, role, choices[role])
-
-
 def load_codec(
     models: Path | str | None = None, engine: str = "auto", precision: str = "auto"
 ) -> Codec:
     """The codec of a folder of models.
 
-    All engines and precisions speak to each other: what differs is rounding. So the denoising
-    encoder, where the chosen engine has no file of it, is run by another that has one.
+    All engines and precisions speak to each other: what differs is rounding.
 
     Args:
         models: folder with the model files (docs/guides/embedding.md); None for the shipped ones.
@@ -281,17 +253,9 @@ def load_codec(
     wanted = choices(engine, precision)
     fits = [choice for choice in available(folder) if choice in wanted] or wanted[-1:]
     for choice in fits:
-        roles = {"encoder": choice, "decoder": choice}
-        order = [choice, *(other for other in runnable(folder, "denoiser") if other in wanted)]
-        denoisers = [c for c in order if model_file(folder, "denoiser", c).exists()]
-        roles["denoiser"] = denoisers[0] if denoisers else choice
+        load = partial(load_runner, folder, choice=choice)
         try:
-            return Codec(
-                partial(_load_role, folder, roles),
-                *choice,
-                tables=folder / TABLES_FILE,
-                has_denoiser=bool(denoisers),
-            )
+            return Codec(load, *choice, tables=folder / TABLES_FILE)
         except (ModelError, MissingExtra) as error:
             if choice == fits[-1]:
                 raise

@@ -64,8 +64,7 @@ class StreamEncoder:
         config: of the model.
         shaper: quantizes latents to their grids.
         packets: what encodes packets.
-        refinement: how errors are sent, and the loop that finds them, of a model with refinement;
-            without the loop what is sent is the mean error.
+        refinement: how errors are sent, and the loop that finds them, of a model with refinement.
 
     Attributes:
         refinement_limit_bits: most bits that the coded refinement of a frame takes, 20 to 110; what
@@ -80,11 +79,13 @@ class StreamEncoder:
         config: CodecConfig,
         shaper: NoiseShaper,
         packets: PacketCoder,
-        refinement: tuple[RefinementCode, SenderLoop | None] | None = None,
+        refinement: tuple[RefinementCode, SenderLoop] | None = None,
     ) -> None:
         self._graph, self._config, self._shaper, self._packets = graph, config, shaper, packets
-        self._refinement = refinement
-        self._loop = refinement[1] if refinement is not None else None
+        self._code: RefinementCode | None = None
+        self._loop: SenderLoop | None = None
+        if refinement is not None:
+            self._code, self._loop = refinement
         self._choices: dict[int, SymbolChoice] = {}
         self.refinement_limit_bits = REFINEMENT_LIMIT_BITS
         self.coded_refinement = packets.coder is not None
@@ -192,15 +193,13 @@ class StreamEncoder:
                     errors.append(self._loop.error(frame, pairs, self._rate))
                 else:
                     self._loop.skip(frame, pairs, self._rate)
-        elif self._refinement is not None and self._rate.refined:
-            errors = [self._refinement[0].mean] * len(indices)
         return np.array(errors, np.float32).reshape(-1, BANDS)
 
     def _refined(self, indices: NDArray[np.uint8], errors: Array) -> NDArray[np.uint8]:
         """Indices and, behind them, errors: coded with the smallest step that keeps to the limit,
         or of fixed size."""
-        assert self._refinement is not None
-        code, coder = self._refinement[0], self._packets.coder
+        assert self._code is not None
+        code, coder = self._code, self._packets.coder
         if coder is None or not self.coded_refinement:
             return np.concatenate([indices, code.indices(errors)], axis=1)
         told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
@@ -218,9 +217,9 @@ class StreamEncoder:
         """How symbols of a step are chosen; made when it is first needed: most streams know one."""
         choice = self._choices.get(step)
         if choice is None:
-            assert self._refinement is not None
+            assert self._code is not None
             bits, step_bits = coder.symbol_bits(step), coder.step_bits(step)
-            choice = self._choices[step] = SymbolChoice(self._refinement[0], step, bits, step_bits)
+            choice = self._choices[step] = SymbolChoice(self._code, step, bits, step_bits)
         return choice
 
     def latents(self, pcm: NDArray[np.float32]) -> Array:

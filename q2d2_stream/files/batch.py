@@ -58,14 +58,13 @@ class BatchSettings:
         action: "encode" or "decode".
         file_format: of the outputs: "q2d2" or "npz"; "wav", "flac" or "ogg".
         bitrate: name of a rate, None for the default; of "encode".
-        denoise, entropy_coding: as of :func:`q2d2_stream.encode_file`.
+        entropy_coding: as of :func:`q2d2_stream.encode_file`.
         models, engine, precision: as of :func:`q2d2_stream.load_codec`.
     """
 
     action: Literal["encode", "decode"]
     file_format: str
     bitrate: str | None = None
-    denoise: bool = False
     entropy_coding: bool = True
     models: str | None = None
     engine: str = "auto"
@@ -244,7 +243,6 @@ def run_job(
                 target,
                 bitrate=settings.bitrate,
                 codec=codec,
-                denoise=settings.denoise,
                 entropy_coding=settings.entropy_coding,
                 file_format=settings.file_format,
                 progress=_go_on,

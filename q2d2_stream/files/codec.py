@@ -41,14 +41,13 @@ class SoundEncoder:
     Args:
         codec: encodes.
         bitrate: a rate of the codec's, by name ("3"), by kbps or as such; None for its default.
-        denoise: with the encoder that leaves out what is not speech.
         search: in place of an encoder, of the same models and rate.
 
     Attributes:
         samples: samples pushed so far.
         rate: what is meant by ``bitrate``.
 
-    Raises InputError for a bit rate that the model does not have, ModelError for a denoiser.
+    Raises InputError for a bit rate that the model does not have.
     """
 
     def __init__(
@@ -56,14 +55,13 @@ class SoundEncoder:
         codec: Codec,
         bitrate: Rate | str | float | None = None,
         *,
-        denoise: bool = False,
         search: IndexSearch | None = None,
     ) -> None:
         self.samples = 0
         self.rate = codec.config.find_rate(bitrate)
         self._config = codec.config
         self._search = search
-        self._encoder = search or codec.encoder(self.rate, denoise=denoise)
+        self._encoder = search or codec.encoder(self.rate)
         self._rest = np.zeros(0, dtype=np.float32)
 
     def push(self, pcm: NDArray[np.float32]) -> NDArray[np.uint8]:

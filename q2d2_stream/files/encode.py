@@ -48,7 +48,6 @@ def encode_file(
     *,
     bitrate: Rate | str | float | None = None,
     codec: Codec | None = None,
-    denoise: bool = False,
     entropy_coding: bool = True,
     search: IndexSearch | None = None,
     file_format: str | None = None,
@@ -67,7 +66,6 @@ def encode_file(
         target: a path, "-" for standard output, or a file object.
         bitrate: a rate of the model, "3" for 3 kbps; None for its default.
         codec: what :func:`q2d2_stream.load_codec` gives; None loads the shipped models.
-        denoise: leave out what is not speech.
         entropy_coding: False packs all indices at their fixed size.
         search: in place of the encoder, of the same models and rate.
         file_format: "q2d2", or "npz" for tokens as arrays (:mod:`q2d2_stream.files.tokens`); None:
@@ -76,7 +74,7 @@ def encode_file(
 
     Raises:
         InputError: the source is no sound, is the target, or an argument does not fit.
-        ModelError: the models are missing or have no denoiser.
+        ModelError: the models are missing or damaged.
         OSError: a file cannot be read or written.
     """
     kind = file_format or coded_format(target)
@@ -85,7 +83,7 @@ def encode_file(
     require_distinct({"the input": source}, {"the output": target})
     codec = codec or load_codec()
     show = progress or (lambda done, total: None)
-    encoder = SoundEncoder(codec, bitrate, denoise=denoise, search=search)
+    encoder = SoundEncoder(codec, bitrate, search=search)
     with open_sound(source, codec.config.sample_rate) as sound, open_output(target) as stream:
         if kind == "npz":
             size = _write_tokens(sound, stream, encoder, codec, show)

@@ -32,12 +32,8 @@ def cast_floats(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Ten
     return {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
 
 
-def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
+def shipped_net(folder: Path) -> CodecNet:
     """The network in a folder's model files: inverse of ``export.onnx.export_onnx``.
-
-    Args:
-        folder: of the files.
-        encoder: "encoder", or "denoiser" for the network that has it as its encoder.
 
     Raises:
         ModelError: a file is missing or does not hold every parameter.
@@ -50,7 +46,7 @@ def shipped_net(folder: Path, encoder: str = "encoder") -> CodecNet:
         raise MissingExtra("onnx", "search", "reading the model files") from error
     weights: dict[str, Tensor] = {}
     said: dict[str, str] = {}
-    for role in (encoder, "decoder"):
+    for role in ("encoder", "decoder"):
         path = folder / f"{role}.onnx"
         if not path.exists():
             raise ModelError(

@@ -24,8 +24,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/train"), help="checkpoints and logs")
     parser.add_argument("--cache", type=Path, help="decoded audio (default: OUT/../cache)")
     parser.add_argument(
-        "--stage", choices=("0", "1", "2", "3", "auto"), default="auto",
-        help="0 latents, 1 waveform, 2 adversarial, 3 denoising encoder; auto 0, then 1",
+        "--stage", choices=("0", "1", "2", "auto"), default="auto",
+        help="0 latents, 1 waveform, 2 adversarial; auto 0, then 1",
     )  # fmt: skip
     parser.add_argument(
         "--hours", type=float,
@@ -33,7 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--average", type=float, default=0.998, help="decay of the average")
     parser.add_argument("--init", type=Path, help="checkpoint to start from")
-    parser.add_argument("--student", type=Path, help="earlier stage 3 checkpoint, a head start")
     parser.add_argument(
         "--train-encoder", action="store_true", help="stages 1 and 2 train the encoder too"
     )
@@ -51,9 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "--bf16", action="store_true", help="bfloat16 stacks (GPU, AMX, AVX512-BF16)"
     )
     parser.add_argument(
-        "--cuda-graphs",
-        action="store_true",
-        help="record steps as CUDA graphs (one GPU, not stage 3)",
+        "--cuda-graphs", action="store_true", help="record steps as CUDA graphs (one GPU)"
     )
     parser.add_argument("--workers", type=int, default=0, help="processes that draw clips")
     parser.add_argument("--seed", type=int, default=0)
@@ -73,13 +70,9 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.whisper and args.stage != "2":
         raise InputError(f"--whisper is of stage 2, expected --stage 2 with it, not {args.stage}")
-    if args.cuda_graphs and args.stage == "3":
-        raise InputError("--cuda-graphs is of stages 0 to 2: stage 3 mixes its noise between steps")
-    if args.student and args.stage != "3":
-        raise InputError(f"--student is of stage 3, expected --stage 3 with it, not {args.stage}")
 
 
-_RENAMED = {"--joint": "--train-encoder", "--graphs": "--cuda-graphs", "--pupil": "--student"}
+_RENAMED = {"--joint": "--train-encoder", "--graphs": "--cuda-graphs"}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -20,7 +20,6 @@ __all__ = [
     "Clips",
     "Sending",
     "augment",
-    "coloured_noise",
     "draw_clips",
     "draw_flags",
     "fill_unvoiced",
@@ -171,7 +170,7 @@ def _microphone(pcm: Tensor, rng: np.random.Generator, sample_rate: int) -> Tens
     return shaped * (pcm.square().mean() / (shaped.square().mean() + 1e-9)).sqrt()
 
 
-def coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int = 24_000) -> Tensor:
+def _coloured_noise(samples: int, rng: np.random.Generator, sample_rate: int) -> Tensor:
     """Gaussian noise of 0 to -9 dB per octave, cut off somewhere from 500 Hz to 12 kHz."""
     white = torch.from_numpy(rng.standard_normal(samples).astype(np.float32))
     hz = torch.fft.rfftfreq(samples, 1.0 / sample_rate).clamp(min=50.0)
@@ -191,10 +190,9 @@ def augment(
     rng: np.random.Generator,
     noise: Corpus | None = None,
     sample_rate: int = 24_000,
-    noisy: bool = True,
 ) -> Tensor:
-    """Levels from whisper to shout for all; noise (if ``noisy``), rooms, rumble below speech and
-    narrow bands for some.
+    """Levels from whisper to shout for all; noise, rooms, rumble below speech and narrow bands for
+    some.
 
     The clip is the target too: the codec transmits what the microphone hears.
     """
@@ -209,12 +207,12 @@ def augment(
             pcm[row] = _band_limit(pcm[row], 0.0, 7800.0, sample_rate)
         elif kind < 0.25:
             pcm[row] = _room(pcm[row], rng, sample_rate)
-        elif kind < 0.43 and noisy:
+        elif kind < 0.43:
             level = pcm[row].square().mean().sqrt() * 10 ** (-float(rng.uniform(10, 40)) / 20)
             if noise is not None and rng.random() < 0.6:
                 interference = draw_clips(noise, 1, pcm.shape[1] // 320, rng).pcm[0]
             else:
-                interference = coloured_noise(pcm.shape[1], rng, sample_rate)
+                interference = _coloured_noise(pcm.shape[1], rng, sample_rate)
             pcm[row] += interference.to(pcm.device) * (
                 level / (interference.square().mean().sqrt() + 1e-4)
             )

@@ -26,7 +26,6 @@ class Feed(IterableDataset[Batch]):
         speech, noise: what clips are drawn from, and what is added to some.
         codec: the bitstream.
         batch, frames: clips, and frames of each.
-        clean: no noise is to be added.
         refined_share: of the clips, those with refinement.
         seed: of everything drawn; each process draws its own.
     """
@@ -36,7 +35,6 @@ class Feed(IterableDataset[Batch]):
     codec: CodecConfig
     batch: int
     frames: int
-    clean: bool
     seed: tuple[int, ...]
     refined_share: float = 0.25
 
@@ -50,7 +48,7 @@ class Feed(IterableDataset[Batch]):
         """One batch."""
         hop = self.codec.hop
         clips = draw_clips(self.speech, self.batch, self.frames, rng, hop, SPEEDS)
-        pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate, not self.clean)
+        pcm = augment(clips.pcm, rng, self.noise, self.codec.sample_rate)
         sending = draw_flags(self.codec, self.batch, self.frames, rng, self.refined_share)
         return Batch(pcm, clips.f0, clips.voiced, *sending)
 

@@ -14,12 +14,11 @@ class TrainOptions:
 
     Attributes:
         out: folder for ``stageN.pt``, ``stageN.csv`` and ``stageN.png``.
-        stage: 0 latents, 1 waveform, 2 adversarial, 3 denoising encoder.
+        stage: 0 latents, 1 waveform, 2 adversarial.
         minutes: wall-clock budget of this run; the learning rate falls to zero at its end.
         hours: of speech that the whole stage is to hear, over as many runs as it takes; then the
             learning rate falls to zero at that end instead.
         init: checkpoint whose weights to start from, when ``out`` has none of this stage.
-        student: stage 3 begins with what this checkpoint of stage 3 had learned.
         batch, frames: clips per process and step, and frames per clip.
         learning_rate: its peak.
         train_encoder: stages 1 and 2 train the encoder too.
@@ -29,7 +28,7 @@ class TrainOptions:
         bf16: bfloat16 inside the ConvNeXt stacks, where nearly all products are; spectra, losses
             and Muon (whose Gram matrices lose their small values in it) stay in float32. For a
             GPU or a CPU with AMX or AVX512-BF16; ruinous elsewhere.
-        cuda_graphs: record steps as CUDA graphs (one process on a GPU, stages 0 to 2).
+        cuda_graphs: record steps as CUDA graphs (one process on a GPU).
         workers: processes that draw clips; 0 draws them between the steps.
         average: decay of the weights' average.
         checkpoint_minutes: time between checkpoints.
@@ -41,7 +40,6 @@ class TrainOptions:
     minutes: float
     hours: float | None = None
     init: Path | None = None
-    student: Path | None = None
     batch: int = 6
     frames: int = 120
     learning_rate: float = 1e-3

@@ -2,8 +2,7 @@
 
 Weights of the old network where the new one has a place for them: the first six pairs, flags of the
 rates with as many pairs (of the next higher rate for others), refinement as six pairs. Then gather
-the statistics of the refinement (:mod:`research.train.refinement_statistics`). A denoising encoder
-(a checkpoint of stage 3) loses the same pairs, and so does the encoder that taught it.
+the statistics of the refinement (:mod:`research.train.refinement_statistics`).
 """
 
 from __future__ import annotations
@@ -15,15 +14,13 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from q2d2_stream.cli.failures import run_command
 from q2d2_stream.model.net import CodecNet
 from research.train.checkpoint import (
     Average,
     Progress,
-    net_of,
-    read_checkpoint,
+    load_net,
     save_checkpoint,
 )
 
@@ -60,15 +57,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    content = read_checkpoint(args.checkpoint)
-    net = regraded(net_of(content), tuple(args.rates))
-    is_denoiser = content["progress"]["stage"] == 3
-    head: dict[str, Tensor] = content["stage_head"] if is_denoiser else {}
-    for name in head:
-        if "project_out." in name:
-            head[name] = head[name][: len(net.config.codec.levels)]
-    progress = Progress(stage=3 if is_denoiser else 1)
-    save_checkpoint(args.out, net, Average(net), head, {}, progress)
+    net = regraded(load_net(args.checkpoint), tuple(args.rates))
+    save_checkpoint(args.out, net, Average(net), {}, {}, Progress(stage=1))
     return 0
 
 

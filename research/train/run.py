@@ -24,9 +24,8 @@ def work(args: argparse.Namespace) -> None:
     noise = open_corpus(args.noise, cache) if args.noise else None
     options = TrainOptions(
         out=args.out, stage=0, minutes=args.minutes, hours=args.hours, average=args.average,
-        init=args.init, student=args.student, batch=args.batch, frames=args.frames,
-        learning_rate=args.lr, train_encoder=args.train_encoder, refined_only=args.refined_only,
-        whisper=args.whisper,
+        init=args.init, batch=args.batch, frames=args.frames, learning_rate=args.lr,
+        train_encoder=args.train_encoder, refined_only=args.refined_only, whisper=args.whisper,
         compile=args.compile, bf16=args.bf16, cuda_graphs=args.cuda_graphs, workers=args.workers,
         seed=args.seed,
     )  # fmt: skip

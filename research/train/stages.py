@@ -5,7 +5,6 @@
 1  waveform: the decoder on spectral losses, the encoder frozen (``train_encoder`` trains both).
 2  adversarial: the decoder on those losses and against a discriminator; the bitstream stays
    (``train_encoder`` trains that too, which does not hear the discriminator; then it does not).
-3  denoising: a second encoder for the same decoder (:mod:`research.train.denoising`).
 """
 
 from __future__ import annotations
@@ -62,12 +61,10 @@ class Stage(nn.Module):
 
     Attributes:
         net: the network.
-        clean: whether it wants clips without noise.
         refined_share: of the clips, those that are sent with refinement where there is one.
     """
 
     net: CodecNet
-    clean: ClassVar[bool] = False
     refined_share: ClassVar[float] = 0.25
 
     def begin(self) -> None:

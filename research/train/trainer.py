@@ -22,7 +22,6 @@ from research.train.checkpoint import Average, Progress, read_checkpoint, save_c
 from research.train.corpus import Corpus
 from research.train.cuda_graph import CudaGraphCapture
 from research.train.curves import try_curves
-from research.train.denoising import DenoisingStage
 from research.train.feed import Feed, feed
 from research.train.held import HeldAdversarialStage, HeldWaveStage
 from research.train.log import TrainLog
@@ -80,7 +79,7 @@ class Trainer:
         self.options = options
         self.path = options.out / f"stage{options.stage}.pt"
         self.net = CodecNet(config)
-        self.stage = _make_stage(options, self.net, corpus, noise).to(self.device)
+        self.stage = _make_stage(options, self.net).to(self.device)
         self.groups = self.stage.trained()
         self.parameters = [p for group in self.groups for p in group]
         peak = options.learning_rate
@@ -96,8 +95,8 @@ class Trainer:
         seed = (options.seed, self.rank, self.progress.step)
         self.rng = np.random.default_rng(seed)
         clips = Feed(
-            corpus, noise, config.codec, options.batch, options.frames, self.stage.clean,
-            (*seed, 1), self.stage.refined_share,
+            corpus, noise, config.codec, options.batch, options.frames, (*seed, 1),
+            self.stage.refined_share,
         )  # fmt: skip
         self.clip_seconds = options.frames * config.codec.hop / config.codec.sample_rate
         self.batches = feed(clips, options.workers, self.device)
@@ -220,13 +219,9 @@ class Trainer:
             cast(nn.Module, module).forward = forward
 
 
-def _make_stage(
-    options: TrainOptions, net: CodecNet, speech: Corpus, noise: Corpus | None
-) -> Stage:
+def _make_stage(options: TrainOptions, net: CodecNet) -> Stage:
     if options.stage == 0:
         return LatentStage(net)
-    if options.stage == 3:
-        return DenoisingStage(net, speech, noise, options.student)
     if options.refined_only and options.stage == 1:
         return HeldWaveStage(net)
     if options.refined_only:

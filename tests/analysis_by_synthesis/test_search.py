@@ -113,8 +113,6 @@ def test_q2d2_encode_searches(pcm: Pcm, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["encode", "--rate", "2", sound, coded]) == 0
     assert Path(coded).read_bytes() != searched
     capsys.readouterr()
-    assert main(["encode", "--effort", "max", "--denoise", sound, coded]) == 1
-    assert "expected it without --denoise" in capsys.readouterr().err
     assert main(["encode", "--steps", "2", sound, coded]) == 1
     assert "--steps is of --effort max" in capsys.readouterr().err
 

@@ -16,7 +16,6 @@ import soundfile
 from q2d2_stream.cli.call_runner import exit_code
 from q2d2_stream.cli.invitation import command_for_the_other_side, qr_code, reachable_host
 from q2d2_stream.cli.main import main
-from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.protocol import Closed, Reason
 from q2d2_stream.protocol.code_phrase import is_code_phrase
 from q2d2_stream.transport.address import parse_address, split_code
@@ -157,7 +156,6 @@ def test_loopback_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         (["--peer", "127.0.0.1:1", "--input", "missing.wav"], "missing.wav"),
         (["--listen", "127.0.0.1:0", "--secret", "x" * 9, "--secret-file", "y"], "one of them"),
         (["--peer", "127.0.0.1:1", "--listen", "127.0.0.1:0"], "one of them"),
-        (["--peer", "127.0.0.1:1", "--ns", "--denoise"], "one of them"),
         (["--peer", "127.0.0.1:1", "--frames-per-message", "17"], "from 1 to 16"),
         (["--peer", "127.0.0.1:1", "--fixed-delay", "nan"], "from 0 to 2000"),
         (["--peer", "127.0.0.1:1", "--metrics", "70000"], "from 0 to 65535"),
@@ -177,30 +175,6 @@ def test_a_wrong_option_is_one_sentence(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("q2d2 call: ")
     assert words in error
-
-
-@pytest.mark.parametrize("command", ["call", "loopback"])
-def test_without_a_denoiser_nothing_is_dialled(
-    command: str, without_denoiser: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    quiet = ["--input", "silence", "--output", "null", "--models", str(without_denoiser)]
-    # Nobody is there: whoever dialled would come back with status 3.
-    peer = ["--peer", f"127.0.0.1:{free_port()}"] if command == "call" else []
-    assert main([command, *peer, *quiet, "--denoise"]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert ": --denoise needs models with a denoising encoder: " in line
-
-
-@pytest.mark.skipif(
-    not any(MODELS.glob("denoiser.*")), reason="the shipped models have no denoiser yet"
-)
-def test_a_loopback_that_denoises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = speech_file(tmp_path / "said.wav", 1.5)
-    arguments = ["--input", str(tmp_path / "said.wav"), "--output", str(tmp_path / "heard.wav")]
-    assert main(["loopback", *arguments, "--denoise"]) == 0
-    assert "frames played" in capsys.readouterr().out
-    heard = soundfile.read(tmp_path / "heard.wav")[0]
-    assert heard.std() > 0.3 * said.std()
 
 
 def test_nobody_to_call_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

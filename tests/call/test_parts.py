@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from q2d2_stream.audio import NullSink, SilenceSource, VoiceProcessor
-from q2d2_stream.call import CallOptions, CallSession, CallStats, parse_address
+from q2d2_stream.call import CallSession, CallStats, parse_address
 from q2d2_stream.call.codec_thread import CodecThread
 from q2d2_stream.call.echo import EchoConnector
 from q2d2_stream.call.lag import LagMeter
@@ -20,8 +20,6 @@ from q2d2_stream.call.metrics import MetricsServer, prometheus_text
 from q2d2_stream.call.report import report_lines
 from q2d2_stream.call.stats import CallState
 from q2d2_stream.cli import call_display
-from q2d2_stream.config import Rate
-from q2d2_stream.engine import StreamEncoder
 from q2d2_stream.errors import InputError
 from q2d2_stream.netsim import parse_link
 from q2d2_stream.netsim.transport import SimulatedTransport
@@ -276,31 +274,6 @@ def test_the_last_word_gets_through_before_the_program_ends(
             assert end.reason is Reason.ENDED
 
     run_in_real_time(main(), 30.0)
-
-
-@pytest.mark.parametrize("denoise", [False, True])
-def test_a_party_runs_the_encoder_that_was_asked_for(
-    denoise: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shipped = codec()
-    encoder, asked = shipped.encoder, []
-
-    def stand_in(rate: Rate | None = None, denoise: bool = False) -> StreamEncoder:
-        asked.append(denoise)
-        return encoder(rate)
-
-    monkeypatch.setattr(shipped, "encoder", stand_in)
-
-    async def main() -> None:
-        options = CallOptions(denoise=denoise)
-        side = CallSession(shipped, EchoConnector(endpoint()), SilenceSource(), NullSink(), options)
-        task = asyncio.create_task(side.run())
-        await until(lambda: side.stats().counters.received_frames > 0, "the echo")
-        side.hang_up()
-        await task
-
-    run(main())
-    assert asked == [denoise, denoise]  # of the warm-up, too, which would load both otherwise
 
 
 def test_the_delay_of_the_voice_processing_is_counted() -> None:

@@ -17,7 +17,6 @@ def test_noise_is_suppressed_unless_it_shall_not_be() -> None:
     assert processor is not None
     assert processor.delay_ms == pytest.approx(37.0, abs=0.1)
     assert processor_of(CallSettings.of({"ns": False}), notes.append) is None
-    assert processor_of(CallSettings.of({"denoise": True}), notes.append) is None
     assert notes == []
 
 

@@ -65,26 +65,6 @@ def test_auto_takes_the_first_available() -> None:
     assert (codec.engine, codec.precision) == AVAILABLE[0]
 
 
-@pytest.mark.skipif(len(AVAILABLE) < 2, reason="needs a second engine")
-def test_a_denoiser_of_another_engine_serves(models: Path) -> None:
-    model_file(models, "denoiser", AVAILABLE[0]).unlink()
-    codec = load_codec(models)
-    assert (codec.engine, codec.precision) == AVAILABLE[0]
-    assert codec.has_denoiser
-    packet = codec.encoder(denoise=True).encode(np.zeros(960, np.float32))
-    assert codec.decoder().decode(packet).shape == (960,)
-
-
-@pytest.mark.skipif(len(AVAILABLE) < 2, reason="needs a second engine")
-def test_no_other_engine_serves_whoever_asks_for_one(models: Path) -> None:
-    engine, precision = AVAILABLE[0]
-    model_file(models, "denoiser", AVAILABLE[0]).unlink()
-    codec = load_codec(models, engine, precision)
-    assert not codec.has_denoiser
-    with pytest.raises(ModelError, match="denoiser"):
-        codec.encoder(denoise=True)
-
-
 @pytest.mark.parametrize(("engine", "precision"), [("torch", "auto"), ("auto", "fp16")])
 def test_unknown_names_are_refused(engine: str, precision: str) -> None:
     with pytest.raises(InputError, match="expected auto, ") as error:

@@ -15,7 +15,6 @@ from q2d2_stream.engine.choice import Choice, available
 from q2d2_stream.engine.codec import MODELS
 from q2d2_stream.errors import FormatError, InputError, ModelError
 from q2d2_stream.packet import Toc
-from q2d2_stream.refinement import SYMBOL_ZERO
 from tests.labs.paths import SPEECH
 
 pytestmark = pytest.mark.slow
@@ -264,14 +263,6 @@ def test_the_shipped_model_shapes_its_noise(codec: Codec, clip: Pcm) -> None:
         return float(np.square(over_four).mean())
 
     assert slow_error(shaped) < 0.9 * slow_error(alone)
-
-
-def test_behind_the_denoiser_refinement_is_the_mean_error(codec: Codec, clip: Pcm) -> None:
-    """It has no original to hold the decoder to."""
-    if not codec.has_denoiser:
-        pytest.skip("these models have no denoiser")
-    told = codec.encoder("6", denoise=True).push(clip)
-    assert (told[:, codec.config.pairs + 1 :] == SYMBOL_ZERO).all()
 
 
 def test_the_network_counts_its_noise_as_the_number_of_the_frame_says(

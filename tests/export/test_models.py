@@ -18,7 +18,6 @@ from q2d2_stream.errors import ModelError
 pytestmark = pytest.mark.train
 
 if TYPE_CHECKING:
-    from q2d2_stream.model import Encoder
     from q2d2_stream.model.net import CodecNet
 
 for package in ("torch", "onnx", "onnxscript"):
@@ -43,35 +42,22 @@ def net() -> CodecNet:
 
 
 @pytest.fixture(scope="module")
-def denoiser(net: CodecNet) -> Encoder:
-    """Other weights, as those of a second encoder are."""
-    import torch
-
-    from q2d2_stream.model import Encoder
-
-    torch.manual_seed(1)
-    return Encoder(net.config).eval()
-
-
-@pytest.fixture(scope="module")
-def onnx_models(net: CodecNet, denoiser: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def onnx_models(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from export.onnx import export_onnx
     from export.onnx_int8 import export_onnx_int8
 
     folder = tmp_path_factory.mktemp("onnx")
-    export_onnx(net, folder, "a test", denoiser)
+    export_onnx(net, folder, "a test")
     export_onnx_int8(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def tflite_models(
-    net: CodecNet, denoiser: Encoder, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tflite_models(net: CodecNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from export.tflite import export_tflite
 
     folder = tmp_path_factory.mktemp("tflite")
-    export_tflite(net, folder, "a test", denoiser)
+    export_tflite(net, folder, "a test")
     return folder
 
 
@@ -113,25 +99,6 @@ def test_onnx_computes_what_torch_does(net: CodecNet, onnx_models: Path) -> None
     report = compare(net, encoder, decoder, frames=40)
     assert report.passed, report
     assert_streams(load_codec(onnx_models, "onnx", "fp32"))
-
-
-def test_the_denoiser_is_exported_beside_the_encoder_it_stands_in_for(
-    net: CodecNet, denoiser: Encoder, onnx_models: Path
-) -> None:
-    from export.graphs import nets_by_role
-    from export.parity import compare
-
-    first, last = (OnnxRunner(onnx_models / f"{role}.onnx") for role in ("denoiser", "decoder"))
-    report = compare(nets_by_role(net, denoiser)["denoiser"], first, last, frames=40)
-    assert report.passed, report
-    for precision in ("fp32", "int8"):
-        codec = load_codec(onnx_models, "onnx", precision)
-        pcm = np.random.default_rng(0).normal(0, 0.1, 320 * 20).astype(np.float32)
-        plain, other = (codec.encoder(3, denoise=d).push(pcm) for d in (False, True))
-        assert plain.shape == other.shape
-        assert (plain != other).any()
-        assert np.isfinite(codec.decoder().push(other)).all()
-    assert len(first.metadata["q2d2.denoiser_hash"]) == 16
 
 
 def test_onnx_int8_is_torch_but_for_rounding(net: CodecNet, onnx_models: Path) -> None:
@@ -185,7 +152,7 @@ def test_tflite_files_say_what_the_onnx_files_say(tflite_models: Path, onnx_mode
 
     for precision in ("fp32", "int8"):
         assert_streams(load_codec(tflite_models, "tflite", precision))
-        for role in ("encoder", "decoder", "denoiser"):
+        for role in ("encoder", "decoder"):
             mine = check_file(model_file(tflite_models, role, ("tflite", precision)))
             theirs = OnnxRunner(onnx_models / f"{role}.onnx").metadata
             assert {key: mine[key] for key in theirs} == dict(theirs)
@@ -210,7 +177,7 @@ def test_the_tables_of_the_transforms_stay_float(tflite_models: Path) -> None:
 
 
 def test_exported_models_become_checkpoints_again(
-    net: CodecNet, denoiser: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    net: CodecNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import copy
 
@@ -219,22 +186,18 @@ def test_exported_models_become_checkpoints_again(
     from export.onnx import export_onnx
     from export.restore import main
     from research.train.checkpoint import load_net
-    from research.train.denoising import load_denoiser
 
-    trained, student = copy.deepcopy(net), copy.deepcopy(denoiser)
+    trained = copy.deepcopy(net)
     with torch.no_grad():  # an exporter folds what is all ones or zeros
-        for parameter in (*trained.parameters(), *student.parameters()):
+        for parameter in trained.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
-    export_onnx(trained, tmp_path, "a test", student)
+    export_onnx(trained, tmp_path, "a test")
 
-    whole, second = tmp_path / "net.pt", tmp_path / "denoiser.pt"
-    assert main([str(whole), "--models", str(tmp_path), "--denoiser", str(second)]) == 0
+    whole = tmp_path / "net.pt"
+    assert main([str(whole), "--models", str(tmp_path)]) == 0
     restored = load_net(whole)
     for name, value in trained.named_parameters():
         torch.testing.assert_close(restored.get_parameter(name), value, atol=0, rtol=0)
-    found = load_denoiser(second, restored)  # refuses another teacher
-    for name, value in student.named_parameters():
-        torch.testing.assert_close(found.get_parameter(name), value, atol=0, rtol=0)
 
     assert main([str(whole), "--models", str(tmp_path / "nothing")]) == 1
     assert "no encoder.onnx" in capsys.readouterr().err

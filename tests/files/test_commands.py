@@ -40,8 +40,7 @@ class Level(q2d2_stream.engine.ModelRunner):
     """The smallest network that streams: a frame's mean goes through the first latent.
 
     As the real decoder does, it gives every frame one frame later. Sound that is constant within
-    its frames, at the nine levels of the first dimension, survives exactly. The denoiser takes all
-    that is not the loudest for noise.
+    its frames, at the nine levels of the first dimension, survives exactly.
     """
 
     def __init__(self, role: str, model_id: str = "level") -> None:
@@ -74,20 +73,13 @@ class Level(q2d2_stream.engine.ModelRunner):
         if self._role != "decoder":
             latent = np.zeros((1, 2 * CONFIG.pairs), np.float32)
             latent[0, 0] = 4 * inputs[0].mean()
-            return latent * (self._role == "encoder" or abs(latent) == 4), state
+            return latent, state
         level = np.full((1, CONFIG.hop), inputs[0].reshape(-1)[0], np.float32)
         return state[0], (level,)
 
 
 def level_codec(model_id: str = "level") -> Codec:
-    return Codec(lambda role: Level(role, model_id), has_denoiser=True)
-
-
-def level_graph(role: str) -> Level:
-    """Of a folder of models without a denoiser."""
-    if role == "denoiser":
-        raise ModelError("the model file denoiser.level does not exist")
-    return Level(role)
+    return Codec(lambda role: Level(role, model_id))
 
 
 @pytest.fixture
@@ -245,41 +237,6 @@ def test_entropy_coding_changes_the_size_and_nothing_else(
     codec = level_codec()
     assert main(["decode", "-q", small, str(tmp_path / "b.wav")]) == 1
     assert "there are none here" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("small")
-def test_the_denoiser_encodes_for_the_same_decoder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    wav, noisy, clean, back = (str(tmp_path / n) for n in ("a.wav", "n.q2d2", "c.q2d2", "b.wav"))
-    pcm = steps(100 * CONFIG.hop)
-    soundfile.write(wav, pcm, 24_000, subtype="FLOAT")
-    assert main(["encode", "-q", wav, noisy]) == 0
-    assert main(["encode", "-q", wav, clean, "--denoise"]) == 0
-    assert Path(noisy).stat().st_size == Path(clean).stat().st_size
-    assert main(["decode", "-q", clean, back]) == 0
-    heard = soundfile.read(back, dtype="float32")[0]
-    np.testing.assert_allclose(heard, pcm * (abs(pcm) == 1.0), atol=1e-4)
-    assert capsys.readouterr() == ("", "")
-    assert main(["info"]) == 0
-    assert "denoising encoder  yes\n" in capsys.readouterr().out
-
-
-def test_models_without_a_denoiser_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(q2d2_stream.engine, "load_codec", lambda *_, **__: Codec(level_graph))
-    wav, coded = tmp_path / "a.wav", tmp_path / "a.q2d2"
-    soundfile.write(wav, steps(1000), 24_000)
-    assert main(["encode", str(wav), str(coded), "--denoise"]) == 1
-    assert capsys.readouterr().err == (
-        "q2d2 encode: --denoise needs models with a denoising encoder: "
-        "the model file denoiser.level does not exist\n"
-    )
-    assert not coded.exists()
-    assert main(["encode", "-q", str(wav), str(coded)]) == 0
-    assert main(["info"]) == 0
-    assert "denoising encoder  none\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("small")
@@ -455,23 +412,3 @@ def test_the_shipped_model_through_pipes(tmp_path: Path) -> None:
     assert rate == 24_000
     assert abs(len(pcm) - 24_000) <= 2
     assert b"Traceback" not in coded.stderr + back.stderr
-
-
-@pytest.mark.skipif(
-    not any(MODELS.glob("denoiser.*")), reason="the shipped models have no denoiser yet"
-)
-def test_the_shipped_denoiser_takes_noise_and_leaves_speech(
-    tmp_path: Path, speech: np.ndarray
-) -> None:
-    noise = 0.02 * np.random.default_rng(0).standard_normal(24_000 + len(speech))
-    wav, coded, back = (str(tmp_path / name) for name in ("a.wav", "a.q2d2", "b.wav"))
-    soundfile.write(wav, noise + np.pad(speech, (24_000, 0)), 24_000, subtype="FLOAT")
-    pauses, voices = [], []
-    for options in ((), ("--denoise",)):
-        assert main(["encode", "-q", wav, coded, "--rate", "6", *options]) == 0
-        assert main(["decode", "-q", coded, back]) == 0
-        heard = soundfile.read(back)[0]
-        pauses.append(np.std(heard[6_000:22_000]))
-        voices.append(np.std(heard[24_000:]))
-    assert pauses[1] < 0.5 * pauses[0]
-    assert 0.5 * voices[0] < voices[1] < 1.5 * voices[0]

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import q2d2_stream.engine
 from q2d2_stream.cli.call_options import settings_of
 from q2d2_stream.cli.main import main, parse
-from q2d2_stream.engine import load_codec
 from q2d2_stream.errors import InputError
 from q2d2_stream.service import ServiceConfig, load_config
 from q2d2_stream.settings import CallSettings
@@ -173,8 +171,7 @@ def test_a_caller_does_not_listen_on(tmp_path: Path) -> None:
         ('peer = ""', "empty"),
         ('peer = "a"\nrate = true', "a text that is not empty or a number"),
         ('peer = "a"\naec = "yes"', "true or false"),
-        ('peer = "a"\ndenoise = 1', "true or false"),
-        ('peer = "a"\nns = true\ndenoise = true', "ns and denoise are both given"),
+        ('peer = "a"\ndenoise = true', "no key 'denoise'"),  # there was one once
         ('peer = "a"\nframes_per_message = 17', "expected a whole number from 1 to 16"),
         ('peer = "a"\nframes_per_message = true', "a whole number"),
         ('peer = "a"\nfixed_delay = "long"', "a number"),
@@ -228,21 +225,6 @@ def test_the_shown_options_hold_no_secret(
     out = capsys.readouterr().out
     assert secret not in out
     assert shown in out
-
-
-def test_denoise_without_a_denoiser_is_one_sentence(
-    tmp_path: Path,
-    without_denoiser: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    codec = load_codec(without_denoiser)
-    monkeypatch.setattr(q2d2_stream.engine, "load_codecs", lambda *_, **__: [codec])
-    path = tmp_path / "q2d2.toml"
-    path.write_text('listen = "127.0.0.1:0"\ninput = "silence"\noutput = "null"\ndenoise = true')
-    assert main(["serve", "--config", str(path)]) == 1
-    (line,) = capsys.readouterr().err.splitlines()  # it has not begun to listen
-    assert line.startswith("q2d2 serve: --denoise needs models with a denoising encoder: ")
 
 
 def test_the_shipped_file_is_valid_but_for_the_secret(tmp_path: Path) -> None:

@@ -47,7 +47,6 @@ from research.train.checkpoint import (
 )
 from research.train.corpus import Corpus, Source, open_corpus, voice_pitch
 from research.train.cuda_graph import CudaGraphCapture
-from research.train.denoising import add_noise, load_denoiser
 from research.train.feed import Feed, feed
 from research.train.log import TrainLog
 from research.train.muon import Muon, orthogonalise
@@ -275,7 +274,7 @@ def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint
     monkeypatch.setattr(AdversarialStage, "alone_steps", 0)
     torch.manual_seed(0)
     stage = AdversarialStage(CodecNet(SMALL), train_encoder=True)
-    clips = Feed(corpus, None, SMALL.codec, 2, 40, False, (0,)).draw(np.random.default_rng(0))
+    clips = Feed(corpus, None, SMALL.codec, 2, 40, (0,)).draw(np.random.default_rng(0))
     found = []
     for share in (0.0, 0.5):
         stage.zero_grad()
@@ -293,54 +292,6 @@ def test_the_discriminator_moves_the_decoder_but_not_the_encoder_even_when_joint
             torch.testing.assert_close(gradient, heard[name])
     moved = "decoder.head.weight"
     assert (without[moved] - heard[moved]).norm() > 0.1 * without[moved].norm()
-
-
-def test_denoising_stage_trains_a_second_encoder_towards_the_first(
-    corpus: Corpus, tmp_path: Path
-) -> None:
-    first = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60)
-    path = train(first, SMALL, corpus, stop=after(1))
-    third = replace(first, stage=3, init=path, batch=4, learning_rate=2e-3)
-    second = train(third, SMALL, corpus, noise=corpus, stop=after(30))
-    old, new = load_net(path), load_net(second)
-    assert not torch.equal(old.encoder.project_out.weight, new.encoder.project_out.weight)
-    for a, b in zip(old.decoder.parameters(), new.decoder.parameters(), strict=True):
-        assert torch.equal(a, b)
-    # In noise it must say more nearly what the first encoder says of the clean clips.
-    rng = np.random.default_rng(3)
-    clean, noisy = add_noise(draw_clips(corpus, 16, 60, rng).pcm, rng, corpus)
-    with torch.no_grad():
-        wanted = old.encode(clean)[0]
-        before, after_ = ((net.encode(noisy)[0] - wanted).abs().mean() for net in (old, new))
-    assert after_ < before
-    # and a resumed run still knows its teacher
-    train(third, SMALL, corpus, noise=corpus, stop=after(1))
-    assert load_denoiser(second, old).project_out.weight.shape == (24, 48)
-    with pytest.raises(ModelError, match="taught by another encoder"):
-        load_denoiser(second, new)
-    # what it has learned is a head start for the student of another teacher
-    heir = replace(third, out=tmp_path / "heir", student=second)
-    begun = load_net(train(heir, SMALL, corpus, noise=corpus, stop=after(0)))
-    for a, b in zip(begun.encoder.parameters(), load_net(second).encoder.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
-    with pytest.raises(ModelError, match="is of another stage"):
-        train(replace(heir, out=tmp_path / "bad", student=path), SMALL, corpus)
-    with pytest.raises(ModelError, match="is of another stage"):
-        load_denoiser(path, old)
-
-
-def test_noise_is_added_to_one_copy_alone_and_neither_is_clipped(corpus: Corpus) -> None:
-    rng = np.random.default_rng(0)
-    pcm = draw_clips(corpus, 40, 60, rng).pcm
-    clean, noisy = add_noise(pcm, rng, corpus, corpus)
-    scale = clean.norm(dim=1) / pcm.norm(dim=1)
-    torch.testing.assert_close(clean, pcm * scale[:, None])
-    assert float(scale.max()) <= 1.0 + 1e-6
-    assert float(noisy.abs().max()) < 1.0
-    same = (noisy == clean).all(dim=1)
-    assert 0 < int(same.sum()) < 16  # some clips stay quiet
-    snr = 20 * torch.log10(clean.norm(dim=1) / (noisy - clean).norm(dim=1))[~same]
-    assert -8.5 < float(snr.min()) < 0 < 10 < float(snr.max()) < 30.5
 
 
 def test_turns_of_phase_tell_where_in_the_window_a_pulse_is() -> None:
@@ -471,8 +422,7 @@ def test_a_mean_of_checkpoints_lies_between_them_and_can_be_kept_small(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--stage", "3", "--train-encoder"], "--train-encoder is of stages 1 and 2"),
-        (["--stage", "2", "--student", "x.pt"], "--student is of stage 3"),
+        (["--stage", "0", "--train-encoder"], "--train-encoder is of stages 1 and 2"),
         (["--stage", "1", "--whisper"], "--whisper is of stage 2"),
     ],
 )
@@ -526,7 +476,7 @@ def test_clips_drawn_by_other_processes_train_too(corpus: Corpus, tmp_path: Path
     options = TrainOptions(out=tmp_path, stage=1, minutes=60, batch=2, frames=60, workers=2)
     path = train(options, SMALL, corpus, noise=corpus, stop=after(3))
     assert read_checkpoint(path)["progress"]["step"] == 3
-    batches = Feed(corpus, None, SMALL.codec, 2, 60, True, (0,))
+    batches = Feed(corpus, None, SMALL.codec, 2, 60, (0,))
     workers = feed(batches, 2, torch.device("cpu"))
     one, two = next(workers), next(workers)  # of different processes
     assert one.pcm.shape == (2, 60 * 320)
@@ -534,16 +484,12 @@ def test_clips_drawn_by_other_processes_train_too(corpus: Corpus, tmp_path: Path
     assert not torch.equal(one.pcm, two.pcm)
 
 
-@pytest.mark.parametrize("options", [["--processes", "2"], ["--stage", "3", "--processes", "1"]])
 def test_graphs_are_refused_where_steps_cannot_be_recorded(
-    options: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    speech: NDArray[np.float32],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speech: NDArray[np.float32]
 ) -> None:
     soundfile.write(tmp_path / "a.wav", speech, 24_000)
     command = ["--data", str(tmp_path), "--minutes", "1", "--out", str(tmp_path), "--cuda-graphs"]
-    assert train_main([*command, *options]) == 1
+    assert train_main([*command, "--processes", "2"]) == 1
     assert "--cuda-graphs" in capsys.readouterr().err
 
 
