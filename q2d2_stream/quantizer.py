@@ -12,6 +12,8 @@ Trans. CS-10, 1962). Only the sender does this; the bitstream and every decoder 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -72,7 +74,7 @@ class NoiseShaper:
         target = np.add.reduce(self._errors * self._feedback)
         target += latent
         shaped = target.astype(np.float32)
-        if not np.isfinite(shaped).all():
+        if not math.isfinite(np.add.reduce(shaped)):
             raise InputError("the latent holds NaN, infinite or huge numbers, expected finite ones")
         np.minimum(shaped, self._limit, out=shaped)
         np.maximum(shaped, -self._limit, out=shaped)

@@ -32,10 +32,12 @@ class DecoderInputs:
         self.nothing: Array = np.zeros((1, 1, 2 * config.pairs), np.float32)
         self.lost = len(config.ladder)
 
-    def points(self, pairs: NDArray[np.uint8]) -> Array:
+    def points(self, pairs: NDArray[np.uint8], known: bool = False) -> Array:
         """Indices of the pairs of some frames, ``(n, pairs)``, -> ``(n, 1, 1, dimensions)``, zero
-        where no pair is sent. Raises InputError for an index beyond its grid."""
-        normalised = self._lattice.normalised(pairs)
+        where no pair is sent. Raises InputError for an index beyond its grid, but for indices that
+        are ``known`` to be valid, as one's own are."""
+        lattice = self._lattice
+        normalised = lattice.normalised_of_known(pairs) if known else lattice.normalised(pairs)
         if normalised.shape[1] == self.nothing.shape[-1]:
             return normalised[:, None, None]
         points = np.zeros((len(pairs), 1, 1, self.nothing.shape[-1]), np.float32)

@@ -64,7 +64,7 @@ class SenderLoop:
         return error
 
     def _remember(self, pairs: NDArray[np.uint8], rate: Rate) -> None:
-        self._sent.append((self._inputs.points(pairs[None])[0], rate.index))
+        self._sent.append((self._inputs.points(pairs[None], known=True)[0], rate.index))
         self._number += 1
 
     def _catch_up(self, rate: Rate) -> None:

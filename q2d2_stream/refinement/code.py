@@ -89,8 +89,14 @@ class RefinementCode:
 
     def symbols_to_error(self, symbols: NDArray[np.uint8], step: int = 0) -> Array:
         """Symbols ``(..., 40)`` -> the error as it arrives, nepers."""
-        part = (symbols.astype(np.float32) - SYMBOL_ZERO) * np.float32(self.step * STEPS[step])
-        return np.asarray(part @ self.basis.T + self.mean, np.float32)
+        error: Array = np.subtract(symbols, SYMBOL_ZERO, dtype=np.float32) @ self._from_steps[step]
+        error += self.mean
+        return error
+
+    @cached_property
+    def _from_steps(self) -> list[Array]:
+        """Of every step, the matrix ``(40, 40)`` from components in steps to errors."""
+        return [np.ascontiguousarray(self.basis.T) * np.float32(self.step * s) for s in STEPS]
 
     @cached_property
     def _lattice(self) -> Lattice:

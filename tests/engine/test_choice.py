@@ -152,8 +152,9 @@ def test_an_interpreter_that_returns_zeros_is_noticed(monkeypatch: pytest.Monkey
     from ai_edge_litert import interpreter
 
     class Zeros(interpreter.Interpreter):  # type: ignore[misc]
-        def get_tensor(self, *args: Any) -> Any:
-            return 0 * super().get_tensor(*args)
+        def tensor(self, index: int) -> Any:
+            view = super().tensor(index)
+            return lambda: 0 * view()
 
     fake = types.SimpleNamespace(Interpreter=Zeros)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
