@@ -127,16 +127,17 @@ class IndexCoder:
                 f"expected fewer than the {limit} that they take at most"
             )
         decoder = Decoder(data)
-        numbers: list[list[int]] = []
+        numbers = bytearray()
         last: list[list[int]] = []
         for _ in range(frames):
             row, point = self._pairs.take(decoder, last, 2 * pairs)
             last = [point, *last][:HISTORY]
             if self._refinement is not None and step.refined:
                 row += self._refinement.take(decoder)
-            numbers.append(row)
+            numbers += bytes(row)
         decoder.finish()
-        return np.array(numbers, np.uint8).reshape(frames, -1)
+        width = pairs + REFINEMENT_SYMBOLS * step.refined
+        return np.frombuffer(numbers, np.uint8).reshape(frames, width)
 
 
 class _RefinementCoder:

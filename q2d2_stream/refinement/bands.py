@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BANDS", "FLOOR", "LIMIT", "Bands", "band_bank", "power"]
+__all__ = ["BANDS", "FLOOR", "LIMIT", "Bands", "band_bank"]
 
 BANDS = 40
 LOWEST_HZ, TOP_HZ = 50.0, 8000.0
@@ -21,14 +21,6 @@ Array = NDArray[np.float32]
 
 def _hz_to_erb_rate(hz: float) -> float:
     return float(21.4 * np.log10(1.0 + 0.00437 * hz))
-
-
-def power(spectrum: NDArray[np.complex64]) -> Array:
-    """Squared magnitudes of bins."""
-    real, imag = spectrum.real, spectrum.imag
-    squares: Array = real * real
-    squares += imag * imag
-    return squares
 
 
 def band_bank(size: int, sample_rate: int, bands: int = BANDS) -> NDArray[np.float64]:
@@ -54,7 +46,8 @@ class Bands:
         self.window: Array = ramp.astype(np.float32)
         """Square root of a Hann window, ``(2 * hop,)``: before and after, halves add up to one."""
         line = np.stack([np.ones(size), np.arange(size) - (size - 1) / 2], axis=1)
-        self._line = (line / np.sqrt(np.square(line).sum(0))).astype(np.float32)
+        self._to_line = (line / np.sqrt(np.square(line).sum(0))).astype(np.float32)
+        self._line = np.ascontiguousarray(self._to_line.T)
 
     @property
     def transform_macs(self) -> int:
@@ -75,12 +68,14 @@ class Bands:
     def without_line(self, samples: Array) -> Array:
         """Samples of windows less the straight line that fits each best: an offset, and rumble
         below speech, would leak into the lowest bands. The encoder's analysis does the same."""
-        line: Array = samples @ self._line @ self._line.T
+        line: Array = samples @ self._to_line @ self._line
         return np.subtract(samples, line, out=line)
 
     def levels(self, spectrum: NDArray[np.complex64]) -> Array:
         """Log levels ``(..., 40)`` of spectra, in nepers."""
-        levels = power(spectrum) @ self._bank
+        power = np.abs(spectrum)
+        power *= power
+        levels: Array = power @ self._bank
         levels += self._floor
         np.log(levels, out=levels)
         levels *= np.float32(0.5)

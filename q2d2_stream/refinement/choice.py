@@ -34,30 +34,32 @@ class SymbolChoice:
     ) -> None:
         self._mean = code.mean
         self._to_steps = code.basis / np.float32(code.step * STEPS[step])
-        self._bits: list[list[float]] = bits.tolist()
-        zero = bits[:, SYMBOL_ZERO]
-        self._least_bits = float(step_bits + zero.sum())
+        prices = BIT_WORTH * bits
+        zero = prices[:, SYMBOL_ZERO]
+        self._prices: list[list[float]] = prices.tolist()
+        self._least_price = float(BIT_WORTH * step_bits + zero.sum())
         # Between -1 and 1 there are two symbols to choose from, so a comparison tells.
-        up = (1 + BIT_WORTH * (bits[:, SYMBOL_ZERO + 1] - zero)) / 2
-        down = (1 + BIT_WORTH * (bits[:, SYMBOL_ZERO - 1] - zero)) / 2
-        self._highest: list[float] = np.minimum(up, 1.0).tolist()
-        self._lowest: list[float] = (-np.minimum(down, 1.0)).tolist()
+        up, down = (1 + prices[:, SYMBOL_ZERO + n] - zero for n in (1, -1))
+        self._highest: list[float] = np.minimum(up / 2, 1.0).tolist()
+        self._lowest: list[float] = np.maximum(down / -2, -1.0).tolist()
 
     def symbols(self, error: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
         """An error ``(40,)`` in nepers -> its symbols, uint8 ``(40,)``, and the bits that they and
         the number of their step take."""
         parts: list[float] = ((error - self._mean) @ self._to_steps).tolist()
         symbols = bytearray(_NOTHING)
-        total = self._least_bits
+        price = self._least_price
         for n, (part, low, high) in enumerate(zip(parts, self._lowest, self._highest, strict=True)):
             if low <= part <= high:
                 continue
-            bits = self._bits[n]
-            below = min(max(floor(part), -REACH), REACH - 1)
-            least = part * part + BIT_WORTH * bits[SYMBOL_ZERO]
-            for tried in (below, below + 1):
-                cost = (part - tried) ** 2 + BIT_WORTH * bits[SYMBOL_ZERO + tried]
-                if cost < least:
-                    least, symbols[n] = cost, SYMBOL_ZERO + tried
-            total += bits[symbols[n]] - bits[SYMBOL_ZERO]
-        return np.frombuffer(symbols, np.uint8), total
+            prices, below = self._prices[n], floor(part)
+            below = -REACH if below < -REACH else REACH - 1 if below >= REACH else below
+            symbol, away = SYMBOL_ZERO + below, part - below
+            least = part * part + prices[SYMBOL_ZERO]
+            cost = away * away + prices[symbol]
+            if cost < least:
+                least, symbols[n] = cost, symbol
+            if (away - 1) * (away - 1) + prices[symbol + 1] < least:
+                symbols[n] = symbol + 1
+            price += prices[symbols[n]] - prices[SYMBOL_ZERO]
+        return np.frombuffer(symbols, np.uint8), price / BIT_WORTH

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from q2d2_stream.refinement.bands import BANDS, Bands, power
+from q2d2_stream.refinement.bands import BANDS, Bands
 
 __all__ = ["SMOOTHED_BINS", "ErrorMeter", "MeterState", "Refiner", "RefinerState"]
 
@@ -123,19 +123,22 @@ class Refiner:
             held = lost and state.to_hold > 0
             error = state.error * np.float32(HELD_SHARE if held else 0.0)
         hop, window = self._hop, np.concatenate([state.decoded, decoded])
-        samples = self._mended(window, error) if error.any() else window * self._unchanged
+        samples = (
+            self._mended(window, error) if np.count_nonzero(error) else window * self._unchanged
+        )
         after = RefinerState(decoded, samples[hop:], error, max(0, to_hold))
         return state.tail + samples[:hop], after
 
     def _mended(self, window: Array, error: Array) -> Array:
         """Samples of a window ``(2 * hop,)``, to be added up with those of the next."""
-        bands = self._bands
-        spectrum = bands.spectrum(window)
-        spectrum *= bands.gains(error)
+        spectrum, gains = self._bands.spectrum(window), self._bands.gains(error)
         if self._sharpening:
-            log = power(spectrum)
+            log = np.abs(spectrum)
+            log *= gains
+            log *= log
             log += _TINY
             np.log(log, out=log)
             away = np.correlate(log.take(self._neighbours), self._sharpener)
-            spectrum *= np.exp(away, out=away)
-        return bands.samples(spectrum)
+            gains *= np.exp(away, out=away)
+        spectrum *= gains
+        return self._bands.samples(spectrum)
