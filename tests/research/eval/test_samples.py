@@ -63,10 +63,10 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     kind = replace(SUPPRESSORS["deepfilter"], package="numpy", make=_Halved)
     monkeypatch.setitem(SUPPRESSORS, "deepfilter", kind)
     clip = _clip("alphanumeric_en_1", 0.5)
-    soundfile.write(
-        tmp_path / "esc10-00.wav", noisy(np.zeros(SAMPLE_RATE, np.float32), 0.1), SAMPLE_RATE
-    )
-    noise = NoiseMix(tmp_path, 5.0)
+    street = noisy(np.zeros(SAMPLE_RATE, np.float32), 0.1)
+    (tmp_path / "noise").mkdir()
+    soundfile.write(tmp_path / "noise" / "esc10-00.wav", street, SAMPLE_RATE)
+    noise = NoiseMix(tmp_path / "noise", 5.0)
     page = make_samples([clip], tmp_path / "made", engine="onnx", noise=noise)
     text = page.read_text()
     assert re.search(r"model \| `\S+`, hash `[0-9a-f]{16}`, onnx fp32 \|", text)
@@ -84,6 +84,13 @@ def test_the_page_names_model_and_credits_and_its_links_exist(
     assert links == {path.name for path in page.parent.iterdir()} - {"index.md"}
     sounds = {link for link in links if link.endswith(".ogg")}
     assert f"{clip.name}.hiss_loss.ogg" in sounds
+    kept = {name: (page.parent / name).read_bytes() for name in sounds}
+    spoilt = f"{clip.name}.hiss.ogg"
+    right, _ = soundfile.read(page.parent / spoilt)
+    (page.parent / spoilt).write_bytes(kept[f"{clip.name}.original.ogg"])
+    make_samples([clip], page.parent, engine="onnx", noise=noise)
+    np.testing.assert_array_equal(soundfile.read(page.parent / spoilt)[0], right)
+    assert all((page.parent / name).read_bytes() == kept[name] for name in sounds - {spoilt})
     for name in sounds:
         pcm, rate = soundfile.read(page.parent / name)
         assert rate == SAMPLE_RATE
