@@ -230,7 +230,7 @@ class Lattice:
             Indices ``(P,)`` and their points ``(D,)``.
         """
         values = latent.tolist()
-        found = []
+        found = bytearray()
         for pair, boxes in enumerate(self._boxes):
             x, y = values[2 * pair], values[2 * pair + 1]
             least = math.inf
@@ -244,9 +244,9 @@ class Lattice:
                 if distance < least:
                     least, index = distance, base + column * stride_x + row * stride_y
             found.append(index)
-        indices = np.array(found)
+        indices = np.frombuffer(found, np.uint8)
         points: NDArray[np.float32] = self._table.take(indices + self._row, axis=0)
-        return indices.astype(np.uint8), points.reshape(-1)
+        return indices, points.reshape(-1)
 
     def point(self, index: ArrayLike) -> NDArray[np.float32]:
         """Grid points in grid units, float32 ``(..., 2 * p)``, for indices ``(..., p)``.

@@ -43,7 +43,9 @@ class NoiseShaper:
 
         Raises ModelError for another shape, or what is not finite.
         """
-        self._lattice, self._limit = lattice, lattice.scale.astype(np.float32)
+        self._lattice = lattice
+        self._highest = lattice.scale.astype(np.float32)
+        self._lowest = -self._highest
         self._errors = np.zeros((LAGS, len(lattice.levels)))
         try:
             given = self._errors if feedback is None else feedback
@@ -76,8 +78,8 @@ class NoiseShaper:
         shaped = target.astype(np.float32)
         if not math.isfinite(np.add.reduce(shaped)):
             raise InputError("the latent holds NaN, infinite or huge numbers, expected finite ones")
-        np.minimum(shaped, self._limit, out=shaped)
-        np.maximum(shaped, -self._limit, out=shaped)
+        np.minimum(shaped, self._highest, out=shaped)
+        np.maximum(shaped, self._lowest, out=shaped)
         indices, points = self._lattice.quantize(shaped)
         self._errors[1:] = self._errors[:-1]
         np.subtract(shaped, points, out=self._errors[0])

@@ -19,6 +19,27 @@ from q2d2_stream.packing import MAX_FRAMES
 
 __all__ = ["PairCoder"]
 
+_Rows = list[tuple[int, ...]]
+_Pair = tuple[list[int], int, _Rows, list[int], int, list[_Rows], list[list[int]]]
+
+
+def _pair(mode: Mode, coordinates: Coordinates, number: int) -> _Pair:
+    """What a mode knows of a pair. Of x, then of y: weights of the coordinates before it in its
+    frame, number of the last row of its tables, and these, of y one for every coset. Last, the
+    indices, by x and the step of y. No class: each frame takes all of them apart."""
+    x, y = 2 * number, 2 * number + 1
+    first = number * (1 + coordinates.cosets)
+    x_rows, *y_rows = (cdf(sizes) for sizes in mode.sizes[first : first + 1 + coordinates.cosets])
+    return (
+        mode.within[x, :x].tolist(),
+        2 * coordinates.highest[x],
+        x_rows,
+        mode.within[y, :y].tolist(),
+        2 * coordinates.highest[y],
+        y_rows,
+        coordinates.index[number],
+    )
+
 
 class PairCoder:
     """Coordinates of points, predicted as :mod:`q2d2_stream.entropy.tables` says."""
@@ -33,9 +54,7 @@ class PairCoder:
             for mode in modes
         ]
         self._last_rows = 2 * np.array(coordinates.highest)
-        self._last_row: list[int] = self._last_rows.tolist()
-        self._within = [[mode.within[k, :k].tolist() for k in range(dims)] for mode in modes]
-        self._tables = [[cdf(sizes) for sizes in mode.sizes] for mode in modes]
+        self._pairs = [[_pair(mode, coordinates, n) for n in range(dims // 2)] for mode in modes]
         self._slots = np.concatenate([slots(mode.sizes) for mode in modes], axis=1)
         modes_of = np.minimum(np.arange(MAX_FRAMES), HISTORY)
         self._begins = modes_of[:, None] * (self._slots.shape[1] // len(modes))
@@ -98,21 +117,19 @@ class PairCoder:
         if last:
             weights = self._weights[mode].reshape(-1, self._dims, self._dims)[1:, :dims]
             sums = sums + np.array(last).reshape(-1) @ weights.reshape(-1, self._dims)
-        cosets, tables, of_x = self._coordinates.cosets, self._tables[mode], 0
+        said: list[int] = sums[:dims].tolist()
+        cosets, take = self._coordinates.cosets, decoder.take
         indices: list[int] = []
         point: list[int] = []
-        x = 0
-        for k, (sum_, weights, last_row) in enumerate(
-            zip(sums[:dims].tolist(), self._within[mode], self._last_row, strict=False)
+        for k, (x_weights, x_last, x_rows, y_weights, y_last, y_rows, index) in zip(
+            range(0, dims, 2), self._pairs[mode], strict=False
         ):
-            row = (sum_ + sum(map(mul, weights, point))) >> SHIFT
-            row = 0 if row < 0 else last_row if row > last_row else row
-            if k % 2 == 0:
-                x = decoder.take(tables[of_x][row])
-                point.append(x)
-            else:
-                y = decoder.take(tables[of_x + 1 + x % cosets][row])
-                point.append(cosets * y + x % cosets)
-                indices.append(self._coordinates.index[k // 2][x][y])
-                of_x += 1 + cosets
+            row = (said[k] + sum(map(mul, x_weights, point))) >> SHIFT
+            x = take(x_rows[0 if row < 0 else x_last if row > x_last else row])
+            point.append(x)
+            coset = x % cosets
+            row = (said[k + 1] + sum(map(mul, y_weights, point))) >> SHIFT
+            y = take(y_rows[coset][0 if row < 0 else y_last if row > y_last else row])
+            point.append(cosets * y + coset)
+            indices.append(index[x][y])
         return indices, point
