@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from q2d2_stream.engine.huge_pages import huge_pages
 from q2d2_stream.engine.runner import Array, State
 from q2d2_stream.errors import MissingExtra, ModelError
 
@@ -154,7 +155,7 @@ def _new_interpreter(path: Path) -> tuple[Any, str]:
             continue
         package = name.partition(".")[0].replace("_", "-")
         try:
-            with _without_chatter():
+            with _without_chatter(), huge_pages():
                 interpreter = module.Interpreter(model_path=str(path), num_threads=1)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
