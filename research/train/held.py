@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from q2d2_stream.analysis_by_synthesis.reconstruction import Losses
+from q2d2_stream.analysis_by_synthesis.reconstruction import Losses, source_loss
 from q2d2_stream.errors import ModelError
 from q2d2_stream.model.decoder import Filters
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
+from research.train.closed_loop import Predicted
 from research.train.stages import AdversarialStage, WaveStage
 
 __all__ = ["HeldAdversarialStage", "HeldWaveStage"]
@@ -56,15 +57,30 @@ class _HeldStage(WaveStage):
         (self.held_weight * held).backward()  # type: ignore[no-untyped-call]
         return losses | {"held": held}
 
+    def predict(self, batch: Batch) -> Predicted:
+        """The codec up to the filters. Pitch and voicing are held at every rate: they were learned
+        from many more clips than this run has, and what is left of their loss is chance."""
+        said = super().predict(batch)
+        with torch.no_grad():
+            points = said.points * batch.mask
+            wanted, _ = self.teacher.filters(points, batch.flags, said.state.blocks)
+        return said._replace(source=_source(said.filters, wanted))
+
     def held(self, batch: Batch) -> Tensor:
         """How far the filters of a batch are from the teacher's: nepers of both gains, radians of
-        the angle as 1 - cos, and what pitch and voicing lose as in every stage."""
+        the angle as 1 - cos, pitch and voicing."""
         with torch.no_grad():
             points, _ = self.net.encode(batch.pcm)
             blocks = self.teacher.random_state(len(points)).blocks
             wanted, _ = self.teacher.filters(points * batch.mask, batch.flags, blocks)
         got, _ = self.net.decoder.filters(points * batch.mask, batch.flags, blocks)
-        return _distance(got, wanted)
+        parts = [
+            (got.harmonic - wanted.harmonic).abs().mean(),
+            (got.noise - wanted.noise).abs().mean(),
+            (1.0 - torch.cos(got.angle - wanted.angle)).mean(),
+            source_loss(_source(got, wanted)),
+        ]
+        return torch.stack(parts).sum()
 
 
 class HeldWaveStage(_HeldStage):
@@ -79,7 +95,8 @@ class HeldAdversarialStage(_HeldStage, AdversarialStage):
     """Stage 2 of the refined rate alone."""
 
 
-def _distance(got: Filters, wanted: Filters) -> Tensor:
+def _source(got: Filters, wanted: Filters) -> Losses:
+    """How far pitch and voicing are from the teacher's."""
     pitch = nn.functional.kl_div(
         torch.log_softmax(got.pitch, -1),
         torch.log_softmax(wanted.pitch, -1),
@@ -89,11 +106,4 @@ def _distance(got: Filters, wanted: Filters) -> Tensor:
     voicing = nn.functional.binary_cross_entropy_with_logits(
         got.voicing, torch.sigmoid(wanted.voicing)
     )
-    parts = [
-        (got.harmonic - wanted.harmonic).abs().mean(),
-        (got.noise - wanted.noise).abs().mean(),
-        (1.0 - torch.cos(got.angle - wanted.angle)).mean(),
-        0.3 * pitch.sum(-1).mean(),
-        0.1 * voicing,
-    ]
-    return torch.stack(parts).sum()
+    return {"f0": pitch.sum(-1).mean(), "voicing": voicing}
