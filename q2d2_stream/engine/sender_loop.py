@@ -48,9 +48,8 @@ class SenderLoop:
     def skip(self, original: Array, pairs: NDArray[np.uint8], rate: Rate) -> None:
         """A frame ``(320,)`` was sent as the indices ``(pairs,)`` at a rate without refinement."""
         self._remember(pairs, rate)
-        self._measured = self._measured._replace(
-            original=np.concatenate([self._measured.original[len(original) :], original])
-        )
+        decoded = self._measured.decoded  # nobody decodes: see _catch_up
+        self._measured = self._meter.skip(original, decoded, self._measured)
         self._in_step = False
 
     def error(self, original: Array, pairs: NDArray[np.uint8], rate: Rate) -> Array:

@@ -204,8 +204,10 @@ class StreamEncoder:
         code, coder = self._code, self._packets.coder
         if coder is None or not self.coded_refinement:
             return np.concatenate([indices, code.indices(errors)], axis=1)
-        told = np.empty((len(errors), REFINEMENT_SYMBOLS), np.uint8)
-        for row, error in zip(told, errors, strict=True):
+        pairs = indices.shape[1]
+        numbers = np.empty((len(errors), pairs + REFINEMENT_SYMBOLS), np.uint8)
+        numbers[:, :pairs] = indices
+        for row, error in zip(numbers[:, pairs:], errors, strict=True):
             for step in range(len(STEPS)):
                 row[0] = step
                 row[1:], bits = self._choice(coder, step).symbols(error)
@@ -213,7 +215,7 @@ class StreamEncoder:
                     break
             else:
                 row[1:] = SYMBOL_ZERO
-        return np.concatenate([indices, told], axis=1)
+        return numbers
 
     def _choice(self, coder: IndexCoder, step: int) -> SymbolChoice:
         """How symbols of a step are chosen; made when it is first needed: most streams know one."""

@@ -26,8 +26,9 @@ Array = NDArray[np.float32]
 class MeterState(NamedTuple):
     """What the sender remembers."""
 
-    original: Array  # (2 * hop,), the last two frames
-    decoded: Array  # (hop,), the last frame
+    before: Array  # (hop,), the last original frame but one
+    original: Array  # (hop,), the last
+    decoded: Array  # (hop,), the last decoded frame
 
 
 class ErrorMeter:
@@ -43,7 +44,8 @@ class ErrorMeter:
 
     def initial_state(self) -> MeterState:
         """The state before the first frame."""
-        return MeterState(np.zeros(2 * self._hop, np.float32), np.zeros(self._hop, np.float32))
+        silence = np.zeros(self._hop, np.float32)
+        return MeterState(silence, silence, silence)
 
     def step(self, original: Array, decoded: Array, state: MeterState) -> tuple[Array, MeterState]:
         """Compare one more frame.
@@ -58,10 +60,14 @@ class ErrorMeter:
             the decoded levels; and the state after it.
         """
         bands = self._bands
-        both = np.concatenate([state.original, state.decoded, decoded]).reshape(2, -1)
+        both = np.concatenate([*state, decoded]).reshape(2, -1)
         wanted, got = bands.levels(bands.spectrum(bands.without_line(both)))
-        after = MeterState(np.concatenate([state.original[self._hop :], original]), decoded)
-        return wanted - got, after
+        return wanted - got, self.skip(original, decoded, state)
+
+    @staticmethod
+    def skip(original: Array, decoded: Array, state: MeterState) -> MeterState:
+        """The state after a frame of each, without comparing them."""
+        return MeterState(state.original, original.copy(), decoded)
 
 
 class RefinerState(NamedTuple):
