@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -16,6 +18,8 @@ __all__ = ["TERMINATING", "Terminated", "die_of", "terminating"]
 TERMINATING: tuple[signal.Signals, ...] = (
     (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGTERM, signal.SIGHUP)
 )
+
+_AGAIN_S = 0.002
 
 
 class Terminated(BaseException):
@@ -30,7 +34,9 @@ class Terminated(BaseException):
 def terminating() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP raise :class:`Terminated`.
 
-    Signals that whoever started this process has others do (``nohup``) stay as they are.
+    Signals that whoever started this process has others do (``nohup``) stay as they are. What is
+    raised where Python drops exceptions, as a Ctrl-C is in a callback of a C library, is raised
+    again outside: libsndfile would take it for the end of a file.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may
@@ -38,9 +44,12 @@ def terminating() -> Iterator[None]:
     ours = [number for number in TERMINATING if signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
         signal.signal(number, _raise)
+    hook = sys.unraisablehook
+    sys.unraisablehook = partial(_raise_again, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
 
@@ -48,6 +57,27 @@ def terminating() -> Iterator[None]:
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_IGN)  # once is enough, and tidying up must not be disturbed
     raise Terminated(number)
+
+
+def _raise_again(
+    otherwise: Callable[[sys.UnraisableHookArgs], object], dropped: sys.UnraisableHookArgs
+) -> None:
+    """Python has dropped an exception: if it was a signal's, have the signal come once more."""
+    error = dropped.exc_value
+    if isinstance(error, Terminated):
+        number = error.number
+        signal.signal(number, _raise)
+    elif isinstance(error, KeyboardInterrupt):
+        number = signal.SIGINT
+    else:
+        otherwise(dropped)
+        return
+    # From another thread, when this function has returned: here it would be dropped again.
+    again = threading.Timer(_AGAIN_S, _thread.interrupt_main, (number,))
+    if sys.platform != "win32":  # there it would end the process; here it also ends a wait
+        again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def die_of(number: int) -> NoReturn:
