@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from q2d2_stream.refinement.transform import Transform
+
 __all__ = ["BANDS", "FLOOR", "LIMIT", "Bands", "band_bank"]
 
 BANDS = 40
@@ -37,6 +39,7 @@ class Bands:
 
     def __init__(self, sample_rate: int, hop: int) -> None:
         size = 2 * hop
+        self._transform = Transform(size)
         bank = band_bank(size, sample_rate)
         self._bank = bank.T.astype(np.float32)
         self._share = bank.astype(np.float32)
@@ -62,8 +65,7 @@ class Bands:
 
     def spectrum(self, samples: Array) -> NDArray[np.complex64]:
         """Samples of windows ``(..., 2 * hop)`` -> their spectra ``(..., hop + 1)``."""
-        spectrum = np.fft.rfft(samples * self.window)
-        return spectrum.astype(np.complex64, copy=False)  # numpy 1 computes in complex128
+        return self._transform.forward(samples * self.window)
 
     def without_line(self, samples: Array) -> Array:
         """Samples of windows less the straight line that fits each best: an offset, and rumble
@@ -90,6 +92,6 @@ class Bands:
 
     def samples(self, spectrum: NDArray[np.complex64]) -> Array:
         """A spectrum -> samples to be added up with those of the next window, ``(2 * hop,)``."""
-        windowed = np.fft.irfft(spectrum).astype(np.float32, copy=False)
+        windowed = self._transform.inverse(spectrum)
         windowed *= self.window
         return windowed
