@@ -37,8 +37,6 @@ __all__ = ["StreamDecoder", "StreamEncoder", "check_frames"]
 
 _LOUDEST = 4.0  # twice the worst clipping a float pipeline makes; beyond it the unit is wrong
 
-_SIZES = np.array(REFINEMENT_SIZES, np.uint8)
-
 
 def check_frames(pcm: NDArray[np.float32], hop: int) -> None:
     """Raise InputError for what is not float32 of shape ``(hop * n,)``, n from 1 on, finite and
@@ -295,6 +293,7 @@ class StreamDecoder:
         self._graph, self._config, self._packets = graph, config, packets
         self._begins_late = late
         self._inputs = DecoderInputs(config, lattice)
+        self._largest: dict[int, NDArray[np.uint8]] = {}  # numbers of frames of so many
         self._gains = np.array([10.0 ** (gain / 20) for gain in gain_db], np.float32)
         self._code = code
         self._refiner = Refiner(config.sample_rate, config.hop, code.sharpening if code else 0.0)
@@ -374,8 +373,9 @@ class StreamDecoder:
             )
         frames = indices if indices.ndim == 2 else indices[None]
         rate = self._config.width_to_rate(frames.shape[-1])
-        points = self._inputs.points(frames[:, : rate.pairs])
-        errors = self._errors(frames[:, rate.pairs :]) if rate.refined else None
+        known = self._are_in_range(frames, rate)
+        points = self._inputs.points(frames[:, : rate.pairs], known)
+        errors = self._errors(frames[:, rate.pairs :], known) if rate.refined else None
         out = np.empty((len(frames), self._config.hop), np.float32)
         if self._last is None:
             self._state = self._inputs.primed(self._graph, rate.index)
@@ -388,13 +388,21 @@ class StreamDecoder:
             out[n] = self._step(given, rate.index, self._gains[rate.index], error)
         return out.reshape(-1)
 
-    def _errors(self, numbers: NDArray[np.uint8]) -> Array:
-        """What the refinement's numbers ``(n, 9)`` or ``(n, 41)`` say, ``(n, 40)``."""
+    def _are_in_range(self, frames: NDArray[np.uint8], rate: Rate) -> bool:
+        """Whether that can be told at once: what is wrong with numbers is looked for one by one."""
+        width = frames.shape[1]
+        if width not in self._largest:
+            self._largest[width] = (np.array(rate.sizes_of(width)) - 1).astype(np.uint8)
+        return frames.dtype == np.uint8 and not np.count_nonzero(frames > self._largest[width])
+
+    def _errors(self, numbers: NDArray[np.uint8], known: bool) -> Array:
+        """What the refinement's numbers ``(n, 9)`` or ``(n, 41)`` say, ``(n, 40)``. Unless they are
+        known to be valid, raises InputError for one out of range."""
         assert self._code is not None
         if numbers.shape[1] != REFINEMENT_SYMBOLS:
             return self._code.indices_to_error(numbers)
         steps, symbols = numbers[:, 0], numbers[:, 1:]
-        if np.count_nonzero(numbers >= _SIZES):
+        if not known and (numbers >= REFINEMENT_SIZES).any():
             raise InputError(
                 f"the refinement has steps up to {steps.max()} and symbols up to {symbols.max()}, "
                 f"expected below {len(STEPS)} and {SYMBOLS}"

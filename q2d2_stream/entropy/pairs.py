@@ -48,16 +48,18 @@ class PairCoder:
         self._coordinates = coordinates
         self._dims = dims = 2 * coordinates.pairs
         self._bias = np.stack([mode.bias for mode in modes]).astype(np.int64)
-        # Of this frame's coordinates, then of those of the frames before it, the latest first.
-        self._weights = [
-            np.concatenate([mode.within.T, *mode.before.transpose(1, 2, 0)]).astype(np.int64)
-            for mode in modes
-        ]
+        # Of this frame's coordinates, then of those of the frames before it, the latest first; zero
+        # for frames that a mode does not have.
+        weights = np.zeros((len(modes), 1 + HISTORY, dims, dims), np.int64)
+        for of_mode, mode in zip(weights, modes, strict=True):
+            of_mode[0] = mode.within.T
+            of_mode[1 : 1 + mode.before.shape[1]] = mode.before.transpose(1, 2, 0)
+        self._weights = weights.reshape(len(modes), -1, dims)
         self._last_rows = 2 * np.array(coordinates.highest)
         self._pairs = [[_pair(mode, coordinates, n) for n in range(dims // 2)] for mode in modes]
         self._slots = np.concatenate([slots(mode.sizes) for mode in modes], axis=1)
-        modes_of = np.minimum(np.arange(MAX_FRAMES), HISTORY)
-        self._begins = modes_of[:, None] * (self._slots.shape[1] // len(modes))
+        self._modes = np.minimum(np.arange(MAX_FRAMES), HISTORY)
+        self._begins = np.arange(len(modes))[:, None] * (self._slots.shape[1] // len(modes))
         self._entries = self._find_entries([sizes.shape for sizes in modes[0].sizes])
         self._first_entry = 256 * np.arange(coordinates.pairs)
 
@@ -93,19 +95,17 @@ class PairCoder:
         known[:, 0, :dims] = points
         for back in range(1, min(1 + HISTORY, frames)):
             known[back:, back, :dims] = points[:-back]
-        sums = np.empty((frames, self._dims), np.int64)
-        for mode in range(min(1 + HISTORY, frames)):
-            those = slice(mode, mode + 1 if mode < HISTORY else frames)
-            said = known[those, : 1 + mode].reshape(-1, (1 + mode) * self._dims)
-            np.matmul(said, self._weights[mode], out=sums[those])
-            sums[those] += self._bias[mode]
-        rows = sums[:, :dims] >> SHIFT
+        modes = self._modes[:frames]
+        said = np.matmul(known.reshape(frames, 1, -1), self._weights[modes])[:, 0]
+        said += self._bias[modes]
+        rows = said[:, :dims] >> SHIFT
         np.maximum(rows, 0, out=rows)
         np.minimum(rows, self._last_rows[:dims], out=rows)
         rows *= length
         rows += at
-        rows += self._begins[:frames]
-        return self._slots.take(rows, axis=1)
+        rows += self._begins[modes]
+        found: NDArray[np.int64] = self._slots.take(rows, axis=1)
+        return found
 
     def take(
         self, decoder: Decoder, last: list[list[int]], dims: int
@@ -115,7 +115,7 @@ class PairCoder:
         mode = len(last)
         sums = self._bias[mode]
         if last:
-            weights = self._weights[mode].reshape(-1, self._dims, self._dims)[1:, :dims]
+            weights = self._weights[mode].reshape(-1, self._dims, self._dims)[1 : 1 + mode, :dims]
             sums = sums + np.array(last).reshape(-1) @ weights.reshape(-1, self._dims)
         said: list[int] = sums[:dims].tolist()
         cosets, take = self._coordinates.cosets, decoder.take
