@@ -264,7 +264,7 @@ class Lattice:
         """:meth:`normalised` of indices ``(n, p)`` that are known to be valid; not checked."""
         rows = indices + self._row[: indices.shape[1]]
         points: NDArray[np.float32] = self._normalised.take(rows, axis=0)
-        return points.reshape(len(indices), -1)
+        return points.reshape(len(indices), 2 * indices.shape[1])
 
     def _look_up(self, table: NDArray[np.float32], index: ArrayLike) -> NDArray[np.float32]:
         i = np.asarray(index)

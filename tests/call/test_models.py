@@ -40,10 +40,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
             elif entry.key == "q2d2.model_hash":
                 entry.value = "0123456789abcdef"
         if role == "decoder":
-            for tensor in model.graph.initializer:
+            # Its sound alone: the noise of a frame follows from its number in every model.
+            inverse = [t for t in model.graph.initializer if t.name.startswith("decoder.inverse.")]
+            assert inverse
+            for tensor in inverse:
                 weights = onnx.numpy_helper.to_array(tensor)
-                if weights.ndim > 1 and weights.dtype == np.float32:
-                    tensor.CopyFrom(onnx.numpy_helper.from_array(0.9 * weights, tensor.name))
+                tensor.CopyFrom(onnx.numpy_helper.from_array(0.9 * weights, tensor.name))
         onnx.save(model, folder / "older" / f"{role}.onnx")
     return folder
 
