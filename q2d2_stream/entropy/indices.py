@@ -63,12 +63,6 @@ class IndexCoder:
         *first, following = (mode.frame_bits(rate) for mode in self.tables.modes)
         return sum(first[:frames]) + following * max(0, frames - len(first))
 
-    def refinement_bits(self, symbols: NDArray[np.uint8], step: int) -> float:
-        """What the symbols ``(40,)`` of a frame take with step number ``step``, that number
-        included. Of a model with refinement."""
-        assert self._refinement is not None
-        return self._refinement.bits(symbols, step)
-
     def symbol_bits(self, step: int) -> NDArray[np.float64]:
         """What each symbol of each component takes with step number ``step``, ``(40, 61)``. Of a
         model with refinement."""
@@ -151,11 +145,6 @@ class _RefinementCoder:
         self.symbol_bits = np.log2(TOTAL / tables.sizes).reshape(len(STEPS), BANDS, SYMBOLS)
         self._slots = slots([tables.steps, tables.sizes])
         self._begins = np.array([0, *range(len(STEPS), len(STEPS) + BANDS * SYMBOLS, SYMBOLS)])
-
-    def bits(self, symbols: NDArray[np.uint8], step: int) -> float:
-        """Of a frame."""
-        of_symbols = self.symbol_bits[step, np.arange(BANDS), symbols].sum()
-        return float(self.step_bits[step] + of_symbols)
 
     def slots(self, numbers: NDArray[np.uint8]) -> NDArray[np.int64]:
         """First slots and numbers of slots of steps and symbols ``(frames, 41)``,

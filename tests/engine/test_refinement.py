@@ -16,7 +16,7 @@ from q2d2_stream.errors import InputError, ModelError  # noqa: E402
 from q2d2_stream.model import decoder as decoder_module  # noqa: E402
 from q2d2_stream.model.net import CodecNet  # noqa: E402
 from q2d2_stream.packet import Toc  # noqa: E402
-from q2d2_stream.refinement import SYMBOL_ZERO, Bands  # noqa: E402
+from q2d2_stream.refinement import BANDS, SYMBOL_ZERO, Bands  # noqa: E402
 from tests.labs.networks import codec_of, small_net  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]
@@ -167,7 +167,13 @@ def test_a_frame_keeps_to_its_limit(codec: Codec, clip: np.ndarray, limit: int) 
     encoder.refinement_limit_bits = limit
     numbers = encoder.push(clip)
     assert codec.coder is not None
-    bits = np.array([codec.coder.refinement_bits(row[7:], int(row[6])) for row in numbers])
+    coder, every = codec.coder, np.arange(BANDS)
+    bits = np.array(
+        [
+            coder.step_bits(step) + coder.symbol_bits(step)[every, row].sum()
+            for step, row in zip(numbers[:, 6].tolist(), numbers[:, 7:], strict=True)
+        ]
+    )
     none = (numbers[:, 7:] == SYMBOL_ZERO).all(1)
     assert (bits[~none] <= limit).all()
     assert numbers[:, 6].max() > 0 or limit == 110  # larger steps where they are needed
