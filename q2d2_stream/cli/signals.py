@@ -72,10 +72,12 @@ def _raise_again(
     else:
         otherwise(dropped)
         return
+    if sys.platform == "win32":  # there os.kill would end the process
+        send = partial(_thread.interrupt_main, number)
+    else:  # here it also ends a wait for the operating system
+        send = partial(os.kill, os.getpid(), number)
     # From another thread, when this function has returned: here it would be dropped again.
-    again = threading.Timer(_AGAIN_S, _thread.interrupt_main, (number,))
-    if sys.platform != "win32":  # there it would end the process; here it also ends a wait
-        again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+    again = threading.Timer(_AGAIN_S, send)
     again.daemon = True
     again.start()
 
