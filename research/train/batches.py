@@ -16,6 +16,7 @@ from q2d2_stream.netsim.gilbert_elliott import GilbertElliott
 from research.train.corpus import HIGHEST_F0, LOWEST_F0, Corpus, Source
 
 __all__ = [
+    "REFINED_SHARE",
     "Batch",
     "Clips",
     "Sending",
@@ -25,6 +26,9 @@ __all__ = [
     "fill_unvoiced",
 ]
 
+
+REFINED_SHARE = 0.25
+"""Of the clips of a batch, those with refinement, where a stage does not ask for another share."""
 
 # A microphone's response: steps of half an octave from 47 Hz to 12 kHz, and the root of their
 # covariance, which falls with the square of their distance in octaves.
@@ -252,7 +256,7 @@ def draw_flags(
     batch: int,
     frames: int,
     rng: np.random.Generator,
-    refined_share: float = 0.25,
+    refined_share: float = REFINED_SHARE,
 ) -> Sending:
     """A rate per clip, sometimes changing, and bursts of loss.
 

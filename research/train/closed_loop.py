@@ -10,19 +10,20 @@ pushes it on for ever. So the bits of the symbols are a loss, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from q2d2_stream.analysis_by_synthesis.reconstruction import Losses
+from q2d2_stream.config import Rate
 from q2d2_stream.model.decoder import DecoderState, Filters
 from q2d2_stream.model.net import CodecNet
 from q2d2_stream.model.refinement import hold_gains
 from research.train.batches import Batch
 
-__all__ = ["ClosedLoop", "Predicted", "pairs_sent"]
+__all__ = ["ClosedLoop", "Predicted", "clips_refined", "pairs_sent"]
 
 _REFINEMENT_PAIRS = 6  # what the refinement's symbols count for, by their bits
 _SILENCE_DB = 40.0  # below the loudest window of a clip: errors there are not counted
@@ -45,6 +46,11 @@ class Predicted(NamedTuple):
 def pairs_sent(batch: Batch) -> Tensor:
     """Per frame of every clip, on average, ``(batch,)``."""
     return (batch.mask.sum(-1) / 2 + _REFINEMENT_PAIRS * batch.refined).mean(-1)
+
+
+def clips_refined(batch: Batch, ladder: Sequence[Rate]) -> int:
+    """How many clips are refined, if only in part; they come first."""
+    return int((batch.rate == ladder[-1].index).any(1).sum())
 
 
 class ClosedLoop(nn.Module):
@@ -75,7 +81,7 @@ class ClosedLoop(nn.Module):
             window are not zero.
         """
         sent = batch.rate == self.ladder[-1].index
-        rows = int(sent.any(1).sum())
+        rows = clips_refined(batch, self.ladder)
         got, lost = frames[:rows], batch.flags[:rows, :, -1] > 0
         with torch.no_grad():
             spoken = [

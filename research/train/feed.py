@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from q2d2_stream.config import CodecConfig
-from research.train.batches import Batch, augment, draw_clips, draw_flags
+from research.train.batches import REFINED_SHARE, Batch, augment, draw_clips, draw_flags
 from research.train.corpus import Corpus
 
 __all__ = ["Feed", "feed"]
@@ -36,7 +36,7 @@ class Feed(IterableDataset[Batch]):
     batch: int
     frames: int
     seed: tuple[int, ...]
-    refined_share: float = 0.25
+    refined_share: float = REFINED_SHARE
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()

@@ -20,7 +20,7 @@ from q2d2_stream.errors import ModelError
 from q2d2_stream.model.decoder import Filters
 from q2d2_stream.model.net import CodecNet
 from research.train.batches import Batch
-from research.train.closed_loop import Predicted
+from research.train.closed_loop import Predicted, clips_refined
 from research.train.stages import AdversarialStage, WaveStage
 
 __all__ = ["HeldAdversarialStage", "HeldWaveStage"]
@@ -48,8 +48,7 @@ class _HeldStage(WaveStage):
 
     def backward(self, batch: Batch, rng: np.random.Generator) -> Losses:
         """Losses by name, their gradients added to the parameters."""
-        top = self.net.config.codec.ladder[-1].index
-        rows = int((batch.rate == top).any(1).sum())  # they come first
+        rows = clips_refined(batch, self.net.config.codec.ladder)
         losses = super().backward(Batch(*(each[:rows] for each in batch)), rng)
         if all(p.grad is None for p in self.net.decoder.parameters()):
             return losses  # the discriminator learns alone
@@ -61,20 +60,14 @@ class _HeldStage(WaveStage):
         """The codec up to the filters. Pitch and voicing are held at every rate: they were learned
         from many more clips than this run has, and what is left of their loss is chance."""
         said = super().predict(batch)
-        with torch.no_grad():
-            points = said.points * batch.mask
-            wanted, _ = self.teacher.filters(points, batch.flags, said.state.blocks)
-        return said._replace(source=_source(said.filters, wanted))
+        return said._replace(source=_source(said.filters, self._wanted(batch, said)))
 
     def held(self, batch: Batch) -> Tensor:
         """How far the filters of a batch are from the teacher's: squared nepers of both gains, one
         less the cosine of the angle, pitch and voicing. Squares, for they rest where all is equal:
         the gradient of an absolute value is as large there as anywhere, and drowned the speech."""
-        with torch.no_grad():
-            points, _ = self.net.encode(batch.pcm)
-            blocks = self.teacher.random_state(len(points)).blocks
-            wanted, _ = self.teacher.filters(points * batch.mask, batch.flags, blocks)
-        got, _ = self.net.decoder.filters(points * batch.mask, batch.flags, blocks)
+        said = super().predict(batch)
+        got, wanted = said.filters, self._wanted(batch, said)
         parts = [
             (got.harmonic - wanted.harmonic).square().mean(),
             (got.noise - wanted.noise).square().mean(),
@@ -82,6 +75,13 @@ class _HeldStage(WaveStage):
             source_loss(_source(got, wanted)),
         ]
         return torch.stack(parts).sum()
+
+    @torch.no_grad()
+    def _wanted(self, batch: Batch, said: Predicted) -> Filters:
+        """What the teacher makes of the same."""
+        points = said.points * batch.mask
+        wanted, _ = self.teacher.filters(points, batch.flags, said.state.blocks)
+        return wanted
 
 
 class HeldWaveStage(_HeldStage):

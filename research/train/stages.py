@@ -38,7 +38,7 @@ from q2d2_stream.model.discriminator import (
 )
 from q2d2_stream.model.layers import CausalStack
 from q2d2_stream.model.net import CodecNet
-from research.train.batches import Batch
+from research.train.batches import REFINED_SHARE, Batch
 from research.train.closed_loop import ClosedLoop, Predicted, pairs_sent
 from research.train.phase import PhaseLoss
 from research.train.whisper import WhisperLoss
@@ -65,7 +65,7 @@ class Stage(nn.Module):
     """
 
     net: CodecNet
-    refined_share: ClassVar[float] = 0.25
+    refined_share: ClassVar[float] = REFINED_SHARE
 
     def begin(self) -> None:
         """Called once in a stage's life, when the weights it starts from are in place."""
